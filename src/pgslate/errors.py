@@ -1,0 +1,227 @@
+"""Every error pgslate raises: what failed, where, and what to do.
+
+    PgslateError
+    ├── UsageError                  exit 2: what was asked makes no sense
+    │   ├── ConfigError
+    │   └── UnknownTableError
+    ├── CatalogError                exit 2: a folder of migrations can't be read
+    │   ├── SqlSyntaxError
+    │   ├── DuplicateVersionError
+    │   └── CodeMigrationError
+    ├── TargetError                 exit 3: the target can't be reached, or can't be used
+    │   ├── ServerNotReadyError
+    │   ├── MissingExtensionError
+    │   └── PrivilegeError
+    ├── ApplyError                  exit 4: a migration failed, or may not run
+    │   ├── MigrationFailedError
+    │   ├── LockTimeoutError
+    │   └── LedgerError
+    │       ├── MissingMigrationError
+    │       ├── EditedMigrationError
+    │       └── OutOfOrderError
+    ├── ProofError                  exit 4: a slice could not be proved
+    └── VerificationError           exit 1: the answer is no
+        └── MissingTablesError
+
+Each carries its data as attributes and can be pickled, since errors cross the workers of pytest-xdist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a file: line and column count from 1; ``text`` is the source line, for the caret."""
+
+    file: str
+    line: int
+    column: int = 1
+    text: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+    def caret(self) -> str:
+        """The source line with a caret under the column, or nothing where the line is not known.
+
+        >>> print(Place("a.sql", 1, 8, "SELECT FROM x").caret())
+        SELECT FROM x
+               ^
+        """
+        if not self.text:
+            return ""
+        lead = "".join(c if c == "\t" else " " for c in self.text[: self.column - 1])
+        return f"{self.text}\n{lead}^"
+
+
+class PgslateError(Exception):
+    """Something pgslate was asked for could not be done; the message says what, ``fix`` says what to do.
+
+    ``place`` is where in which file, if there is one. Data specific to an error are its attributes.
+    """
+
+    exit_status: ClassVar[int] = 2
+
+    def __init__(self, message: str, *, place: Place | None = None, fix: str = "", **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.place = place
+        self.fix = fix
+        self.__dict__.update(data)
+
+    def __str__(self) -> str:
+        parts = [f"{self.place}: {self.message}" if self.place else self.message]
+        if self.place and self.place.text:
+            parts.append(self.place.caret())
+        if self.fix:
+            parts.append(f"fix: {self.fix}")
+        return "\n".join(parts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.__dict__.copy()))
+
+    def as_json(self) -> dict[str, Any]:
+        """The error for programs: ``error``, ``message``, ``place`` (or null) and ``fix``."""
+        return {
+            "error": type(self).__name__,
+            "message": self.message,
+            "place": str(self.place) if self.place else None,
+            "fix": self.fix,
+        }
+
+
+def _rebuild(kind: type[PgslateError], data: dict[str, Any]) -> PgslateError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, data["message"])
+    error.__dict__.update(data)
+    return error
+
+
+class UsageError(PgslateError):
+    """What was asked for makes no sense: a wrong option, a wrong combination, an unknown name."""
+
+
+class ConfigError(UsageError):
+    """``pgslate.toml`` (or ``[tool.pgslate]``) is missing, can't be read, or says something unknown."""
+
+
+class UnknownTableError(UsageError):
+    """No migration makes this table, or a later one drops it; ``table`` is the name asked for."""
+
+    table: str
+
+
+class CatalogError(PgslateError):
+    """A folder of migrations can't be read."""
+
+
+class SqlSyntaxError(CatalogError):
+    """A statement of a migration doesn't parse; ``place`` points at the token."""
+
+
+class DuplicateVersionError(CatalogError):
+    """Two files claim one version; ``files`` names them."""
+
+    files: tuple[str, ...]
+
+
+class CodeMigrationError(CatalogError):
+    """Migrations written in a programming language stand among the SQL; ``files`` names them."""
+
+    files: tuple[str, ...]
+
+
+class TargetError(PgslateError):
+    """The target can't be reached, or can't be used."""
+
+    exit_status = 3
+
+
+class ServerNotReadyError(TargetError):
+    """No connection within the timeout; ``attempts`` says what each try answered."""
+
+    attempts: tuple[str, ...]
+
+
+class MissingExtensionError(TargetError):
+    """The server has no such extension to install; ``extensions`` and the ``migrations`` that need them."""
+
+    extensions: tuple[str, ...]
+    migrations: tuple[str, ...]
+
+
+class PrivilegeError(TargetError):
+    """The role lacks a right; ``right`` and ``on`` name it."""
+
+    right: str
+    on: str
+
+
+class ApplyError(PgslateError):
+    """A plan could not be carried out."""
+
+    exit_status = 4
+
+
+class MigrationFailedError(ApplyError):
+    """A statement of a migration failed.
+
+    ``migration`` (version), ``statement`` (its text), ``sqlstate``, ``detail``, ``hint``, and ``applied``:
+    the versions that stand all the same.
+    """
+
+    migration: str
+    statement: str
+    sqlstate: str
+    detail: str
+    hint: str
+    applied: tuple[str, ...]
+
+
+class LockTimeoutError(ApplyError):
+    """Another runner held the lock for longer than the timeout; ``holder`` says who."""
+
+    holder: str
+
+
+class LedgerError(ApplyError):
+    """The ledger and the catalog contradict each other; ``migrations`` names the versions."""
+
+    migrations: tuple[str, ...]
+
+
+class MissingMigrationError(LedgerError):
+    """The ledger says a migration was applied that the catalog no longer has."""
+
+
+class EditedMigrationError(LedgerError):
+    """A migration was edited after it was applied; ``applied_checksum`` and ``current_checksum``."""
+
+    applied_checksum: str
+    current_checksum: str
+
+
+class OutOfOrderError(LedgerError):
+    """A migration was inserted below the last applied version."""
+
+
+class ProofError(PgslateError):
+    """A slice's outcome differs from the whole catalog's, and no widening mended it."""
+
+    exit_status = 4
+
+
+class VerificationError(PgslateError):
+    """What is there is not what should be; ``differences`` lists how."""
+
+    exit_status = 1
+    differences: tuple[Any, ...]
+
+
+class MissingTablesError(VerificationError):
+    """Tables that should be there are not; ``tables`` names them."""
+
+    tables: tuple[str, ...]
