@@ -1,0 +1,151 @@
+"""A catalog: a folder of versioned SQL migrations, in order.
+
+Reading a catalog finds its format, reads every file and checks names, versions and annotations. The SQL itself
+is split and parsed when a migration's ``statements`` are first asked for, since a plan that finds everything
+in the lock never needs them; ``Catalog.parse`` does it for all at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from pgslate import sql
+from pgslate.errors import CatalogError, DuplicateVersionError
+
+Order = tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One version of a catalog.
+
+    ``version`` is as the format writes it, ``order`` what it sorts by, ``file`` the path below the catalog's
+    folder, ``source`` the SQL to run (never the Down part) and ``first_line`` the line of the file it begins
+    on. ``transactional`` is false where the format says that the file must not run in a transaction.
+    ``repeatable`` migrations run after all others, again whenever they change. ``checksum`` covers ``source``
+    and how it is run, normalised for line ends.
+    """
+
+    version: str
+    name: str
+    file: str
+    source: str = field(repr=False)
+    order: Order = field(repr=False)
+    first_line: int = field(default=1, repr=False)
+    transactional: bool = True
+    repeatable: bool = False
+
+    @cached_property
+    def statements(self) -> tuple[sql.Statement, ...]:
+        """The migration's statements; raises SqlSyntaxError with the place."""
+        return sql.split(self.source, file=self.file, first_line=self.first_line)
+
+    @cached_property
+    def blocks(self) -> tuple[sql.Block, ...]:
+        """The migration's statements as they are run: in transactions, or alone."""
+        return sql.blocks(self.statements, transactional=self.transactional)
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256, 64 hexadecimal digits."""
+        normalised = "\n".join(line.rstrip() for line in self.source.splitlines()).strip()
+        how = "" if self.transactional else "\0no transaction"
+        return hashlib.sha256((normalised + how).encode()).hexdigest()
+
+    def __str__(self) -> str:
+        return self.file
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Migrations in order; ``root`` is their folder, ``evidence`` what the format was recognised by."""
+
+    root: Path
+    format: str
+    migrations: tuple[Migration, ...]
+    evidence: str = ""
+
+    @staticmethod
+    def load(
+        path: str | Path,
+        *,
+        format: str | None = None,  # the word the configuration uses
+        defines: Mapping[str, str] | None = None,
+        skip_code: bool = False,
+    ) -> Catalog:
+        """Read the folder ``path``.
+
+        ``format`` is one of ``pgslate.formats.names()``, or None to find it by looking. ``defines`` gives the
+        values of template variables. ``skip_code`` leaves out migrations written in a programming language.
+        Raises CatalogError and its kinds; nothing is run.
+        """
+        from pgslate import formats
+
+        root = Path(path)
+        listing = formats.Listing.of(root)
+        layout, evidence = formats.recognise(listing, format)
+        migrations = layout.read(listing, formats.Options(dict(defines or {}), skip_code))
+        if not migrations:
+            raise CatalogError(
+                f"{root} holds no migrations in {layout.name} format",
+                fix="point --catalog at the folder that holds the SQL files, or give the format",
+            )
+        return Catalog(root, layout.name, _in_order(migrations), evidence)
+
+    def parse(self) -> Catalog:
+        """Parse every migration's SQL now, so that a syntax error is raised before anything is run."""
+        for migration in self.migrations:
+            migration.blocks  # noqa: B018  the property parses
+        return self
+
+    @cached_property
+    def by_version(self) -> Mapping[str, Migration]:
+        return {migration.version: migration for migration in self.migrations}
+
+    @cached_property
+    def checksum(self) -> str:
+        """SHA-256 over every migration's version and checksum, in order."""
+        digest = hashlib.sha256()
+        for migration in self.migrations:
+            digest.update(f"{migration.version}\0{migration.checksum}\0".encode())
+        return digest.hexdigest()
+
+    def find(self, name: str) -> Migration | None:
+        """The migration with this version, file, file name or stem, or None; leading zeros don't matter."""
+        for migration in self.migrations:
+            file = Path(migration.file)
+            if name in (migration.version, migration.file, file.name, file.stem, migration.name):
+                return migration
+        stripped = name.lstrip("0")
+        return next((m for m in self.migrations if m.version.lstrip("0") == stripped), None) if stripped else None
+
+    def __iter__(self) -> Iterator[Migration]:
+        return iter(self.migrations)
+
+    def __len__(self) -> int:
+        return len(self.migrations)
+
+
+def _in_order(migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
+    ordered = sorted(migrations, key=lambda m: (m.repeatable, tuple(_comparable(part) for part in m.order)))
+    for before, after in zip(ordered, ordered[1:], strict=False):
+        if before.order == after.order and before.repeatable == after.repeatable:
+            raise DuplicateVersionError(
+                f"version {after.version} is claimed by two files: {before.file} and {after.file}",
+                fix="give one of them a version of its own",
+                files=(before.file, after.file),
+            )
+    return tuple(ordered)
+
+
+def _comparable(part: int | str) -> tuple[int, int, str]:
+    """Numbers by value and before words, so that 22 < 1000 < 'a'.
+
+    >>> sorted(["a", 1000, 22], key=_comparable)
+    [22, 1000, 'a']
+    """
+    return (0, part, "") if isinstance(part, int) else (1, 0, part)

@@ -1,0 +1,94 @@
+"""A folder's files, read once, for the layouts to look at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pgslate.errors import CatalogError, Place
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to read: values of template variables, and whether to leave out migrations written in code."""
+
+    defines: Mapping[str, str]
+    skip_code: bool = False
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files below ``root``, as sorted paths relative to it; hidden files and folders are left out."""
+
+    root: Path
+    files: tuple[str, ...]
+
+    @staticmethod
+    def of(root: Path) -> Listing:
+        """Raises CatalogError where the folder isn't there, isn't a folder, or can't be read."""
+        try:
+            found = tuple(sorted(_walk(root, "")))
+        except FileNotFoundError:
+            raise CatalogError(f"there is no folder {root}", fix="give the folder with --catalog") from None
+        except NotADirectoryError:
+            raise CatalogError(
+                f"{root} is a file, not a folder of migrations", fix=f"give its folder: {root.parent}"
+            ) from None
+        except PermissionError as error:
+            raise CatalogError(
+                f"{error.filename} can't be read: permission denied", fix="make it readable"
+            ) from None
+        return Listing(root, found)
+
+    @cached_property
+    def top(self) -> tuple[str, ...]:
+        """The files that lie in the folder itself."""
+        return tuple(f for f in self.files if "/" not in f)
+
+    def sql(self) -> tuple[str, ...]:
+        """The top files that end in .sql."""
+        return tuple(f for f in self.top if f.lower().endswith(".sql"))
+
+    def text(self, file: str) -> str:
+        """The file's text; a byte order mark is dropped.
+
+        Raises CatalogError where the file can't be read or isn't UTF-8.
+        """
+        if file in self._texts:
+            return self._texts[file]
+        try:
+            text = (self.root / file).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            before = error.object[: error.start]
+            line = before.count(b"\n") + 1
+            raise CatalogError(
+                "not UTF-8 text",
+                place=Place(file, line, error.start - before.rfind(b"\n")),
+                fix="save the file as UTF-8",
+            ) from None
+        except OSError as error:
+            raise CatalogError(
+                f"{file} can't be read: {error.strerror}", fix="make it a readable file"
+            ) from None
+        self._texts[file] = text
+        return text
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        return {}
+
+
+def _walk(root: Path, prefix: str) -> list[str]:
+    found = []
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                found += _walk(Path(entry.path), f"{prefix}{entry.name}/")
+            else:
+                found.append(prefix + entry.name)
+    return found
