@@ -1,0 +1,1 @@
+"""Embedded servers: a PostgreSQL found on this machine, started for us alone."""

@@ -1,0 +1,264 @@
+"""Data directories that are kept: initialised once for each server version, and copied for each server.
+
+A kept one is a folder ``<cache>/data/<key>`` with ``data/`` and ``manifest``, the list of its files and their
+sizes. It is made aside and renamed, so one that has its name is complete; a copy walks the manifest, so one
+that lost a file, or part of one, is found out while it is copied, and made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pgslate.errors import TargetError
+from pgslate.targets.embedded.accounts import Account
+from pgslate.targets.embedded.folders import cache_folder
+from pgslate.targets.embedded.installations import Installation
+
+#: ioctl_ficlonerange(2): share the blocks of another file, on file systems that can (Btrfs, XFS, overlay on them).
+FICLONE = 0x40049409
+
+#: Changes when what is kept changes, so that an older pgslate's folders are not taken for ours.
+LAYOUT = "1"
+
+#: Blocks of zeros of this size become holes in what is kept; a page of PostgreSQL's log.
+SPARSE_BLOCK = 8192
+
+#: Locales to try: C.UTF-8 folds the case of every letter; C is there where it is not.
+LOCALES = ("C.UTF-8", "C")
+
+
+class DamagedError(Exception):
+    """A kept data directory lacks a file of its manifest, or part of it."""
+
+
+def initialised(installation: Installation, account: Account, scratch: Path) -> Path:
+    """The kept, freshly initialised data directory for this server; made if it isn't there yet (0.5 s).
+
+    ``scratch`` is a folder that the account can reach, to run initdb in. Safe with many processes at once: one
+    makes it, the others wait. Raises ``TargetError`` with initdb's own words where it fails.
+    """
+    place = _place(installation, "initdb")
+    if not is_complete(place):
+        with _locked(place):
+            if not is_complete(place):
+                _initialise(installation, account, scratch, place)
+    return place
+
+
+def kept(installation: Installation, key: str) -> Path | None:
+    """The data directory kept under ``key`` for this server, or None."""
+    place = _place(installation, key)
+    return place if is_complete(place) else None
+
+
+def keep(data: Path, installation: Installation, key: str) -> Path:
+    """Keep a copy of ``data``, of a server that was stopped cleanly, under ``key``; replaces what was there."""
+    place = _place(installation, key)
+    with _locked(place):
+        _keep(data, place)
+    return place
+
+
+def forget(place: Path) -> None:
+    """Remove a kept data directory, as one found damaged."""
+    aside = place.with_name(f".{place.name}-{secrets.token_hex(4)}")
+    with contextlib.suppress(FileNotFoundError):
+        place.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def is_complete(place: Path) -> bool:
+    return (place / "manifest").exists()
+
+
+def copy_kept(place: Path, destination: Path, account: Account) -> None:
+    """Copy the kept data directory at ``place`` to ``destination``, which must not exist, for the account.
+
+    Raises ``DamagedError`` where the copy would not be whole.
+    """
+    try:
+        manifest = json.loads((place / "manifest").read_text())
+        folders, files = manifest["folders"], manifest["files"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedError(f"{place}: {error}") from error
+    _copy_tree(place / "data", destination, folders, files, account)
+
+
+def _place(installation: Installation, key: str) -> Path:
+    build = (installation.bin / "postgres").stat()
+    told = "\n".join((LAYOUT, installation.version, str(installation.bin), str(build.st_size), key))
+    return (
+        cache_folder() / "data" / f"pg{installation.version}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    )
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Hold the lock that goes with a kept directory; the kernel lets go of it when we end."""
+    place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (place.parent / f".{place.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _initialise(installation: Installation, account: Account, scratch: Path, place: Path) -> None:
+    data = scratch / "initdb"
+    said = ""
+    for locale in LOCALES:
+        shutil.rmtree(data, ignore_errors=True)
+        data.mkdir(mode=0o700)
+        if not account.ours:
+            os.chown(data, account.uid, account.gid)
+        command = [
+            *(str(installation.bin / "initdb"), "--pgdata", str(data), "--username", "postgres"),
+            *("--auth", "trust", "--encoding", "UTF8", "--locale", locale, "--no-sync", "--no-instructions"),
+        ]
+        outcome = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd="/", env=server_environment(),
+            **account.popen_options(),
+        )  # fmt: skip
+        if outcome.returncode == 0:
+            _keep(data, place)
+            shutil.rmtree(data, ignore_errors=True)
+            return
+        said = (outcome.stderr or outcome.stdout).strip()
+    shutil.rmtree(data, ignore_errors=True)
+    raise TargetError(
+        f"initdb of {installation.label} failed:\n{said}",
+        fix="check that the server's programs run on this machine and that the disk has room",
+    )
+
+
+def server_environment() -> dict[str, str]:
+    """Our environment without what would reach into the server: libpq's variables and the locale."""
+    kept_names = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_"))}
+    return {**kept_names, "LC_ALL": "C", "TZ": "UTC"}
+
+
+def _keep(data: Path, place: Path) -> None:
+    forget(place)
+    aside = place.with_name(f".{place.name}-{secrets.token_hex(4)}")
+    folders, files = _contents(data)
+    aside.mkdir(mode=0o700, parents=True)
+    try:
+        _copy_tree(data, aside / "data", folders, files, None)
+        (aside / "manifest").write_text(json.dumps({"folders": folders, "files": files}))
+        aside.rename(place)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def _contents(data: Path) -> tuple[list[str], dict[str, int]]:
+    """The folders of a stopped server's data directory, parents first, and its files with their sizes."""
+    folders: list[str] = []
+    files: dict[str, int] = {}
+    for folder, _, names in os.walk(data):
+        inside = os.path.relpath(folder, data)
+        folders.append(inside)
+        for name in names:
+            if name not in ("postmaster.pid", "postmaster.opts"):
+                files[os.path.normpath(os.path.join(inside, name))] = (Path(folder) / name).stat().st_size  # noqa: PTH118 - a thousand times; Path would double the time
+    return folders, files
+
+
+def _copy_tree(
+    source: Path, destination: Path, folders: list[str], files: dict[str, int], account: Account | None
+) -> None:
+    for folder in folders:
+        (destination / folder).mkdir(mode=0o700)
+    chown = None if account is None or account.ours else (account.uid, account.gid)
+    copier = _Copier()
+    for name, size in files.items():
+        copy = copier.copy_sparse if account is None and name.startswith("pg_wal/") else copier.copy
+        try:
+            read = os.open(f"{source}/{name}", os.O_RDONLY)
+        except FileNotFoundError as error:
+            raise DamagedError(f"{source / name} is missing") from error
+        try:
+            write = os.open(f"{destination}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                if os.fstat(read).st_size != size:
+                    raise DamagedError(f"{source / name} has not the {size} bytes it was kept with")
+                copy(read, write, size)
+                if chown:
+                    os.fchown(write, *chown)
+            finally:
+                os.close(write)
+        finally:
+            os.close(read)
+    if chown:
+        for folder in folders:
+            os.chown(destination / folder, *chown)
+
+
+class _Copier:
+    """Copies files the fastest way this pair of file systems has, which the first file finds out."""
+
+    def __init__(self) -> None:
+        self._can_clone = hasattr(os, "sendfile") and os.uname().sysname == "Linux"
+
+    def copy(self, read: int, write: int, size: int) -> None:
+        if size == 0:
+            return
+        if self._can_clone:
+            try:
+                fcntl.ioctl(write, FICLONE, read)
+            except OSError:
+                self._can_clone = False
+            else:
+                return
+        for start, end in _data_ranges(read, size):
+            _copy_range(read, write, start, end)
+        os.ftruncate(write, size)
+
+    def copy_sparse(self, read: int, write: int, size: int) -> None:
+        """Copy all but blocks of zeros: a 16 MB WAL segment is mostly those, and is then quick to copy again."""
+        for start in range(0, size, SPARSE_BLOCK):
+            block = os.pread(read, SPARSE_BLOCK, start)
+            if block.count(0) != len(block):
+                os.pwrite(write, block, start)
+        os.ftruncate(write, size)
+
+
+def _data_ranges(read: int, size: int) -> Iterator[tuple[int, int]]:
+    """The parts of a file that are not holes: of a 16 MB WAL segment, the few kB that were written."""
+    at = 0
+    if size < 1 << 20:
+        yield 0, size
+        return
+    while at < size:
+        try:
+            at = os.lseek(read, at, os.SEEK_DATA)
+        except OSError:  # no data from here on
+            return
+        end = os.lseek(read, at, os.SEEK_HOLE)
+        yield at, min(end, size)
+        at = end
+
+
+def _copy_range(read: int, write: int, start: int, end: int) -> None:
+    os.lseek(write, start, os.SEEK_SET)
+    if os.uname().sysname == "Linux":
+        while start < end:
+            sent = os.sendfile(write, read, start, end - start)
+            if sent == 0:
+                raise DamagedError("a kept file ended early")
+            start += sent
+        return
+    while start < end:
+        block = os.pread(read, min(1 << 20, end - start), start)
+        if not block:
+            raise DamagedError("a kept file ended early")
+        os.write(write, block)
+        start += len(block)

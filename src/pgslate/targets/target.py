@@ -1,0 +1,88 @@
+"""A target: where a database is, and how to connect to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+
+#: What a connection gets where neither the DSN nor the caller says otherwise. A peer that vanished is noticed
+#: after about a minute; ``fallback_application_name`` leaves PGAPPNAME and ``application_name=`` in charge.
+CONNECTION_DEFAULTS: dict[str, str] = {
+    "fallback_application_name": "pgslate",
+    "connect_timeout": "10",
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+}
+
+
+class Target:
+    """A database that can be connected to, and what has to be closed when it is no longer needed.
+
+    ``dsn`` is a libpq URL or conninfo string usable from this process, and may hold a password; ``label`` is for
+    people and never does. ``on_close`` runs once, at the first ``close()``.
+    """
+
+    def __init__(
+        self, dsn: str, *, label: str | None = None, on_close: Callable[[], None] | None = None
+    ) -> None:
+        self.dsn = dsn
+        self.label = label if label is not None else label_of(dsn)
+        self._on_close = on_close
+
+    def connect(self, **kwargs: Any) -> psycopg.Connection[TupleRow]:
+        """A new psycopg connection; keywords are ``psycopg.connect``'s own and win over the DSN.
+
+        Raises ``psycopg.OperationalError`` where the server can't be reached or refuses.
+        """
+        given = conninfo_to_dict(self.dsn)
+        defaults = {name: value for name, value in CONNECTION_DEFAULTS.items() if name not in given}
+        return psycopg.connect(self.dsn, **{**defaults, **kwargs})
+
+    def with_dbname(self, dbname: str) -> Target:
+        """Another database of the same server; closing it closes nothing else."""
+        return Target(dsn_with(self.dsn, dbname=dbname))
+
+    def close(self) -> None:
+        """Let go of what the target holds: an embedded server stops, a port-forward ends. Safe to repeat."""
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
+
+    def __enter__(self) -> Target:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Target {self.label}>"
+
+
+def label_of(dsn: str) -> str:
+    """The database, role and server of a DSN, for people: ``app on db.example:5432 as deploy``.
+
+    >>> label_of("postgresql://deploy:secret@db.example/app")
+    'app on db.example:5432 as deploy'
+    """
+    said = conninfo_to_dict(dsn)
+    hosts = str(said.get("host") or said.get("hostaddr") or "local socket").split(",")
+    ports = str(said.get("port") or "5432").split(",")
+    if len(ports) == 1:
+        ports *= len(hosts)
+    places = ", ".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=False))
+    user = said.get("user")
+    return f"{said.get('dbname') or user or 'default database'} on {places}" + (f" as {user}" if user else "")
+
+
+def dsn_with(dsn: str, **settings: str) -> str:
+    """The same DSN with some settings replaced, as a libpq conninfo string."""
+    return make_conninfo(dsn, **settings)
