@@ -9,11 +9,13 @@
 -- +goose Up
 
 -- The canonical row: PostgreSQL's text form of a ROW of all columns, which tells NULL from '' and quotes what needs
--- quoting; times as microseconds, since the text of a time depends on the session. Built-in sha256(), no extension.
+-- quoting; times as microseconds, since the text of a time depends on the session. Built-in sha256(), no
+-- extension; PL/pgSQL, since an expression it evaluates itself costs half of what a call of an SQL function does.
 -- +goose StatementBegin
 CREATE FUNCTION audit_event_hash(e audit_events) RETURNS bytea
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT sha256(convert_to(ROW(
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN sha256(convert_to(ROW(
         e.event_id, e.event_version,
         extract(epoch FROM e.event_timestamp AT TIME ZONE 'UTC'),
         e.event_type, e.event_category, e.event_action, e.event_outcome,
@@ -23,7 +25,8 @@ LANGUAGE sql IMMUTABLE AS $$
         e.trace_id, e.span_id, e.namespace, e.cluster_name,
         e.event_data, e.event_metadata, e.severity, e.duration_ms,
         e.error_code, e.error_message, e.retention_days, e.is_sensitive
-    )::text, 'UTF8'))
+    )::text, 'UTF8'));
+END;
 $$;
 -- +goose StatementEnd
 
