@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import LiteralString, cast
 
 import psycopg
 
@@ -48,14 +47,14 @@ def read(path: Path) -> GooseFile:
 
 
 def run(connection: psycopg.Connection, file: GooseFile, statements: tuple[str, ...]) -> None:
-    """Runs statements of ``file``, in one transaction where the file allows it. The connection is autocommit."""
+    """Runs statements of ``file``, in one transaction where it may be. Give it an autocommit connection."""
     if file.transactional:
         with connection.transaction():
             for statement in statements:
-                connection.execute(cast(LiteralString, statement))
+                connection.execute(statement.encode())
     else:
         for statement in statements:
-            connection.execute(cast(LiteralString, statement))
+            connection.execute(statement.encode())
 
 
 def _statements(section: str) -> Iterator[str]:
