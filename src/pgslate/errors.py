@@ -10,6 +10,11 @@
     │   └── CodeMigrationError
     ├── TargetError                 exit 3: the target can't be reached, or can't be used
     │   ├── ServerNotReadyError
+    │   │   └── PodNotReadyError
+    │   ├── ClusterError
+    │   │   ├── KubeconfigError
+    │   │   ├── ClusterAuthError
+    │   │   └── ServiceNotFoundError
     │   ├── MissingExtensionError
     │   └── PrivilegeError
     ├── ApplyError                  exit 4: a migration failed, or may not run
@@ -144,6 +149,32 @@ class ServerNotReadyError(TargetError):
     """No connection within the timeout; ``attempts`` says what each try answered."""
 
     attempts: tuple[str, ...]
+
+
+class PodNotReadyError(ServerNotReadyError):
+    """The pods behind a Kubernetes service are not ready; ``reasons`` says why, one sentence each."""
+
+    reasons: tuple[str, ...]
+
+
+class ClusterError(TargetError):
+    """The Kubernetes API server can't be reached, or refuses; ``status`` is its HTTP status, or 0."""
+
+    status: int = 0
+
+
+class KubeconfigError(ClusterError):
+    """No cluster is configured, or a kubeconfig file is wrong."""
+
+
+class ClusterAuthError(ClusterError):
+    """The API server doesn't take our credentials, or there are none to give."""
+
+
+class ServiceNotFoundError(ClusterError):
+    """The namespace has no such service; ``candidates`` are ``namespace/service`` that might be meant."""
+
+    candidates: tuple[str, ...] = ()
 
 
 class MissingExtensionError(TargetError):

@@ -1,0 +1,177 @@
+"""A local port that leads to a service in a cluster, whichever pod stands behind it at the moment."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Protocol
+
+from pgslate.errors import ClusterAuthError, PgslateError, PrivilegeError
+from pgslate.targets.kubernetes.api import Api, path_of
+from pgslate.targets.kubernetes.channels import PROTOCOL, PodChannels
+from pgslate.targets.kubernetes.relay import DEFAULT_PACE, Ending, Pace, relay
+
+
+class Pods(Protocol):
+    """Where connections go: asked anew for each one."""
+
+    def pick(self, *, fresh: bool) -> tuple[str, str, int]:
+        """Namespace, pod and port of a ready pod; with ``fresh``, by asking the cluster now.
+
+        Raises PgslateError where there is none.
+        """
+
+
+class Forwarder:
+    """Listens on a port of 127.0.0.1; each connection goes through a websocket of its own to a ready pod.
+
+    One thread a connection: what befalls one never touches another. While a pod answers nothing yet, dialling
+    is tried again, with growing pauses, on whichever pod is ready by then.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        pods: Pods,
+        *,
+        port: int = 0,
+        dial_timeout: float = 20.0,
+        pace: Pace = DEFAULT_PACE,
+        first_pause: float = 0.1,
+        note: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Bind ``port`` (0: a free one) and start to listen.
+
+        ``dial_timeout``, in seconds, bounds the tries for one connection; ``note`` is told of what goes
+        wrong.
+        """
+        self._api, self._pods = api, pods
+        self._dial_timeout, self._pace, self._first_pause, self._note = dial_timeout, pace, first_pause, note
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
+        self._listener.settimeout(None)
+        self.host: str = "127.0.0.1"
+        self.port: int = self._listener.getsockname()[1]
+        self.last_error = ""
+        self.closed = threading.Event()
+        self._lock = threading.Lock()
+        self._live: dict[threading.Thread, list[socket.socket]] = {}
+        self._acceptor = threading.Thread(
+            target=self._accept, name=f"pgslate-forward-{self.port}", daemon=True
+        )
+        self._acceptor.start()
+
+    def __enter__(self) -> Forwarder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are being carried now."""
+        with self._lock:
+            return len(self._live)
+
+    def close(self) -> None:
+        """Stop listening and end all connections. May be called twice."""
+        if self.closed.is_set():
+            return
+        self.closed.set()
+        # accept() in another thread isn't woken everywhere by a close: knock
+        with suppress(OSError):
+            socket.create_connection((self.host, self.port), timeout=1).close()
+        self._acceptor.join(timeout=5)
+        self._listener.close()
+        with self._lock:
+            live = dict(self._live)
+        for sockets in live.values():
+            for sock in sockets:
+                _hang_up(sock)
+        for thread in live:
+            thread.join(timeout=5)
+
+    def _accept(self) -> None:
+        while not self.closed.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                if self.closed.wait(0.05):  # out of descriptors: they come back as connections end
+                    return
+                continue
+            if self.closed.is_set():
+                client.close()
+                return
+            thread = threading.Thread(
+                target=self._serve, args=(client,), name="pgslate-forwarded", daemon=True
+            )
+            with self._lock:
+                self._live[thread] = [client]
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        sockets = self._live[threading.current_thread()]
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._carry(client, sockets)
+        finally:
+            client.close()
+            with self._lock:
+                del self._live[threading.current_thread()]
+
+    def _carry(self, client: socket.socket, sockets: list[socket.socket]) -> None:
+        until = time.monotonic() + self._dial_timeout
+        said, pause, fresh = b"", self._first_pause, False
+        while not self.closed.is_set():
+            try:
+                ending = self._once(client, sockets, said, fresh)
+            except (PrivilegeError, ClusterAuthError) as error:
+                self._failed(str(error))
+                return
+            except PgslateError as error:
+                why = error.message
+            else:
+                if not ending.why:
+                    return
+                why, said = ending.why, ending.said
+                if not ending.repeatable:
+                    self._failed(why)
+                    return
+            self._failed(why)
+            if time.monotonic() + pause > until:
+                return
+            # a little apart, so that 64 connections don't all knock at once
+            self.closed.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311  # no secret in it
+            pause, fresh = min(pause * 2, 2.0), True
+
+    def _once(self, client: socket.socket, sockets: list[socket.socket], said: bytes, fresh: bool) -> Ending:
+        namespace, pod, port = self._pods.pick(fresh=fresh)
+        node, websocket = self._api.upgrade(
+            path_of("pods", namespace, pod, sub="portforward"), (("ports", str(port)),), PROTOCOL
+        )
+        with node:
+            with self._lock:
+                sockets.append(node)
+            try:
+                if self.closed.is_set():
+                    _hang_up(node)
+                return relay(client, node, PodChannels(websocket), said=said, pace=self._pace)
+            finally:
+                with self._lock:
+                    sockets.remove(node)
+
+    def _failed(self, why: str) -> None:
+        self.last_error = why
+        self._note(why)
+
+
+def _hang_up(sock: socket.socket) -> None:
+    """Wake the thread that waits on a socket. Not SSLSocket.shutdown, which takes its TLS away under it."""
+    with suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

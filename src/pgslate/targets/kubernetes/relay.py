@@ -1,0 +1,238 @@
+"""Carries one connection's bytes between a local socket and a pod, until one of the two is done."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pgslate.targets.kubernetes.channels import PodChannels
+
+_CHUNK = 128 * 1024
+_FULL = 1024 * 1024  # bytes waiting in one direction: read no more for it
+_REPEATABLE = 64 * 1024
+_FITS_IN_BUFFERS = (
+    32 * 1024
+)  # the node answers pings in turn with data: with more under way it may just be busy
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patient a relay is; all in seconds.
+
+    ``ping`` after so long without a word from the node; ``pong`` to wait for its answer; ``linger`` is how
+    long what the pod still says is carried to a client that said its last (the websocket can't tell the pod
+    so).
+    """
+
+    ping: float = 20.0
+    pong: float = 20.0
+    linger: float = 1.0
+
+
+DEFAULT_PACE = Pace()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a relay ended. ``why`` is empty where client or server simply finished.
+
+    ``said`` is all that the client said, kept as long as the pod has said nothing: with ``repeatable``, it
+    can be said again to another pod.
+    """
+
+    why: str = ""
+    repeatable: bool = False
+    said: bytes = b""
+
+
+def relay(
+    client: socket.socket,
+    node: socket.socket,
+    channels: PodChannels,
+    *,
+    said: bytes = b"",
+    pace: Pace = DEFAULT_PACE,
+    clock: Callable[[], float] = time.monotonic,
+) -> Ending:
+    """Carry bytes both ways until either side is done. Closes neither socket.
+
+    ``said`` is what the client said already, to be said first. Never raises for what the network does.
+    """
+    return _Relay(client, node, channels, said, pace, clock).run()
+
+
+class _Relay:
+    def __init__(
+        self,
+        client: socket.socket,
+        node: socket.socket,
+        channels: PodChannels,
+        said: bytes,
+        pace: Pace,
+        clock: Callable[[], float],
+    ) -> None:
+        self.client, self.node, self.channels = client, node, channels
+        self.pace, self.clock = pace, clock
+        self.said: bytes | None = said
+        self.client_done = False
+        self.why = ""
+        self.heard = clock()
+        self.moved = clock()  # when a byte last went either way
+        if said:
+            channels.send(said)
+
+    def run(self) -> Ending:
+        self.client.setblocking(False)
+        self.node.setblocking(False)
+        selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
+        try:
+            while self._step(selector):
+                pass
+        finally:
+            selector.close()
+        if not self.why and self.channels.error:
+            self.why = self.channels.error
+        quiet = self.channels.received == 0
+        return Ending(
+            why=self.why,
+            repeatable=bool(self.why) and quiet and self.said is not None and not self.client_done,
+            said=self.said or b"",
+        )
+
+    def _step(self, selector: selectors.BaseSelector) -> bool:
+        """Wait for something to do, and do it. False when it is over."""
+        channels = self.channels
+        over = channels.closed or bool(self.why)
+        if over and (not channels.incoming or self.why):
+            self._say_goodbye()
+            return False
+        room_for_client = sum(map(len, channels.incoming)) < _FULL
+        room_for_node = sum(map(len, channels.outgoing)) < _FULL
+        events = (selectors.EVENT_READ if not self.client_done and not over and room_for_node else 0) | (
+            selectors.EVENT_WRITE if channels.incoming else 0
+        )
+        _listen(selector, self.client, events)
+        events = (selectors.EVENT_READ if not over and room_for_client else 0) | (
+            selectors.EVENT_WRITE if channels.outgoing and not over else 0
+        )
+        _listen(selector, self.node, events)
+        unread = not over and room_for_client and isinstance(self.node, ssl.SSLSocket) and self.node.pending()
+        ready = {key.fileobj: mask for key, mask in selector.select(0 if unread else self._patience())}
+        if ready.get(self.node, 0) & selectors.EVENT_READ or unread:
+            self._read_node()
+        if channels.incoming:
+            self._write_client()
+        if ready.get(self.client, 0) & selectors.EVENT_READ:
+            self._read_client()
+        if channels.outgoing:
+            self._write_node()
+        if not ready and not unread:
+            self._check_the_time()
+        return True
+
+    def _patience(self) -> float:
+        now = self.clock()
+        if self.client_done:
+            patience = self.pace.ping + self.pace.pong if self.channels.outgoing else self.pace.linger
+            return max(0.0, patience - (now - self.moved))
+        patience = self.pace.ping + (self.pace.pong if self.channels.pong_due else 0.0)
+        return max(0.0, patience - (now - self.heard))
+
+    def _check_the_time(self) -> None:
+        if self._patience() > 0:
+            return
+        if self.client_done:
+            self.channels.close()
+        elif not self.channels.pong_due:
+            self.channels.ping()
+        elif self.channels.unanswered > _FITS_IN_BUFFERS:
+            self.heard = self.clock()  # it is taking in what we sent; TCP's keep-alive watches over the rest
+        else:
+            self.why = f"the node did not answer for {self.pace.ping + self.pace.pong:g} s"
+
+    def _read_client(self) -> None:
+        try:
+            data = self.client.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+            self.channels.incoming.clear()  # it was reset: nobody listens any more
+            self.channels.close()
+        if not data:
+            self.client_done = True
+            self.moved = self.clock()
+            return
+        if self.said is not None:
+            keep = self.channels.received == 0 and len(self.said) + len(data) <= _REPEATABLE
+            self.said = self.said + data if keep else None
+        self.channels.send(data)
+
+    def _read_node(self) -> None:
+        try:
+            data = self.node.recv(_CHUNK)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as error:
+            self._lost(error)
+            return
+        self.heard = self.moved = self.clock()
+        if not data and not self.channels.closed:
+            self._lost(ConnectionError("it ended without a goodbye"))
+        self.channels.feed(data)
+
+    def _write_client(self) -> None:
+        incoming = self.channels.incoming
+        try:
+            while incoming:
+                sent = self.client.send(incoming[0])
+                if sent < len(incoming[0]):
+                    incoming[0] = memoryview(incoming[0])[sent:]
+                    return
+                incoming.popleft()
+        except BlockingIOError:
+            return
+        except OSError:
+            incoming.clear()
+            self.client_done = True
+            self.channels.close()
+
+    def _write_node(self) -> None:
+        outgoing = self.channels.outgoing
+        try:
+            while outgoing:
+                sent = self.node.send(outgoing[0])
+                self.moved = self.clock()
+                if sent < len(outgoing[0]):
+                    outgoing[0] = memoryview(outgoing[0])[sent:]
+                    return
+                outgoing.popleft()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except OSError as error:
+            self._lost(error)
+
+    def _lost(self, error: OSError) -> None:
+        if not self.channels.incoming and not self.client_done:
+            self.why = f"the connection to the API server broke: {error}"
+        self.channels.closed = True
+
+    def _say_goodbye(self) -> None:
+        """The closing frame, if there is still someone to read it."""
+        self.channels.close()
+        self._write_node()
+
+
+def _listen(selector: selectors.BaseSelector, sock: socket.socket, events: int) -> None:
+    known = selector.get_map().get(sock)
+    if known is None:
+        if events:
+            selector.register(sock, events)
+    elif not events:
+        selector.unregister(sock)
+    elif known.events != events:
+        selector.modify(sock, events)
