@@ -25,8 +25,8 @@ CONNECTION_DEFAULTS: dict[str, str] = {
 class Target:
     """A database that can be connected to, and what has to be closed when it is no longer needed.
 
-    ``dsn`` is a libpq URL or conninfo string usable from this process, and may hold a password; ``label`` is for
-    people and never does. ``on_close`` runs once, at the first ``close()``.
+    ``dsn`` is a libpq URL or conninfo string usable from this process, and may hold a password; ``label`` is
+    for people and never does. ``on_close`` runs once, at the first ``close()``.
     """
 
     def __init__(

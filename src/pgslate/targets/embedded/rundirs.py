@@ -50,23 +50,18 @@ class RunDirectory:
             os.chown(self.path, account.uid, account.gid)
             self.path.chmod(0o700)
 
-    def empty(self) -> None:
-        """Remove the data directory again."""
-        shutil.rmtree(self.data, ignore_errors=True)
-
     def remove(self) -> None:
         """Remove the directory, and the lock with it."""
         shutil.rmtree(self.path, ignore_errors=True)
         self.release()
 
     def release(self) -> None:
-        """Let go of the lock; what is left of the directory is then anybody's to remove."""
-        with contextlib.suppress(OSError):
-            os.close(self.lock)
+        """Let go of the lock, once; what is left of the directory is then anybody's to remove."""
+        os.close(self.lock)
 
 
 def make_run_directory(folder: Path) -> RunDirectory:
-    """A new, empty, locked run directory in ``folder``, which only appears under its name once it is locked."""
+    """A new, empty, locked run directory in ``folder``; it gets its name once it is locked."""
     name = secrets.token_hex(6)
     making = folder / (MAKING + name)
     making.mkdir(mode=0o700)
@@ -106,12 +101,21 @@ def _lock_if_free(path: Path) -> bool:
     return True
 
 
-def end_server(data: Path) -> None:
-    """End the server that runs in ``data``, if one does, at once and without a checkpoint."""
+def end_server(data: Path, *, timeout: float = 10.0) -> None:
+    """End the server that runs in ``data``, if one does, at once and without a checkpoint; wait for its end.
+
+    One that is not gone after ``timeout`` seconds is killed.
+    """
     pid = server_pid(data)
-    if pid is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGQUIT)
+    if pid is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGQUIT)
+        until = time.monotonic() + timeout
+        while server_pid(data) == pid and time.monotonic() < until:
+            time.sleep(0.002)
+        if server_pid(data) == pid:
+            os.kill(pid, signal.SIGKILL)
 
 
 def server_pid(data: Path) -> int | None:
@@ -125,7 +129,7 @@ def server_pid(data: Path) -> int | None:
 
 
 def _works_in(pid: int, data: Path) -> bool:
-    """Whether the process is at home in ``data``: process ids are used again, and postmaster.pid outlives it."""
+    """Whether the process is at home in ``data``: its id may be another's by now, and the file an old one."""
     try:
         return Path(f"/proc/{pid}/cwd").resolve(strict=True) == data.resolve()
     except FileNotFoundError:  # the process is a zombie, or this is not Linux

@@ -1,8 +1,8 @@
 """Starts a server so that it ends with its owner, however the owner ends, and tells when it is ready.
 
-The server's parent is a shell that waits on a pipe whose other end the owner holds. When the owner closes it, or
-dies (also of ``kill -9``), the kernel closes the pipe, and the shell ends the server and removes its directory.
-A child that the owner forked without exec holds the pipe too, and so keeps the server until it ends.
+The server's parent is a shell that waits on a pipe whose other end the owner holds. When the owner closes it,
+or dies (also of ``kill -9``), the shell reads the pipe's end, ends the server and removes its directory. A
+child that the owner forked without exec holds the pipe too, and so keeps the server until it ends.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pgslate.errors import TargetError
 from pgslate.targets.embedded.accounts import Account
 from pgslate.targets.embedded.datadir import server_environment
 
-#: $1 is the run directory, the rest is the server's command. "keep" on the pipe means: stop cleanly, leave the
-#: directory; the end of the pipe means: stop at once and remove it. The shell must outlive a Ctrl-C, a hang-up
-#: and a reader of its output that is gone. ``exited`` keeps the kill away from a process id that was used again.
+#: $1 is the run directory, the rest is the server's command. "keep" on the pipe means: stop cleanly, leave
+#: the directory; the end of the pipe means: stop at once and remove it. The shell must outlive a Ctrl-C, a
+#: hang-up and a reader that is gone. ``exited`` keeps the signal from a process id that was used again.
 WATCHED = """
 trap '' HUP INT TERM PIPE
 run=$1; shift
@@ -122,7 +122,7 @@ class Watcher:
 
 
 def is_ready(data: Path) -> bool:
-    """Whether the server in ``data`` says that it takes connections (postmaster.pid, LOCK_FILE_LINE_PM_STATUS)."""
+    """Whether the server in ``data`` says that it takes connections (LOCK_FILE_LINE_PM_STATUS, line 8)."""
     try:
         lines = (data / "postmaster.pid").read_text().split("\n")
     except OSError:

@@ -1,0 +1,205 @@
+"""A target named by a DSN: waits for the server, and tells a server that is late from one that says no.
+
+libpq gives no SQLSTATE for a failed connection, so refusals are known by the server's English words; one in
+another language is tried again until the timeout, and then quoted.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from pgslate.errors import ServerNotReadyError, TargetError
+from pgslate.targets.target import Target, label_of
+
+#: The oldest server that pgslate works on, as libpq numbers versions.
+OLDEST = 140000
+
+#: Seconds between two tries: the first pause, how it grows, and the longest.
+FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 0.05, 2.0, 1.0
+
+#: Seconds that a single try may take, where the DSN has no ``connect_timeout``; libpq counts in whole ones.
+TRY_TIMEOUT = 5
+
+#: What no waiting heals: what the server says, and what to do about it.
+REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), fix)
+    for pattern, fix in (
+        (r"no password supplied", "put the password into PGPASSWORD, ~/.pgpass or the DSN"),
+        (r"password authentication failed|SASL authentication failed", "check the role and its password"),
+        (r"role .* does not exist|no such user", "create the role, or name another one in the DSN"),
+        (r"database .* does not exist|no such database", "create it (createdb), or name another database"),
+        (
+            r"no pg_hba\.conf entry|pg_hba\.conf rejects",
+            "let this host, role and database in, in pg_hba.conf",
+        ),
+        (r"\w+ authentication failed for user", "see what pg_hba.conf asks of this role"),
+        (r"role .* is not permitted to log in", "ALTER ROLE ... LOGIN, or name another role in the DSN"),
+        (r"permission denied for database", "GRANT CONNECT ON DATABASE ... to the role"),
+        (r"not currently accepting connections", "ALTER DATABASE ... ALLOW_CONNECTIONS true"),
+        (r"server does not support SSL", "set sslmode=prefer, or switch SSL on in the server"),
+        (r"certificate verify failed|root certificate file|does not match host name", "check sslrootcert"),
+    )
+)
+
+_ATTEMPT = re.compile(
+    r'connection to server (?:at "(?P<host>[^"]*)"(?: \([^)]*\))?, port (?P<port>\d+)'
+    r'|on socket "(?P<socket>[^"]*)")'
+    r" failed: (?P<said>.*)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try on one host: where (``host:port`` or a socket's path), and what came back."""
+
+    where: str
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.said}"
+
+    @property
+    def refusal(self) -> str | None:
+        """What to do where waiting would not help, else None."""
+        return next((fix for pattern, fix in REFUSALS if pattern.search(self.said)), None)
+
+
+def connect(
+    dsn: str,
+    *,
+    timeout: float = 10.0,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> Target:
+    """The database that ``dsn`` (a libpq URL or conninfo string) names, once its server takes connections.
+
+    Tries again, after growing pauses, for ``timeout`` seconds; a refusal that waiting can't heal (a wrong
+    password, an unknown database or role, no pg_hba.conf entry) ends it at once. ``clock`` and ``pause`` are
+    for tests. Raises ``ServerNotReadyError`` with every attempt, or ``TargetError``.
+    """
+    said = _checked(dsn)
+    until = clock() + timeout
+    wait = FIRST_PAUSE
+    attempts: list[Attempt] = []
+    while True:
+        seconds = max(1, min(TRY_TIMEOUT, math.ceil(until - clock())))
+        try:
+            with Target(dsn).connect(connect_timeout=said.get("connect_timeout", seconds)) as connection:
+                return _target(dsn, connection)
+        except psycopg.OperationalError as error:
+            latest = attempts_in(str(error), label_of(dsn))
+        attempts += latest
+        _refuse(dsn, latest)
+        left = until - clock()
+        if left <= 0:
+            raise ServerNotReadyError(
+                f"no connection to {label_of(dsn)} within {timeout:g} s\n" + "\n".join(_counted(attempts)),
+                fix="start the server, check host and port, or give it more time (--timeout)",
+                attempts=tuple(map(str, attempts)),
+            )
+        pause(min(wait, left))
+        wait = min(wait * GROWTH, LONGEST_PAUSE)
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> str | None:
+    """The DSN that the environment names: PGSLATE_DSN, or "" where libpq's own variables name a server.
+
+    An empty DSN lets libpq read its variables; PGPORT, PGUSER or PGPASSWORD alone name no server.
+    """
+    if environ.get("PGSLATE_DSN"):
+        return environ["PGSLATE_DSN"]
+    names = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
+    return "" if any(environ.get(name) for name in names) else None
+
+
+def session_is_pooled(
+    connection: psycopg.Connection[tuple[object, ...]], target: Target, *, rounds: int = 5
+) -> bool:
+    """Whether a pooler between us and the server gives each transaction another backend.
+
+    What is set, locked or prepared for the session is then lost or left to others: session-level locks don't
+    hold. ``connection`` must be outside a transaction, in autocommit mode.
+
+    Where nothing is in between, one round trip tells: the process id that the server announced at the start
+    (BackendKeyData, protocol 3.0) is the backend's own; a pooler has to announce one that it made up. If so,
+    ask for the backend's process id in turns on ``connection`` and a second one: in session pooling each
+    keeps its own, so one id on both, or two on one, prove that they share. A pool nobody else uses gives out
+    the backend it got back last, so the first round finds it; one in use, or one that deals them out in
+    turns, changes the id of one connection within a few ``rounds``.
+    """
+    pid = _backend(connection)
+    if pid == connection.info.backend_pid:
+        return False
+    ours, others = {pid}, set()
+    with target.connect(autocommit=True) as second:
+        for _ in range(rounds):
+            others.add(_backend(second))
+            ours.add(_backend(connection))
+            if len(ours) > 1 or len(others) > 1 or ours & others:
+                return True
+    return False
+
+
+def attempts_in(message: str, label: str) -> list[Attempt]:
+    """The attempts that a psycopg error lists, one for each host it tried; ``label`` where it names none."""
+    found = [
+        Attempt(match["socket"] or f"{match['host']}:{match['port']}", match["said"].strip())
+        for match in _ATTEMPT.finditer(message)
+    ]
+    return list(dict.fromkeys(found)) or [Attempt(label, message.removeprefix("connection failed: ").strip())]
+
+
+def _checked(dsn: str) -> dict[str, object]:
+    try:
+        return dict(conninfo_to_dict(dsn))
+    except psycopg.ProgrammingError:
+        # libpq quotes the part that it stumbled over, which may be half a password
+        raise TargetError(
+            "the DSN is neither a libpq URL nor a conninfo string",
+            fix="write it as postgresql://role@host:port/database; in a URL, special characters of a password"
+            " are percent-encoded (@ is %40, / is %2F)",
+        ) from None
+
+
+def _target(dsn: str, connection: psycopg.Connection[tuple[object, ...]]) -> Target:
+    info = connection.info
+    label = f"{info.dbname} on {info.host or 'local socket'}:{info.port} as {info.user}"
+    if info.server_version < OLDEST:
+        raise TargetError(
+            f"{label} is PostgreSQL {info.parameter_status('server_version')}; pgslate needs 14 or later",
+            fix="use a newer server",
+        )
+    return Target(dsn, label=label)
+
+
+def _refuse(dsn: str, attempts: list[Attempt]) -> None:
+    """Raise where every host of this try said a no that will not change."""
+    fixes = [attempt.refusal for attempt in attempts]
+    if all(fixes):
+        raise TargetError(
+            f"{label_of(dsn)} refuses the connection\n" + "\n".join(_counted(attempts)),
+            fix="; ".join(dict.fromkeys(fix for fix in fixes if fix)),
+            attempts=tuple(map(str, attempts)),
+        )
+
+
+def _counted(attempts: list[Attempt]) -> list[str]:
+    """Each thing that was said once, in order, with how many times."""
+    counts: dict[Attempt, int] = {}
+    for attempt in attempts:
+        counts[attempt] = counts.get(attempt, 0) + 1
+    return [f"  {attempt}" + (f" ({count} times)" if count > 1 else "") for attempt, count in counts.items()]
+
+
+def _backend(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    assert row is not None  # noqa: S101 - for the type checker: a SELECT of a function has a row
+    return int(str(row[0]))
