@@ -1,0 +1,67 @@
+"""A PostgreSQL error, told as what it means for a migration: file, line, column, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+
+from pgslate.catalog import Migration
+from pgslate.errors import MigrationFailedError, Place
+from pgslate.sql import Statement
+
+# What to do about the failures that users meet most, by SQLSTATE.
+_FIXES = {
+    "42P01": "the table is made by a migration that is not in the plan, or by none: see `pgslate why`",
+    "42704": "make the role or type before the migrations run, in a [prelude] file",
+    "3F000": "make the schema before the migrations run, in a [prelude] file",
+    "42501": "grant the role what it lacks, or run as a role that has it",
+    "53100": "free disk space on the server, then run again: nothing of the file was kept",
+    "55P03": "another session holds a lock on the table; run again when it is done",
+    "57014": "the statement was cancelled; run again",
+    "0A000": "the server does not offer this; see which extension or version the statement needs",
+    "58P01": "install the extension on the server, or leave out the tables that need it",
+}
+
+
+def place_of(migration: Migration, statement: Statement, offset: int = 0) -> Place:
+    """The place of the character ``offset`` (from 0) of a statement."""
+    before = statement.text[:offset]
+    line = statement.line + before.count("\n")
+    column = offset - before.rfind("\n") if "\n" in before else statement.column + offset
+    lines = statement.text.split("\n")
+    text = lines[line - statement.line].rstrip("\r")
+    if line == statement.line:
+        text = " " * (statement.column - 1) + text
+    return Place(migration.file, line, column, text)
+
+
+def migration_failed(
+    error: psycopg.Error,
+    migration: Migration,
+    statement: Statement,
+    *,
+    applied: Sequence[str] = (),
+    doing: str = "applying",
+) -> MigrationFailedError:
+    """The error to raise for a statement that PostgreSQL refused; ``applied`` are the versions that stand."""
+    told = error.diag
+    position = int(told.statement_position) - 1 if told.statement_position else 0
+    detail, hint = told.message_detail or "", told.message_hint or ""
+    message = f"{doing} {migration.file} failed: {told.message_primary or str(error).strip()}"
+    if error.sqlstate:
+        message += f" (SQLSTATE {error.sqlstate})"
+    for title, text in (("DETAIL", detail), ("HINT", hint), ("CONTEXT", told.context or "")):
+        if text:
+            message += f"\n{title}: {text}"
+    return MigrationFailedError(
+        message,
+        place=place_of(migration, statement, position),
+        fix=_FIXES.get(error.sqlstate or "", "correct the migration, then run again"),
+        migration=migration.version,
+        statement=statement.text,
+        sqlstate=error.sqlstate or "",
+        detail=detail,
+        hint=hint,
+        applied=tuple(applied),
+    )

@@ -1,0 +1,104 @@
+"""What a trace holds: the units of a schema and the effects of every statement on them.
+
+A unit is what a slice takes or leaves as one: a table with its columns, constraints, indexes, triggers, policies,
+comments and grants; a view, sequence, type, function, schema, extension, role. Units are numbered in the order in
+which the catalog makes them, and keep their number through renames; a table dropped and made again is two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pgslate.schema.model import Schema
+
+Unit = int
+"""The number of a unit: an index into ``Trace.units``."""
+
+Link = tuple[Unit, Unit]
+"""The first unit leans on the second: a row of pg_depend (or pg_shdepend), from unit to unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitInfo:
+    """A unit's kind and name as pg_identify_object says them, when it was last seen.
+
+    ``made`` and ``dropped`` are indexes into ``Trace.effects``: the statement that made it (None: it was there
+    before the first) and the one that dropped it (None: it is there at the end).
+    """
+
+    kind: str
+    name: str
+    made: int | None = None
+    dropped: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one statement did.
+
+    ``migration`` and ``statement`` are its indexes in the catalog and in the file, ``line`` its place.
+    ``changes`` were named by the statement and so must be there for it to work; ``sweeps`` were changed without
+    being named, as by GRANT ON ALL TABLES or a loop over pg_class: without them it works, too. ``drops`` and
+    ``cascades`` divide the dropped in the same way. ``writes`` had rows changed, ``reads`` were looked at or
+    called. ``links`` came to be, ``unlinks`` ceased. ``takes`` and ``frees`` are names, with their namespace.
+    ``session`` marks a change of session state (SET, a temporary table), which a later statement may rely on.
+    """
+
+    migration: int
+    statement: int
+    line: int
+    creates: frozenset[Unit] = frozenset()
+    changes: frozenset[Unit] = frozenset()
+    sweeps: frozenset[Unit] = frozenset()
+    drops: frozenset[Unit] = frozenset()
+    cascades: frozenset[Unit] = frozenset()
+    writes: frozenset[Unit] = frozenset()
+    reads: frozenset[Unit] = frozenset()
+    links: frozenset[Link] = frozenset()
+    unlinks: frozenset[Link] = frozenset()
+    takes: frozenset[str] = frozenset()
+    frees: frozenset[str] = frozenset()
+    session: bool = False
+
+    @property
+    def touches(self) -> frozenset[Unit]:
+        """The units that come out of this statement other than they went in."""
+        return self.creates | self.changes | self.sweeps | self.writes
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the statement left everything as it was."""
+        return not (self.touches or self.drops or self.cascades or self.session or self.frees or self.takes)
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Something observation can't see, with its place: SQL built at run time, a branch not taken."""
+
+    migration: int
+    statement: int
+    line: int
+    what: str
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The effects of every statement of a catalog, and what the database holds at the end.
+
+    ``requires`` are the links at the end, from each unit to those it needs to exist and to work, with a word for
+    why ("foreign key", "partition"). ``schema`` holds the definitions of everything at the end.
+    """
+
+    catalog: str
+    server: int
+    units: tuple[UnitInfo, ...]
+    effects: tuple[Effect, ...]
+    requires: Mapping[Unit, Mapping[Unit, str]]
+    schema: Schema
+    uncertain: tuple[Uncertainty, ...] = ()
+    migrations: tuple[tuple[str, str], ...] = field(default=())
+    """(version, checksum) of each migration, in order."""

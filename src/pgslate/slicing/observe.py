@@ -1,0 +1,385 @@
+"""What a statement did, read from PostgreSQL's own catalogs.
+
+Every effect on a schema is a row written to a system catalog, and every row carries its writer: ``xmin`` is the
+transaction, ``cmin`` the command in it. So the rows that are younger than a mark are the statement's effects,
+whatever command made them: DDL in a DO block or a function, comments, grants, row security, an extension's
+thousand objects. Nothing is installed in the database, and no superuser is needed.
+
+The session's own counters (pg_stat_get_xact_tuples_*) are read in one round trip with the statement, and say
+which catalogs it wrote to: only those are looked at, so that a statement which wrote no catalog costs nothing
+more. Rows deleted leave no row; the same counters tell that there were some, and then the object identifiers
+that are left are read.
+
+Source: PostgreSQL manual, "System Columns", "System Catalogs", "Cumulative Statistics System".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import sql
+
+PG_CLASS = 1259
+PG_PROC = 1255
+PG_TYPE = 1247
+PG_NAMESPACE = 2615
+PG_EXTENSION = 3079
+PG_DEPEND = 2608
+PG_SHDEPEND = 1214
+PG_DESCRIPTION = 2609
+PG_AUTHID = 1260
+PG_DEFAULT_ACL = 826
+PG_EVENT_TRIGGER = 3466
+
+FIRST_USER_OID = 16384
+PUBLIC = 2200
+"""The schema public: made by initdb, and yet dropped and made again by many a first migration."""
+
+
+class _Catalog(NamedTuple):
+    """How to read one system catalog: ``own`` object, or a part of another's."""
+
+    name: str
+    oid: str  # the row's object
+    part_class: str = "NULL"  # the catalog of the object that this one is a part of
+    part_oid: str = "NULL"
+    named: bool = False
+    digest: str = "NULL"  # over the columns that are definition, where others are not
+    source: str = "NULL"
+    where: str = "true"
+    shared: bool = False
+
+
+# Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed.
+_RELATION = (
+    "ROW(c.relname, c.relnamespace, c.reloftype, c.relowner, c.relam, c.reltablespace, c.relpersistence, c.relkind,"
+    " c.relnatts, c.relchecks, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relreplident,"
+    " c.relispartition, c.relacl, c.reloptions, c.relpartbound::text)"
+)
+
+_CATALOGS = (
+    _Catalog(
+        "pg_class",
+        "c.oid",
+        "CASE WHEN c.relkind IN ('i', 'I') THEN 1259 END",
+        "CASE WHEN c.relkind IN ('i', 'I') THEN (SELECT x.indrelid FROM pg_catalog.pg_index x"
+        " WHERE x.indexrelid = c.oid) END",
+        named=True,
+        digest=f"pg_catalog.hashtextextended({_RELATION}::text, 0)",
+        where="c.relnamespace <> 99",
+    ),
+    _Catalog("pg_attribute", "c.attrelid", "1259", "c.attrelid", where="c.attnum > 0"),
+    _Catalog("pg_attrdef", "c.oid", "1259", "c.adrelid"),
+    _Catalog("pg_index", "c.indexrelid", "1259", "c.indrelid"),
+    _Catalog(
+        "pg_constraint",
+        "c.oid",
+        "CASE WHEN c.conrelid <> 0 THEN 1259 ELSE 1247 END",
+        "CASE WHEN c.conrelid <> 0 THEN c.conrelid ELSE c.contypid END",
+        # A foreign key to a partitioned table has a row for each partition it refers to: no definition of its own.
+        where="(c.conparentid = 0 OR c.conrelid <> (SELECT p.conrelid FROM pg_catalog.pg_constraint p"
+        " WHERE p.oid = c.conparentid))",
+    ),
+    # A foreign key's triggers sit on the referenced table too; they follow from the constraint.
+    _Catalog("pg_trigger", "c.oid", "1259", "c.tgrelid", where="NOT c.tgisinternal"),
+    _Catalog("pg_rewrite", "c.oid", "1259", "c.ev_class"),
+    _Catalog("pg_policy", "c.oid", "1259", "c.polrelid"),
+    _Catalog("pg_statistic_ext", "c.oid", "1259", "c.stxrelid", named=True),
+    _Catalog("pg_inherits", "c.inhrelid", "1259", "c.inhrelid"),
+    _Catalog("pg_sequence", "c.seqrelid", "1259", "c.seqrelid"),
+    _Catalog("pg_partitioned_table", "c.partrelid", "1259", "c.partrelid"),
+    _Catalog("pg_foreign_table", "c.ftrelid", "1259", "c.ftrelid"),
+    _Catalog(
+        "pg_type",
+        "c.oid",
+        "CASE WHEN c.typrelid <> 0 THEN 1259 WHEN c.typtype = 'm' THEN 1247"
+        " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN 1247 END",
+        "CASE WHEN c.typrelid <> 0 THEN c.typrelid"
+        " WHEN c.typtype = 'm' THEN (SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = c.oid)"
+        " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN c.typelem END",
+        named=True,
+    ),
+    _Catalog("pg_enum", "c.enumtypid", "1247", "c.enumtypid"),
+    _Catalog("pg_proc", "c.oid", named=True, source="c.prosrc"),
+    _Catalog("pg_aggregate", "c.aggfnoid", "1255", "c.aggfnoid"),
+    _Catalog("pg_namespace", "c.oid", named=True, where="c.nspname !~ '^pg_(toast_)?temp_'"),
+    _Catalog("pg_extension", "c.oid", named=True),
+    _Catalog("pg_collation", "c.oid", named=True),
+    _Catalog("pg_conversion", "c.oid", named=True),
+    _Catalog("pg_language", "c.oid", named=True),
+    _Catalog("pg_operator", "c.oid", named=True),
+    _Catalog("pg_opclass", "c.oid", named=True),
+    _Catalog("pg_opfamily", "c.oid", named=True),
+    _Catalog("pg_amop", "c.oid", "2753", "c.amopfamily"),
+    _Catalog("pg_amproc", "c.oid", "2753", "c.amprocfamily"),
+    _Catalog("pg_am", "c.oid", named=True),
+    _Catalog("pg_cast", "c.oid", named=True),
+    _Catalog("pg_transform", "c.oid", named=True),
+    _Catalog("pg_ts_config", "c.oid", named=True),
+    _Catalog("pg_ts_config_map", "c.mapcfg", "3602", "c.mapcfg"),
+    _Catalog("pg_ts_dict", "c.oid", named=True),
+    _Catalog("pg_ts_parser", "c.oid", named=True),
+    _Catalog("pg_ts_template", "c.oid", named=True),
+    _Catalog("pg_foreign_data_wrapper", "c.oid", named=True),
+    _Catalog("pg_foreign_server", "c.oid", named=True),
+    _Catalog("pg_user_mapping", "c.oid", named=True),
+    _Catalog("pg_publication", "c.oid", named=True),
+    _Catalog("pg_publication_rel", "c.oid", "6104", "c.prpubid"),
+    _Catalog("pg_event_trigger", "c.oid", named=True),
+    _Catalog("pg_default_acl", "c.oid", named=True, digest="c.defaclnamespace"),
+    _Catalog("pg_description", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
+    _Catalog("pg_seclabel", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
+    _Catalog("pg_authid", "c.oid", named=True, shared=True),
+    _Catalog("pg_auth_members", "c.member", "1260", "c.member", shared=True),
+    _Catalog("pg_depend", "c.objid", "c.refclassid", "c.refobjid", digest="c.classid"),
+    _Catalog(
+        "pg_shdepend",
+        "c.objid",
+        "c.refclassid",
+        "c.refobjid",
+        digest="c.classid",
+        where="c.refclassid = 1260 AND c.dbid = (SELECT d.oid FROM pg_catalog.pg_database d"
+        " WHERE d.datname = pg_catalog.current_database())",
+        shared=True,
+    ),
+)
+
+_KEYED_BY_OWN_OID = tuple(catalog.name for catalog in _CATALOGS if catalog.oid == "c.oid")
+
+
+class Row(NamedTuple):
+    """One row of a system catalog, as ``_rows_query`` selects it."""
+
+    catalog: int
+    oid: int
+    part_class: int | None
+    part_oid: int | None
+    digest: int | None
+    command: int
+    kind: str | None
+    name: str | None
+    source: str | None
+    deptype: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What was before a statement: rows younger than this are its effects.
+
+    ``xid`` is the transaction (or, outside one, a transaction before the statement), ``command`` the last command
+    seen in it.
+    """
+
+    xid: str
+    command: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """The session's counters: rows written and deleted by catalog; of user relations: locks, rows, calls.
+
+    ``locks`` maps a relation's OID to (whether the lock is one for writing, rows written); ``calls`` a function's
+    OID to how often it was called; ``path`` is the search path in effect.
+    """
+
+    written: tuple[int, ...]
+    deleted: tuple[int, ...]
+    locks: dict[int, tuple[bool, int]]
+    calls: dict[int, int]
+    path: tuple[str, ...]
+    xid: str
+
+
+class Observer:
+    """Reads effects through one connection."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+        self.catalogs = _readable(connection)
+        self._counters = _counters_query(self.catalogs)
+        self._queries: dict[tuple[str, ...], sql.Composed] = {}
+        self._cursor = connection.cursor(binary=True)
+
+    def counters(self) -> Counters:
+        """The counters as they are now; in a transaction this gives it its identifier."""
+        self._cursor.execute(self._counters, prepare=True)
+        return _to_counters(self._cursor.fetchone())
+
+    def run(self, statement: str) -> Counters:
+        """Run a statement in the open transaction and read the counters, in one round trip."""
+        with self.connection.pipeline():
+            plain = self.connection.cursor()
+            plain.execute(statement.encode(), prepare=False)
+            self._cursor.execute(self._counters, prepare=True)
+        return _to_counters(self._cursor.fetchone())
+
+    def written(self, before: Counters, after: Counters) -> tuple[str, ...]:
+        """The catalogs that were written to between two readings of the counters."""
+        pairs = zip(self.catalogs, before.written, after.written, strict=True)
+        return tuple(catalog.name for catalog, then, now in pairs if now != then)
+
+    def deleted(self, before: Counters, after: Counters) -> tuple[str, ...]:
+        """The catalogs that rows were deleted from between two readings of the counters."""
+        pairs = zip(self.catalogs, before.deleted, after.deleted, strict=True)
+        return tuple(catalog.name for catalog, then, now in pairs if now != then)
+
+    def rows(self, mark: Mark, catalogs: tuple[str, ...] | None = None) -> list[Row]:
+        """The rows of ``catalogs`` (None: of all) that are younger than ``mark``."""
+        if catalogs == ():
+            return []
+        chosen = catalogs or tuple(catalog.name for catalog in self.catalogs)
+        if chosen not in self._queries:
+            self._queries[chosen] = _rows_query([c for c in self.catalogs if c.name in chosen], _YOUNGER)
+        parameters = {"xid": mark.xid, "command": mark.command}
+        self._cursor.execute(self._queries[chosen], parameters, prepare=True)
+        return [Row(*row) for row in self._cursor]
+
+    def everything(self) -> list[Row]:
+        """The rows of all catalogs, whoever wrote them."""
+        self._cursor.execute(_rows_query(self.catalogs, sql.SQL("true")), prepare=False)
+        return [Row(*row) for row in self._cursor]
+
+    def remaining(self, catalogs: Collection[str]) -> dict[int, frozenset[int]]:
+        """By catalog OID, the user objects that are left in each of ``catalogs``."""
+        chosen = [name for name in catalogs if name in _KEYED_BY_OWN_OID]
+        if not chosen:
+            return {}
+        query = sql.SQL(" UNION ALL ").join(
+            sql.SQL(
+                "SELECT {literal}::pg_catalog.regclass::oid::int8,"
+                " COALESCE(pg_catalog.array_agg(oid::int8), '{{}}') FROM pg_catalog.{catalog}"
+                " WHERE oid >= 16384 OR oid = 2200"
+            ).format(literal=sql.Literal(f"pg_catalog.{name}"), catalog=sql.Identifier(name))
+            for name in chosen
+        )
+        self._cursor.execute(query)
+        return {catalog: frozenset(oids) for catalog, oids in self._cursor}
+
+    def edges(self) -> set[tuple[int, int, int, int]]:
+        """Every (class, object, referenced class, referenced object) between user objects."""
+        self._cursor.execute(
+            "SELECT classid::int8, objid::int8, refclassid::int8, refobjid::int8 FROM pg_catalog.pg_depend"
+            " WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)",
+            prepare=True,
+        )
+        return set(self._cursor)
+
+    def described(self) -> set[tuple[int, int, int]]:
+        """The (class, object, column) of every comment on a user object."""
+        self._cursor.execute(
+            "SELECT classoid::int8, objoid::int8, objsubid::int8 FROM pg_catalog.pg_description"
+            " WHERE objoid >= 16384 OR objoid = 2200",
+            prepare=True,
+        )
+        return set(self._cursor)
+
+    def identities(self, objects: Sequence[tuple[int, int]]) -> list[tuple[int, int, str, str]]:
+        """(class, object, kind, name) of those of ``objects`` that are there."""
+        self._cursor.execute(
+            "SELECT o.class, o.object, i.type, i.identity"
+            " FROM ROWS FROM (unnest(%s::int8[]), unnest(%s::int8[])) AS o(class, object),"
+            " LATERAL pg_catalog.pg_identify_object(o.class::oid, o.object::oid, 0) i"
+            " WHERE i.identity IS NOT NULL",
+            ([c for c, _ in objects], [o for _, o in objects]),
+        )
+        return list(self._cursor)
+
+
+def _readable(connection: psycopg.Connection[Any]) -> tuple[_Catalog, ...]:
+    """The catalogs that this role may read: pg_authid and pg_user_mapping are the superuser's."""
+    may = connection.execute(
+        "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = 11 AND relname = ANY(%s)"
+        " AND pg_catalog.has_table_privilege(oid, 'SELECT')",
+        ([catalog.name for catalog in _CATALOGS],),
+    ).fetchall()
+    readable = {row[0] for row in may}
+    return tuple(catalog for catalog in _CATALOGS if catalog.name in readable)
+
+
+def _written(catalog: _Catalog) -> sql.Composed:
+    return sql.SQL(
+        "pg_catalog.pg_stat_get_xact_tuples_inserted({oid}) + pg_catalog.pg_stat_get_xact_tuples_updated({oid})"
+    ).format(oid=sql.SQL("{}::pg_catalog.regclass").format(sql.Literal(f"pg_catalog.{catalog.name}")))
+
+
+def _deleted(catalog: _Catalog) -> sql.Composed:
+    return sql.SQL("pg_catalog.pg_stat_get_xact_tuples_deleted({}::pg_catalog.regclass)").format(
+        sql.Literal(f"pg_catalog.{catalog.name}")
+    )
+
+
+_YOUNGER = sql.SQL(
+    "pg_catalog.age(c.xmin) <= pg_catalog.age(%(xid)s::xid) AND c.cmin::text::int8 > %(command)s"
+)
+
+
+def _rows_query(catalogs: Sequence[_Catalog], condition: sql.SQL) -> sql.Composed:
+    """One branch a catalog."""
+    branches = []
+    for catalog in catalogs:
+        edges = catalog.name in ("pg_depend", "pg_shdepend")
+        users = (
+            "c.objid >= 16384 AND (c.refobjid >= 16384 OR c.refobjid = 2200)"
+            if edges
+            else f"({catalog.oid} >= 16384 OR {catalog.oid} = 2200)"
+        )
+        identity = f", LATERAL pg_catalog.pg_identify_object('pg_catalog.{catalog.name}'::regclass, {catalog.oid}, 0) i"
+        branches.append(
+            sql.SQL(
+                "SELECT {literal}::pg_catalog.regclass::oid::int8, {oid}::int8, ({part_class})::int8,"
+                " ({part_oid})::int8, ({digest})::int8, c.cmin::text::int8, {kind}, {name}, {source}::text, {deptype}"
+                " FROM pg_catalog.{catalog} c {identity} WHERE {condition} AND {users} AND {where}"
+            ).format(
+                literal=sql.Literal(f"pg_catalog.{catalog.name}"),
+                oid=sql.SQL(catalog.oid),
+                part_class=sql.SQL(catalog.part_class),
+                part_oid=sql.SQL(catalog.part_oid),
+                digest=sql.SQL(catalog.digest),
+                kind=sql.SQL("i.type" if catalog.named else "NULL"),
+                name=sql.SQL("i.identity" if catalog.named else "NULL"),
+                source=sql.SQL(catalog.source),
+                deptype=sql.SQL("c.deptype::text" if edges else "NULL"),
+                catalog=sql.Identifier(catalog.name),
+                identity=sql.SQL(identity if catalog.named else ""),
+                condition=condition,
+                users=sql.SQL(users),
+                where=sql.SQL(catalog.where),
+            )
+        )
+    return sql.SQL(" UNION ALL ").join(branches)
+
+
+def _counters_query(catalogs: Sequence[_Catalog]) -> sql.Composed:
+    return sql.SQL(
+        "SELECT ARRAY[{written}]::int8[], ARRAY[{deleted}]::int8[],"
+        " (SELECT pg_catalog.array_agg(ARRAY[l.relation::int8, l.writes::int,"
+        "    pg_catalog.pg_stat_get_xact_tuples_inserted(l.relation)"
+        "    + pg_catalog.pg_stat_get_xact_tuples_updated(l.relation)"
+        "    + pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation)])"
+        "  FROM (SELECT relation, pg_catalog.bool_or(mode <> 'AccessShareLock' AND mode <> 'RowShareLock') AS writes"
+        "        FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation'"
+        "        AND relation >= 16384 GROUP BY relation) l),"
+        " (SELECT pg_catalog.array_agg(ARRAY[oid::int8, pg_catalog.pg_stat_get_xact_function_calls(oid)])"
+        "  FROM pg_catalog.pg_proc WHERE oid >= 16384"
+        "  AND pg_catalog.pg_stat_get_xact_function_calls(oid) IS NOT NULL),"
+        " pg_catalog.current_schemas(true)::text[], pg_catalog.pg_current_xact_id()::xid::text"
+    ).format(
+        written=sql.SQL(", ").join(_written(catalog) for catalog in catalogs),
+        deleted=sql.SQL(", ").join(_deleted(catalog) for catalog in catalogs),
+    )
+
+
+def _to_counters(row: tuple[Any, ...] | None) -> Counters:
+    assert row is not None
+    written, deleted, locks, calls, path, xid = row
+    return Counters(
+        tuple(written),
+        tuple(deleted),
+        {relation: (bool(writes), rows) for relation, writes, rows in locks or ()},
+        {function: count for function, count in calls or ()},
+        tuple(path),
+        xid,
+    )

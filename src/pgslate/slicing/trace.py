@@ -1,0 +1,230 @@
+"""Tracing: the whole catalog is applied once to a scratch database, and every statement's effect is kept.
+
+A file is one transaction here as it is when it is applied, since SET LOCAL and ON COMMIT DROP end with it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psycopg
+from psycopg import sql as pgsql
+
+from pgslate import session
+from pgslate.catalog import Catalog, Migration
+from pgslate.failures import migration_failed
+from pgslate.schema.read import read
+from pgslate.slicing import names
+from pgslate.slicing.effects import Effect, Trace, Uncertainty, Unit
+from pgslate.slicing.observe import PG_CLASS, PG_PROC, Counters, Mark, Observer
+from pgslate.slicing.world import World
+from pgslate.sql import Block, Statement
+from pgslate.targets.target import Target
+
+Progress = Callable[[int, int, Migration], None]
+"""Called before each migration with how many are done, how many there are, and the migration."""
+
+# Generic plans and no JIT: the observer's few queries are run thousands of times.
+_SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
+
+
+def trace(
+    catalog: Catalog,
+    scratch: Target,
+    *,
+    prelude: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> Trace:
+    """Apply ``catalog`` to the empty database ``scratch`` and watch.
+
+    ``prelude`` is SQL to run first, whose objects belong to no migration. Raises MigrationFailedError where a
+    statement fails, with its place.
+    """
+    catalog.parse()
+    with scratch.connect(autocommit=True) as connection:
+        for text in prelude:
+            connection.execute(text.encode())
+        return _Tracer(catalog, connection, progress).run()
+
+
+class _Tracer:
+    """One pass over a catalog on one connection."""
+
+    def __init__(
+        self, catalog: Catalog, connection: psycopg.Connection[Any], progress: Progress | None
+    ) -> None:
+        self.catalog = catalog
+        self.connection = connection
+        self.progress = progress
+        self.world = World()
+        self.effects: list[Effect] = []
+        self.uncertain: list[Uncertainty] = []
+        self._prologue = f"{session.RESET}; {_SETTINGS}"
+        if _may_track_functions(connection):
+            self._prologue += "; SET track_functions = 'all'"
+        connection.execute(self._prologue.encode())
+        self.observer = Observer(connection)
+
+    def run(self) -> Trace:
+        self.world.begin(self.observer.everything())
+        for number, migration in enumerate(self.catalog.migrations):
+            if self.progress:
+                self.progress(number, len(self.catalog), migration)
+            self._migration(number, migration)
+        self.connection.execute(session.RESET.encode())
+        return Trace(
+            catalog=self.catalog.checksum,
+            server=self.connection.info.server_version // 10000,
+            units=tuple(self.world.units),
+            effects=tuple(self.effects),
+            requires=self._requirements(),
+            schema=read(self.connection),
+            uncertain=tuple(self.uncertain),
+            migrations=tuple((m.version, m.checksum) for m in self.catalog.migrations),
+        )
+
+    def _migration(self, number: int, migration: Migration) -> None:
+        for block in migration.blocks:
+            if block.transactional:
+                self._transaction(number, migration, block)
+            else:
+                self._alone(number, migration, block)
+        self.connection.execute(self._prologue.encode())
+        self.world.end_of_file(at=len(self.effects) - 1)
+
+    def _transaction(self, number: int, migration: Migration, block: Block) -> None:
+        with self.connection.transaction():
+            before = self.observer.counters()
+            mark = Mark(before.xid)
+            for index, statement in enumerate(block.statements, start=block.first):
+                after = self._execute(migration, statement)
+                rows = self.observer.rows(mark, self.observer.written(before, after))
+                mark = Mark(mark.xid, max([mark.command, *(row.command for row in rows)]))
+                self._keep(number, index, statement, rows, before, after)
+                before = after
+
+    def _alone(self, number: int, migration: Migration, block: Block) -> None:
+        """A statement outside a transaction: its counters are spread over several, so everything is looked at."""
+        before = self.observer.counters()
+        for index, statement in enumerate(block.statements, start=block.first):
+            try:
+                self.connection.execute(statement.text.encode(), prepare=False)
+            except psycopg.Error as error:
+                raise migration_failed(error, migration, statement, doing="tracing") from None
+            rows = self.observer.rows(Mark(before.xid))
+            after = self.observer.counters()
+            every = tuple(-1 for _ in before.deleted)
+            seen = Counters(every, every, before.locks, before.calls, before.path, before.xid)
+            self._keep(number, index, statement, rows, seen, after)
+            before = after
+
+    def _execute(self, migration: Migration, statement: Statement) -> Counters:
+        try:
+            if statement.data is None:
+                return self.observer.run(statement.text)
+            with self.connection.cursor().copy(statement.text.encode()) as copy:
+                copy.write(statement.data)
+            return self.observer.counters()
+        except psycopg.Error as error:
+            raise migration_failed(error, migration, statement, doing="tracing") from None
+
+    def _keep(
+        self,
+        number: int,
+        index: int,
+        statement: Statement,
+        rows: list[Any],
+        before: Counters,
+        after: Counters,
+    ) -> None:
+        place = (number, index, statement.line)
+        effect = self.world.observe(
+            rows, self.observer, before, after, at=len(self.effects), text=statement.text, place=place
+        )
+        if _sets_session(statement):
+            effect = _as_session(effect)
+        self.effects.append(effect)
+
+    # -- the end
+
+    def _requirements(self) -> dict[Unit, dict[Unit, str]]:
+        """The links at the end, and those that PostgreSQL doesn't keep: partitions, sequences, function bodies."""
+        found: dict[Unit, dict[Unit, str]] = defaultdict(dict, self.world.requirements())
+        for parent, child, how in self._owned():
+            one, other = self.world.unit((PG_CLASS, parent)), self.world.unit((PG_CLASS, child))
+            if one is not None and other is not None and one != other:
+                found[one].setdefault(other, how)
+        for oid, definition, path in self._functions():
+            unit = self.world.unit((PG_PROC, oid))
+            if unit is None or self.world.object(unit) != (PG_PROC, oid):
+                continue
+            body = names.of_body(definition)
+            for name in body.relations | body.declared:
+                used = self.world.relation(name, path)
+                if used is not None and used != unit:
+                    found[unit].setdefault(used, "function body")
+            for name in body.functions:
+                for used in self.world.functions(name, path):
+                    if used != unit:
+                        found[unit].setdefault(used, "function body")
+        return {unit: dict(sorted(targets.items())) for unit, targets in sorted(found.items())}
+
+    def _owned(self) -> list[tuple[int, int, str]]:
+        return self.connection.execute(
+            "SELECT i.inhparent::int8, i.inhrelid::int8, 'partition' FROM pg_catalog.pg_inherits i"
+            " JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relispartition AND c.relkind <> 'I'"
+            " UNION ALL SELECT d.refobjid::int8, d.objid::int8, 'owned sequence' FROM pg_catalog.pg_depend d"
+            " JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
+            " WHERE d.classid = 1259 AND d.refclassid = 1259 AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')"
+        ).fetchall()
+
+    def _functions(self) -> list[tuple[int, str, list[str]]]:
+        path = self.connection.execute("SELECT pg_catalog.current_schemas(true)::text[]").fetchone()
+        assert path is not None
+        rows = self.connection.execute(
+            "SELECT p.oid::int8, pg_catalog.pg_get_functiondef(p.oid),"
+            " (SELECT substr(s, 13) FROM unnest(p.proconfig) s WHERE s LIKE 'search\\_path=%')"
+            " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
+            " WHERE p.oid >= 16384 AND p.prokind IN ('f', 'p') AND l.lanname IN ('plpgsql', 'sql')"
+            " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 1255 AND d.objid = p.oid"
+            " AND d.deptype = 'e')"
+        ).fetchall()
+        return [(oid, text, _schemas(own) if own is not None else path[0]) for oid, text, own in rows]
+
+
+def _schemas(search_path: str) -> list[str]:
+    """The schemas of a search_path setting.
+
+    >>> _schemas('app, "My Schema", public')
+    ['app', 'My Schema', 'public']
+    """
+    return [part.strip().strip('"') for part in search_path.split(",") if part.strip().strip('"')]
+
+
+def _may_track_functions(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").fetchone()
+    return bool(row and row[0])
+
+
+def _sets_session(statement: Statement) -> bool:
+    if statement.kind == "VariableSetStmt":
+        return True
+    return statement.kind == "SelectStmt" and "set_config" in statement.text.lower()
+
+
+def _as_session(effect: Effect) -> Effect:
+    from dataclasses import replace
+
+    return replace(effect, session=True)
+
+
+def create_scratch(connection: psycopg.Connection[Any], name: str) -> None:
+    """Make an empty database from template0: nothing of what a site put into template1 is in it."""
+    connection.execute(pgsql.SQL("CREATE DATABASE {} TEMPLATE template0").format(pgsql.Identifier(name)))
+
+
+def drop_scratch(connection: psycopg.Connection[Any], name: str) -> None:
+    """Remove a scratch database, and whoever is still connected to it."""
+    connection.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))

@@ -1,0 +1,462 @@
+"""What is alive in the scratch database while a catalog is traced, and how observed rows become effects.
+
+A row of a system catalog belongs to an object, an object to a unit: an index to its table, a comment to what it
+describes, a member to its extension. The world keeps that belonging, the names in use and the edges between
+objects, and turns the rows that one statement wrote into an Effect.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pgslate.slicing import names
+from pgslate.slicing.effects import Effect, Link, Unit, UnitInfo
+from pgslate.slicing.observe import (
+    PG_AUTHID,
+    PG_CLASS,
+    PG_DEFAULT_ACL,
+    PG_DEPEND,
+    PG_DESCRIPTION,
+    PG_EVENT_TRIGGER,
+    PG_EXTENSION,
+    PG_NAMESPACE,
+    PG_PROC,
+    PG_SHDEPEND,
+    PG_TYPE,
+    Counters,
+    Observer,
+    Row,
+)
+
+Object = tuple[int, int]
+"""(OID of the system catalog, OID of the object)."""
+
+_RELATION_KINDS_WITH_TYPE = ("table", "view", "materialized view", "foreign table", "composite type")
+
+
+@dataclass(slots=True)
+class _Told:
+    """What one statement did, collected while its rows are read."""
+
+    creates: set[Unit] = field(default_factory=set)
+    changes: set[Unit] = field(default_factory=set)
+    dropped: set[Unit] = field(default_factory=set)
+    links: set[Link] = field(default_factory=set)
+    unlinks: set[Link] = field(default_factory=set)
+    takes: set[str] = field(default_factory=set)
+    frees: set[str] = field(default_factory=set)
+
+
+class World:
+    """The objects alive in one database, by OID, with the units they belong to."""
+
+    def __init__(self) -> None:
+        self.units: list[UnitInfo] = []
+        self._unit_of: dict[Object, Unit] = {}  # objects that are units of their own
+        self._object_of: dict[Unit, Object] = {}
+        self._part_of: dict[Object, Object] = {}
+        self._digest: dict[Object, int] = {}
+        self._edges: dict[Object, set[Object]] = defaultdict(set)
+        self._known: dict[int, set[int]] = defaultdict(set)  # by system catalog, the objects there are
+        self._names: dict[Object, tuple[str, ...]] = {}
+        self._holder: dict[str, Object] = {}
+        self._relations: dict[names.Name, Object] = {}
+        self._functions: dict[str, set[Unit]] = defaultdict(set)
+        self._words: dict[Unit, frozenset[str]] = {}
+        self._parts: dict[Unit, list[str]] = {}
+        self._event_triggers: set[Unit] = set()
+        self._described: set[tuple[int, int, int]] = set()
+        self._default_acl_schema: dict[Object, int] = {}
+
+    # -- looking up
+
+    def unit(self, obj: Object) -> Unit | None:
+        """The unit that an object belongs to, or None for PostgreSQL's own."""
+        for _ in range(8):
+            found = self._unit_of.get(obj)
+            if found is not None:
+                return found
+            owner = self._part_of.get(obj)
+            if owner is None:
+                return None
+            obj = owner
+        return None
+
+    def object(self, unit: Unit) -> Object | None:
+        """The catalog and OID of a live unit."""
+        return self._object_of.get(unit)
+
+    def live(self) -> Iterable[Unit]:
+        return self._object_of.keys()
+
+    def function_words(self, unit: Unit) -> frozenset[str]:
+        """The words of a function's body."""
+        return self._words.get(unit, frozenset())
+
+    def relation(self, name: names.Name, path: Iterable[str]) -> Unit | None:
+        """The unit that a relation's or type's name means with this search path; an index means its table."""
+        for schema in (name[0],) if name[0] else path:
+            holder = self._relations.get((schema, name[1]))
+            if holder is not None:
+                return self.unit(holder)
+        return None
+
+    def functions(self, name: names.Name, path: Iterable[str]) -> set[Unit]:
+        """Every overload of a function's name with this search path."""
+        schemas = (name[0],) if name[0] else tuple(path)
+        return {unit for unit in self._functions.get(name[1], ()) if self._parts[unit][0] in schemas}
+
+    def mentioned(self, unit: Unit, words: frozenset[str]) -> bool:
+        """Whether a text with these words could be naming the unit."""
+        parts = self._parts.get(unit)
+        return parts is not None and parts[-1].lower() in words
+
+    # -- taking in
+
+    def begin(self, rows: Iterable[Row]) -> None:
+        """Take in what is there before the first statement."""
+        self._take(list(rows), _Told(), at=None)
+
+    def observe(
+        self,
+        rows: list[Row],
+        observer: Observer,
+        before: Counters,
+        after: Counters,
+        *,
+        at: int,
+        text: str,
+        place: tuple[int, int, int],
+    ) -> Effect:
+        """The effect of the statement ``text``, number ``at`` of the trace, from the rows that it wrote.
+
+        ``place`` is (migration, statement, line). Objects that are gone are asked of ``observer``.
+        """
+        told = _Told()
+        said = names.of_statement(text)
+        named = {u for n in said.relations | said.types if (u := self.relation(n, after.path)) is not None}
+        called = {u for n in said.functions for u in self.functions(n, after.path)}
+        words = names.words(text)
+        if "CREATE" in text[:400].upper():
+            body = names.of_body(text)
+            named |= {u for n in body.declared if (u := self.relation(n, after.path)) is not None}
+        self._take(rows, told, at=at)
+        if any(self.units[unit].kind == "schema" for unit in told.changes) and told.takes:
+            self._renamed_schemas(observer, told)
+        self._let_go(told, observer, observer.deleted(before, after), at=at)
+
+        ran = {
+            u
+            for oid, count in after.calls.items()
+            if count != before.calls.get(oid, 0) and (u := self.unit((PG_PROC, oid))) is not None
+        }
+        for unit in called | ran:
+            words |= self.function_words(unit)
+        writes: set[Unit] = set()
+        locked: set[Unit] = set()
+        for oid, (for_writing, count) in after.locks.items():
+            touched = self.unit((PG_CLASS, oid))
+            if touched is None:
+                continue
+            earlier = before.locks.get(oid)
+            if count != (earlier[1] if earlier else 0):
+                writes.add(touched)
+            sequence = self.units[touched].kind == "sequence"
+            if sequence and for_writing and not (earlier and earlier[0]) and not rows:
+                writes.add(touched)
+            if self.mentioned(touched, words):
+                locked.add(touched)
+        truncated = {u for n in said.writes if (u := self.relation(n, after.path)) is not None}
+        if "truncate" in words:
+            writes |= truncated
+        fired = {
+            trigger
+            for trigger in self._event_triggers
+            if any(self.unit(ref) in ran for ref in self._edges[self._object_of[trigger]])
+        }
+        for unit in told.creates:
+            told.links |= {(unit, acl) for acl in self._default_acls_for(unit)}
+        reads = (named | called | ran | locked | fired) - told.creates - told.dropped
+        before_names = {unit for unit in told.changes if unit in named or self.mentioned(unit, words)}
+        dropped_named = {u for u in told.dropped if u in named or u in called or self.mentioned(u, words)}
+        return Effect(
+            migration=place[0],
+            statement=place[1],
+            line=place[2],
+            creates=frozenset(told.creates),
+            changes=frozenset(before_names),
+            sweeps=frozenset(told.changes - before_names),
+            drops=frozenset(dropped_named),
+            cascades=frozenset(told.dropped - dropped_named),
+            writes=frozenset(writes - told.creates - told.dropped),
+            reads=frozenset(reads - told.changes - writes),
+            links=frozenset(told.links),
+            unlinks=frozenset(told.unlinks - told.links),
+            takes=frozenset(told.takes - told.frees),
+            frees=frozenset(told.frees - told.takes),
+        )
+
+    def end_of_file(self, *, at: int) -> None:
+        """Forget temporary objects: they go with the file that made them, whose last statement is ``at``."""
+        for unit in [u for u, parts in self._parts.items() if parts[0] == "pg_temp"]:
+            self._forget(self._object_of[unit], _Told(), at=at)
+
+    def requirements(self) -> dict[Unit, dict[Unit, str]]:
+        """From each live unit to those it leans on, with the kind of what leans."""
+        found: dict[Unit, dict[Unit, str]] = defaultdict(dict)
+        for obj, refs in self._edges.items():
+            source = self.unit(obj)
+            if source is None or source not in self._object_of:
+                continue
+            for ref in refs:
+                target = self.unit(ref)
+                if target is not None and target != source and target in self._object_of:
+                    found[source].setdefault(target, _WHY.get(obj[0], "definition"))
+        return dict(found)
+
+    # -- rows
+
+    def _take(self, rows: list[Row], told: _Told, *, at: int | None) -> None:
+        edges = [row for row in rows if row.catalog in (PG_DEPEND, PG_SHDEPEND)]
+        for row in edges:
+            if row.deptype == "e" and row.part_class == PG_EXTENSION:
+                assert row.digest is not None
+                assert row.part_oid is not None
+                self._part_of[(row.digest, row.oid)] = (PG_EXTENSION, row.part_oid)
+        # Units first, since the parts among the rows may belong to units that this statement made.
+        others = [row for row in rows if row.catalog not in (PG_DEPEND, PG_SHDEPEND)]
+        for row in others:
+            if row.part_oid is None and row.name is not None:
+                self._unit_row(row, told, at)
+        for row in others:
+            if row.part_oid is not None:
+                self._part_row(row, told)
+        for row in edges:
+            self._edge_row(row, told)
+
+    def _unit_row(self, row: Row, told: _Told, at: int | None) -> None:
+        obj = (row.catalog, row.oid)
+        kind, name = row.kind or "", row.name or ""
+        if obj in self._part_of:  # a member of an extension
+            self._rename(obj, kind, name, told)
+            extension = self.unit(obj)
+            if extension is not None and extension not in told.creates:
+                told.changes.add(extension)
+            return
+        unit = self._unit_of.get(obj)
+        if unit is None:
+            unit = len(self.units)
+            self.units.append(UnitInfo(kind, name, made=at))
+            self._unit_of[obj] = unit
+            self._object_of[unit] = obj
+            if row.digest is not None:
+                self._digest[obj] = row.digest
+            if row.catalog == PG_DEFAULT_ACL:
+                self._default_acl_schema[obj] = row.digest or 0
+            told.creates.add(unit)
+        elif row.digest is None or self._digest.get(obj) != row.digest:
+            if row.digest is not None:
+                self._digest[obj] = row.digest
+            if unit not in told.creates:
+                told.changes.add(unit)
+        self._rename(obj, kind, name, told)
+        if row.source is not None:
+            self._words[unit] = names.words(row.source)
+
+    def _part_row(self, row: Row, told: _Told) -> None:
+        obj, owner = (row.catalog, row.oid), (row.part_class or 0, row.part_oid or 0)
+        if row.catalog == PG_DESCRIPTION:
+            self._described.add((owner[0], owner[1], row.digest or 0))
+        elif owner != (PG_CLASS, row.oid) and obj not in self._part_of:
+            self._part_of[obj] = owner
+        if row.name is not None:
+            self._rename(obj, row.kind or "", row.name, told)
+        if row.catalog == PG_CLASS:  # an index: what changed of it, if it is not new
+            if self._digest.get(obj) == row.digest:
+                return
+            self._digest[obj] = row.digest or 0
+        unit = self.unit(owner)
+        if unit is not None and unit not in told.creates:
+            told.changes.add(unit)
+
+    def _edge_row(self, row: Row, told: _Told) -> None:
+        obj, ref = (row.digest or 0, row.oid), (row.part_class or 0, row.part_oid or 0)
+        self._edges[obj].add(ref)
+        link = self._link(obj, ref)
+        if link is not None:
+            told.links.add(link)
+
+    def _link(self, obj: Object, ref: Object) -> Link | None:
+        source, target = self.unit(obj), self.unit(ref)
+        if source is None or target is None or source == target:
+            return None
+        return (source, target)
+
+    # -- what is gone
+
+    def _let_go(self, told: _Told, observer: Observer, deleted: tuple[str, ...], *, at: int) -> None:
+        if not deleted:
+            return
+        gone: list[Object] = []
+        for catalog, left in observer.remaining(deleted).items():
+            gone += [(catalog, oid) for oid in self._known[catalog] - left]
+        # What the dropped objects leaned on is looked up while everything is still known.
+        for obj in gone:
+            for ref in self._edges.get(obj, ()):
+                link = self._link(obj, ref)
+                if link is not None:
+                    told.unlinks.add(link)
+        for obj in gone:
+            owner = self.unit(obj)
+            if owner is not None and obj not in self._unit_of and owner not in told.creates:
+                told.changes.add(owner)
+        if "pg_description" in deleted:
+            described = observer.described()
+            for key in self._described - described:
+                owner = self.unit((key[0], key[1]))
+                if owner is not None and owner not in told.creates:
+                    told.changes.add(owner)
+            self._described = described
+        if "pg_depend" in deleted:
+            self._drop_edges(observer, set(gone), told)
+        for obj in gone:
+            self._forget(obj, told, at=at)
+        told.changes -= told.dropped
+        vanished = told.creates & told.dropped
+        told.creates -= vanished
+        told.dropped -= vanished
+
+    def _drop_edges(self, observer: Observer, gone: set[Object], told: _Told) -> None:
+        current: dict[Object, set[Object]] = defaultdict(set)
+        for a, b, c, d in observer.edges():
+            current[(a, b)].add((c, d))
+        for obj, refs in self._edges.items():
+            if obj in gone:
+                continue
+            for ref in refs - current.get(obj, set()):
+                if ref[0] == PG_AUTHID:
+                    current[obj].add(ref)
+                    continue
+                link = self._link(obj, ref)
+                if link is not None:
+                    told.unlinks.add(link)
+        self._edges = current
+
+    def _forget(self, obj: Object, told: _Told, *, at: int | None) -> None:
+        self._known[obj[0]].discard(obj[1])
+        self._edges.pop(obj, None)
+        self._digest.pop(obj, None)
+        self._default_acl_schema.pop(obj, None)
+        self._part_of.pop(obj, None)
+        self._free(obj, told)
+        unit = self._unit_of.pop(obj, None)
+        if unit is not None:
+            known = self.units[unit]
+            self.units[unit] = UnitInfo(known.kind, known.name, known.made, at)
+            self._object_of.pop(unit, None)
+            self._event_triggers.discard(unit)
+            self._functions[self._parts.pop(unit)[-1]].discard(unit)
+            told.dropped.add(unit)
+
+    # -- names
+
+    def _rename(self, obj: Object, kind: str, name: str, told: _Told) -> None:
+        self._known[obj[0]].add(obj[1])
+        keys = _keys(obj[0], kind, name)
+        if keys != self._names.get(obj, ()):
+            self._free(obj, told)
+            for key in keys:
+                self._holder[key] = obj
+                told.takes.add(key)
+            self._names[obj] = keys
+            if obj[0] in (PG_CLASS, PG_TYPE):
+                self._relations[_qualified(name)] = obj
+        unit = self._unit_of.get(obj)
+        if unit is not None:
+            known = self.units[unit]
+            if (known.kind, known.name) != (kind, name):
+                self.units[unit] = UnitInfo(kind, name, known.made, known.dropped)
+            if unit in self._parts:
+                self._functions[self._parts[unit][-1]].discard(unit)
+            self._parts[unit] = parts(name)
+            if obj[0] == PG_PROC:
+                self._functions[self._parts[unit][-1]].add(unit)
+            elif obj[0] == PG_EVENT_TRIGGER:
+                self._event_triggers.add(unit)
+
+    def _free(self, obj: Object, told: _Told) -> None:
+        for key in self._names.pop(obj, ()):
+            if self._holder.get(key) == obj:
+                del self._holder[key]
+                told.frees.add(key)
+            name = _qualified(key.split(":", 1)[1])
+            if self._relations.get(name) == obj:
+                del self._relations[name]
+
+    def _renamed_schemas(self, observer: Observer, told: _Told) -> None:
+        """A schema's new name changes those of everything in it: ask for all names again."""
+        for catalog, oid, kind, name in observer.identities(list(self._names)):
+            self._rename((catalog, oid), kind, name, told)
+
+    def _default_acls_for(self, unit: Unit) -> Iterable[Unit]:
+        obj = self._object_of.get(unit)
+        if obj is None or obj[0] not in (PG_CLASS, PG_PROC, PG_TYPE, PG_NAMESPACE):
+            return
+        inside = {ref[1] for ref in self._edges.get(obj, ()) if ref[0] == PG_NAMESPACE}
+        for acl, schema in self._default_acl_schema.items():
+            if schema == 0 or schema in inside:
+                yield self._unit_of[acl]
+
+
+_WHY: Mapping[int, str] = {
+    PG_CLASS: "definition",
+    2606: "constraint",
+    2604: "column default",
+    2620: "trigger",
+    2618: "query",
+    3256: "policy",
+    PG_PROC: "signature",
+    PG_TYPE: "type",
+}
+
+
+def _keys(catalog: int, kind: str, name: str) -> tuple[str, ...]:
+    if catalog == PG_CLASS:
+        typed = (f"type:{name}",) if kind in _RELATION_KINDS_WITH_TYPE else ()
+        return (f"relation:{name}", *typed)
+    if catalog == PG_TYPE:
+        return () if name.endswith("[]") else (f"type:{name}",)
+    return (f"{kind}:{name}",)
+
+
+def _qualified(identity: str) -> names.Name:
+    found = parts(identity)
+    return (found[-2] if len(found) > 1 else "", found[-1])
+
+
+def parts(identity: str) -> list[str]:
+    """The parts of a qualified name, without quotes and arguments.
+
+    >>> [parts(n) for n in ("public.users", 'public."My.Table"', "public.f(integer,text)")]
+    [['public', 'users'], ['public', 'My.Table'], ['public', 'f']]
+    """
+    at, found = 0, [""]
+    while at < len(identity):
+        char = identity[at]
+        if char == '"':
+            end = identity.find('"', at + 1)
+            while identity[end + 1 : end + 2] == '"':
+                end = identity.find('"', end + 2)
+            found[-1] += identity[at + 1 : end].replace('""', '"')
+            at = end + 1
+            continue
+        if char == "(":
+            break
+        if char == ".":
+            found.append("")
+        else:
+            found[-1] += char
+        at += 1
+    return found
