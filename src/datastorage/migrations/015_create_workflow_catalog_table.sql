@@ -41,6 +41,23 @@ CREATE TRIGGER remediation_workflow_catalog_updated_at
     BEFORE UPDATE ON remediation_workflow_catalog
     FOR EACH ROW EXECUTE FUNCTION set_updated_at();
 
+-- A new version takes over from the one before it. SECURITY DEFINER: who may add a workflow may not change one.
+-- +goose StatementBegin
+CREATE FUNCTION supersede_workflow_version() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE remediation_workflow_catalog
+    SET is_latest_version = false
+    WHERE workflow_name = NEW.workflow_name AND is_latest_version;
+    RETURN NEW;
+END;
+$$;
+-- +goose StatementEnd
+
+CREATE TRIGGER remediation_workflow_catalog_supersede
+    BEFORE INSERT ON remediation_workflow_catalog
+    FOR EACH ROW WHEN (NEW.is_latest_version) EXECUTE FUNCTION supersede_workflow_version();
+
 -- What every installation starts with.
 INSERT INTO remediation_workflow_catalog (workflow_name, version, title, description, content, labels, created_by)
 VALUES
@@ -57,4 +74,5 @@ VALUES
 
 -- The extension stays: 005 made it.
 DROP TABLE remediation_workflow_catalog;
+DROP FUNCTION supersede_workflow_version();
 DROP FUNCTION workflow_content_hash(text);

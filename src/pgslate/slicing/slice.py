@@ -131,8 +131,8 @@ def slice_of(
         effects=frozenset(walk.included),
         needed=needed,
         migrations=tuple(sorted({trace.effects[e].migration for e in walk.included})),
-        causes=walk.included,
-        unit_causes=walk.units,
+        causes={**walk.included, **precise.included},
+        unit_causes={**walk.units, **precise.units},
         widened=widening.why,
     )
 

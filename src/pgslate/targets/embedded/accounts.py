@@ -83,6 +83,8 @@ def can_reach(account: Account, path: Path) -> bool:
     if account.ours:
         return True
     for folder in path.resolve().parents:
+        if not folder.exists():
+            continue  # will be made by us, for it
         status = folder.stat()
         if status.st_uid == account.uid:
             allowed = status.st_mode & 0o100

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from pgslate.errors import TargetError
 from pgslate.targets.embedded.accounts import Account, can_reach
+from pgslate.targets.embedded.folders import cache_folder
 from pgslate.targets.embedded.installations import Installation
 
-#: Where copies go, first that works: root's to write, everybody's to read.
-PLACES = (Path("/var/cache/pgslate"), Path("/var/tmp/pgslate-installations"))  # noqa: S108 - checked to be root's
+#: Where copies go where the cache folder is hidden too: root's to write, everybody's to read.
+PLACES = (Path("/var/cache/pgslate"), Path("/var/tmp/pgslate"))  # noqa: S108 - checked to be root's
 
 
 def reachable(installation: Installation, account: Account) -> Installation:
@@ -24,10 +25,15 @@ def reachable(installation: Installation, account: Account) -> Installation:
 
     Only root drops to another account, so only root makes copies.
     """
-    if account.ours or can_reach(account, installation.bin / "postgres"):
+    if account.ours:
         return installation
-    tree = Path(os.path.commonpath((installation.bin, installation.share)))
-    if tree == Path("/"):
+    installation = dataclasses.replace(
+        installation, bin=installation.bin.resolve(), share=installation.share.resolve()
+    )
+    if can_reach(account, installation.bin / "postgres") and can_reach(account, installation.share / "x"):
+        return installation
+    tree = installation.bin.parent
+    if not installation.share.is_relative_to(tree):
         raise TargetError(
             f"{installation.label} can't be reached by the account {account.name}, which would run it",
             fix=f"make its folders readable for {account.name}, or run pgslate as another user",
@@ -44,32 +50,38 @@ def reachable(installation: Installation, account: Account) -> Installation:
 
 
 def _copy(tree: Path, name: str, account: Account) -> Path:
-    for place in PLACES:
-        try:
-            place.mkdir(mode=0o755, parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if (
-            place.lstat().st_uid != os.geteuid()
-            or place.lstat().st_mode & 0o022
-            or not can_reach(account, place / name)
-        ):
-            continue
-        copy = place / name
-        with (place / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not copy.exists():
-                aside = Path(tempfile.mkdtemp(dir=place))
-                shutil.copytree(tree, aside / "tree", symlinks=True, copy_function=_link_or_copy)
-                for folder in (aside / "tree", *(p for p in (aside / "tree").rglob("*") if p.is_dir())):
-                    folder.chmod(0o755)
-                (aside / "tree").rename(copy)
-                aside.rmdir()
-        return copy
+    for place in (cache_folder(), *PLACES):
+        copy = place / "installations" / name
+        if can_reach(account, copy) and _is_ours(copy.parent):
+            with (copy.parent / ".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not copy.exists():
+                    _copy_aside(tree, copy)
+            return copy
     raise TargetError(
         f"the account {account.name}, which would run PostgreSQL, can't reach {tree}",
         fix=f"make {tree} readable for {account.name}, or run pgslate as another user",
     )
+
+
+def _is_ours(folder: Path) -> bool:
+    """Make the folder, or see that nobody else may write to it."""
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    status = folder.lstat()
+    return status.st_uid == os.geteuid() and not status.st_mode & 0o022
+
+
+def _copy_aside(tree: Path, copy: Path) -> None:
+    """Copy the tree so that it gets its name when it is whole."""
+    with tempfile.TemporaryDirectory(dir=copy.parent) as aside:
+        made = Path(aside) / copy.name
+        shutil.copytree(tree, made, symlinks=True, copy_function=_link_or_copy)
+        for folder in (made, *(path for path in made.rglob("*") if path.is_dir())):
+            folder.chmod(0o755)
+        made.rename(copy)
 
 
 def _link_or_copy(source: str, destination: str) -> None:
