@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Protocol
 
-from pgslate.errors import ClusterAuthError, PgslateError, PrivilegeError
+from pgslate.errors import ClusterAuthError, PgslateError, PrivilegeError, TargetError
 from pgslate.targets.kubernetes.api import Api, path_of
 from pgslate.targets.kubernetes.channels import PROTOCOL, PodChannels
 from pgslate.targets.kubernetes.relay import DEFAULT_PACE, Ending, Pace, relay
@@ -52,7 +52,14 @@ class Forwarder:
         """
         self._api, self._pods = api, pods
         self._dial_timeout, self._pace, self._first_pause, self._note = dial_timeout, pace, first_pause, note
-        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
+        self.on_close: Callable[[], None] = lambda: None
+        try:
+            self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
+        except OSError as error:
+            raise TargetError(
+                f"port {port} of 127.0.0.1 can't be listened on: {error.strerror}",
+                fix="choose another local port, or leave it out: a free one is taken",
+            ) from error
         self._listener.settimeout(None)
         self.host: str = "127.0.0.1"
         self.port: int = self._listener.getsockname()[1]
@@ -96,6 +103,7 @@ class Forwarder:
                 _hang_up(sock)
         for thread in live:
             thread.join(timeout=5)
+        self.on_close()
 
     def _accept(self) -> None:
         while not self.closed.is_set():

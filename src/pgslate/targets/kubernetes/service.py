@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -73,11 +74,14 @@ def forward(
 
     Raises KubeconfigError, ClusterError, PrivilegeError, ServiceNotFoundError, PodNotReadyError.
     """
-    api = api or open_api(kubeconfig, context)
-    backend = find_backend(api, namespace, service)
-    note(f"found {backend.how}")
-    wait_for_pod(api, backend, patience=patience or Patience(timeout), note=note)
-    return Forwarder(api, ReadyPods(api, backend), port=port, pace=pace, note=note)
+    with ExitStack() as stack:
+        api = api or stack.enter_context(closing(open_api(kubeconfig, context)))
+        backend = find_backend(api, namespace, service)
+        note(f"found {backend.how}")
+        wait_for_pod(api, backend, patience=patience or Patience(timeout), note=note)
+        forwarder = Forwarder(api, ReadyPods(api, backend), port=port, pace=pace, note=note)
+        forwarder.on_close = stack.pop_all().close
+    return forwarder
 
 
 def kubernetes(
@@ -106,24 +110,21 @@ def kubernetes(
     gets ready; ServerNotReadyError where the server in it doesn't take connections; TargetError where it
     refuses the login.
     """
-    api = api or open_api(kubeconfig, context)
     patience = patience or Patience(timeout)
     until = patience.clock() + patience.timeout
-    backend = find_backend(api, namespace, service)
-    note(f"found {backend.how}")
-    pod = wait_for_pod(api, backend, patience=patience, note=note)
-    login = find_login(api, pod, user=user, password=password, database=database, environ=environ)
-    for line in login.provenance():
-        note(line)
-    forwarder = Forwarder(api, ReadyPods(api, backend), pace=pace, note=note)
-    try:
+    with ExitStack() as stack:
+        api = api or stack.enter_context(closing(open_api(kubeconfig, context)))
+        backend = find_backend(api, namespace, service)
+        note(f"found {backend.how}")
+        pod = wait_for_pod(api, backend, patience=patience, note=note)
+        login = find_login(api, pod, user=user, password=password, database=database, environ=environ)
+        for line in login.provenance():
+            note(line)
+        forwarder = stack.enter_context(Forwarder(api, ReadyPods(api, backend), pace=pace, note=note))
         dsn = _dsn(forwarder, login)
         _wait_for_login(api, backend, dsn, login, forwarder, until, patience, note)
-    except BaseException:
-        forwarder.close()
-        raise
-    label = f"{backend.label}, database {login.database.value} as {login.user.value}"
-    return Target(dsn, label=label, on_close=forwarder.close)
+        label = f"{backend.label}, database {login.database.value} as {login.user.value}"
+        return Target(dsn, label=label, on_close=stack.pop_all().close)
 
 
 def _dsn(forwarder: Forwarder, login: Login) -> str:
