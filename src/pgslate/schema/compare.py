@@ -128,6 +128,8 @@ def _changed(
             continue
         if attribute == "columns" and kind in ("table", "foreign table") and _other_names(want, have):
             continue
+        if attribute == "not_ready" and bool(expected.get("invalid")) != bool(found.get("invalid")):
+            continue
         yield Difference(
             name,
             kind,

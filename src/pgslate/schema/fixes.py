@@ -209,25 +209,36 @@ def _commented(each: SchemaObject) -> str:
 
 
 def _rights(expected: SchemaObject, value: Value, found: Value) -> list[str]:
-    """GRANT and REVOKE statements that lead from the rights found to those expected."""
-    want, have = (
-        set(value if isinstance(value, tuple) else ()),
-        set(found if isinstance(found, tuple) else ()),
-    )
-    undo = [_grant(expected, "-" if line[0] == "+" else "+", line[1:]) for line in sorted(have - want)]
-    return undo + [_grant(expected, line[0], line[1:]) for line in sorted(want - have)]
+    """REVOKE and GRANT statements that lead from the rights found to those expected."""
+    want, have = _single_rights(value), _single_rights(found)
+    grants = {right[1:] for right in want - have if right[0] == "+"}
+    grants |= {right[1:] for right in have - want if right[0] == "-"}
+    revokes = {right[1:] for right in have - want if right[0] == "+"}
+    revokes |= {right[1:] for right in want - have if right[0] == "-"}
+    return [
+        *(_grant(expected, "REVOKE {} {} FROM {}", *each) for each in _by_grantee(revokes)),
+        *(_grant(expected, "GRANT {} {} TO {}", *each) for each in _by_grantee(grants)),
+    ]
 
 
-def _grant(each: SchemaObject, sign: str, line: str) -> str:
-    grantee, _, privileges = line.rpartition("=")
+def _single_rights(acl: Value) -> set[tuple[str, str, str]]:
+    """``("+", grantee, privilege)`` for each right of an ACL's lines."""
+    lines = acl if isinstance(acl, tuple) else ()
+    split = [(line[0], *line[1:].rpartition("=")) for line in lines]
+    return {(sign, grantee, each) for sign, grantee, _, listed in split for each in listed.split(",")}
+
+
+def _by_grantee(rights: set[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    grantees = sorted({grantee for grantee, _ in rights})
+    return [(grantee, sorted(p for g, p in rights if g == grantee)) for grantee in grantees]
+
+
+def _grant(each: SchemaObject, statement: str, grantee: str, privileges: list[str]) -> str:
+    column = f" ({part_name(each)})" if each.kind.endswith(" column") else ""
+    listed = ", ".join(privilege.rstrip("*") + column for privilege in privileges)
     role = "<its owner>" if grantee == "OWNER" else grantee
-    listed = privileges.replace("*", "").replace(",", ", ")
-    if each.kind.endswith(" column"):
-        listed = ", ".join(f"{p} ({part_name(each)})" for p in listed.split(", "))
-    on = f"ON {_granted(each)}"
-    if sign == "-":
-        return f"REVOKE {listed} {on} FROM {role}"
-    return f"GRANT {listed} {on} TO {role}{' WITH GRANT OPTION' if '*' in privileges else ''}"
+    option = " WITH GRANT OPTION" if any("*" in p for p in privileges) and "GRANT" in statement[:5] else ""
+    return statement.format(listed, f"ON {_granted(each)}", role) + option
 
 
 def _granted(each: SchemaObject) -> str:

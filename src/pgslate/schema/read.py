@@ -41,8 +41,8 @@ def read(
     """What the database holds, but for members of extensions and what belongs to PostgreSQL itself.
 
     ``within`` reads only these top-level objects, each with its parts; names that aren't there are passed
-    over. It is one message with many statements, so that it costs one round trip, and definitions are spelled
-    the same whatever the session's search_path, DateStyle and TimeZone, which it leaves as they were. Any role
+    over. One message with many statements: it costs one round trip, and spells every definition
+    the same whatever the session's search_path, DateStyle and TimeZone, which stay as they were. Any role
     may read. Raises psycopg.Error where the connection fails.
     """
     version = connection.info.server_version
