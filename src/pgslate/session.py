@@ -1,12 +1,14 @@
-"""The state of a session between two files: as a new connection has it."""
+"""The state of a session between two files: as a new connection has it.
+
+DISCARD ALL would do the same, but not inside a transaction.
+"""
 
 from __future__ import annotations
 
-RESET = (
-    "RESET ALL; SET SESSION AUTHORIZATION DEFAULT; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *; DISCARD TEMP; "
-    "DISCARD SEQUENCES"
+RESET_BUT_PREPARED = (
+    "RESET ALL; SET SESSION AUTHORIZATION DEFAULT; CLOSE ALL; UNLISTEN *; DISCARD TEMP; DISCARD SEQUENCES"
 )
-"""Statements that may be run inside a transaction and leave nothing of what a file set for the next.
+"""Resets all but prepared statements, for a session whose driver has some of its own."""
 
-DISCARD ALL does the same, but not inside a transaction. ``RESET ROLE`` is part of the session authorization.
-"""
+RESET = f"{RESET_BUT_PREPARED}; DEALLOCATE ALL"
+"""Statements that may be run inside a transaction and leave nothing of what a file set for the next."""

@@ -78,6 +78,8 @@ _BLOCK_EDGE = re.compile(r"/\*|\*/")
 _COPY_FROM_STDIN = re.compile(r"\s*copy\b.*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
 _END_OF_DATA = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 
+_COMMITS = re.compile(r"\b(commit|rollback)\b", re.IGNORECASE)
+
 # Words that PostgreSQL 18's grammar has and libpg_query 17's does not: at one of these a refusal is no verdict,
 # and the scratch server decides.
 _NEWER_THAN_PARSER = re.compile(r"(virtual|enforced|without|overlaps|period)\b", re.IGNORECASE)
@@ -299,10 +301,10 @@ def _statement(source: _Source, start: int, end: int, data: str | None) -> State
             place=source.place(start),
             fix="remove the statement; a migration that fails is rolled back by pgslate",
         )
-    return Statement(text, line, column, kind, _outside_transaction(kind, body), data)
+    return Statement(text, line, column, kind, _outside_transaction(kind, body, text), data)
 
 
-def _outside_transaction(kind: str, body: Node) -> bool:
+def _outside_transaction(kind: str, body: Node, text: str) -> bool:
     """What PostgreSQL calls "cannot run inside a transaction block" (PreventInTransactionBlock)."""
     match kind:
         case "IndexStmt":
@@ -323,9 +325,23 @@ def _outside_transaction(kind: str, body: Node) -> bool:
                 for c in body.get("cmds", [])
                 if "AlterTableCmd" in c
             )
+        case "DoStmt":
+            return _ends_transactions(text)
         case "AlterSystemStmt" | "CreatedbStmt" | "DropdbStmt" | "CreateTableSpaceStmt":
             return True
         case "DropTableSpaceStmt" | "CreateSubscriptionStmt" | "DropSubscriptionStmt":
             return True
         case _:
             return False
+
+
+def _ends_transactions(do: str) -> bool:
+    """Whether a DO block commits or rolls back, which it may only at the outermost level."""
+    import pgparse
+
+    if not _COMMITS.search(do):
+        return False
+    try:
+        return any(f"PLpgSQL_stmt_{word}" in str(pgparse.parse_pgsql(do)) for word in ("commit", "rollback"))
+    except (pgparse.PGQueryError, ValueError):
+        return False

@@ -193,19 +193,23 @@ class Counters:
     xid: str
 
 
+_READ_COUNTERS = b"EXECUTE pgslate_counters"
+
+
 class Observer:
     """Reads effects through one connection."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
         self.catalogs = _readable(connection)
-        self._counters = _counters_query(self.catalogs)
-        self._queries: dict[tuple[str, ...], sql.Composed] = {}
         self._cursor = connection.cursor(binary=True)
+        # Prepared by SQL and not by psycopg, which forgets its own at every DROP.
+        self._prepared: dict[tuple[str, ...], int] = {}
+        self._prepare("pgslate_counters", "", _counters_query(self.catalogs))
 
     def counters(self) -> Counters:
         """The counters as they are now; in a transaction this gives it its identifier."""
-        self._cursor.execute(self._counters, prepare=True)
+        self._cursor.execute(_READ_COUNTERS, prepare=False)
         return _to_counters(self._cursor.fetchone())
 
     def run(self, statement: str) -> Counters:
@@ -213,7 +217,7 @@ class Observer:
         with self.connection.pipeline():
             plain = self.connection.cursor()
             plain.execute(statement.encode(), prepare=False)
-            self._cursor.execute(self._counters, prepare=True)
+            self._cursor.execute(_READ_COUNTERS, prepare=False)
         return _to_counters(self._cursor.fetchone())
 
     def written(self, before: Counters, after: Counters) -> tuple[str, ...]:
@@ -231,16 +235,28 @@ class Observer:
         if catalogs == ():
             return []
         chosen = catalogs or tuple(catalog.name for catalog in self.catalogs)
-        if chosen not in self._queries:
-            self._queries[chosen] = _rows_query([c for c in self.catalogs if c.name in chosen], _YOUNGER)
-        parameters = {"xid": mark.xid, "command": mark.command}
-        self._cursor.execute(self._queries[chosen], parameters, prepare=True)
+        number = self._prepared.get(chosen)
+        if number is None:
+            number = self._prepared[chosen] = len(self._prepared)
+            query = _rows_query([c for c in self.catalogs if c.name in chosen], _YOUNGER)
+            self._prepare(f"pgslate_rows_{number}", "(xid, int8)", query)
+        self._cursor.execute(
+            sql.SQL("EXECUTE {}({}, {})").format(
+                sql.Identifier(f"pgslate_rows_{number}"), sql.Literal(mark.xid), sql.Literal(mark.command)
+            ),
+            prepare=False,
+        )
         return [Row(*row) for row in self._cursor]
 
     def everything(self) -> list[Row]:
         """The rows of all catalogs, whoever wrote them."""
         self._cursor.execute(_rows_query(self.catalogs, sql.SQL("true")), prepare=False)
         return [Row(*row) for row in self._cursor]
+
+    def _prepare(self, name: str, types: str, query: sql.Composed) -> None:
+        self.connection.execute(
+            sql.SQL("PREPARE {}{} AS {}").format(sql.Identifier(name), sql.SQL(types), query), prepare=False
+        )
 
     def remaining(self, catalogs: Collection[str]) -> dict[int, frozenset[int]]:
         """By catalog OID, the user objects that are left in each of ``catalogs``."""
@@ -263,7 +279,7 @@ class Observer:
         self._cursor.execute(
             "SELECT classid::int8, objid::int8, refclassid::int8, refobjid::int8 FROM pg_catalog.pg_depend"
             " WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)",
-            prepare=True,
+
         )
         return set(self._cursor)
 
@@ -272,7 +288,7 @@ class Observer:
         self._cursor.execute(
             "SELECT classoid::int8, objoid::int8, objsubid::int8 FROM pg_catalog.pg_description"
             " WHERE objoid >= 16384 OR objoid = 2200",
-            prepare=True,
+
         )
         return set(self._cursor)
 
@@ -311,9 +327,7 @@ def _deleted(catalog: _Catalog) -> sql.Composed:
     )
 
 
-_YOUNGER = sql.SQL(
-    "pg_catalog.age(c.xmin) <= pg_catalog.age(%(xid)s::xid) AND c.cmin::text::int8 > %(command)s"
-)
+_YOUNGER = sql.SQL("pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND c.cmin::text::int8 > $2")
 
 
 def _rows_query(catalogs: Sequence[_Catalog], condition: sql.SQL) -> sql.Composed:

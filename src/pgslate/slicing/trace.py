@@ -43,7 +43,7 @@ def trace(
     statement fails, with its place.
     """
     catalog.parse()
-    with scratch.connect(autocommit=True) as connection:
+    with scratch.connect(autocommit=True, prepare_threshold=None) as connection:
         for text in prelude:
             connection.execute(text.encode())
         return _Tracer(catalog, connection, progress).run()
@@ -61,9 +61,12 @@ class _Tracer:
         self.world = World()
         self.effects: list[Effect] = []
         self.uncertain: list[Uncertainty] = []
-        self._prologue = f"{session.RESET}; {_SETTINGS}"
+        self._prologue = f"{session.RESET_BUT_PREPARED}; {_SETTINGS}"
         if _may_track_functions(connection):
             self._prologue += "; SET track_functions = 'all'"
+        if connection.info.server_version >= 150000:
+            # Counts not yet reported would be taken for those of the next transaction.
+            self._prologue += "; SELECT pg_catalog.pg_stat_force_next_flush()"
         connection.execute(self._prologue.encode())
         self.observer = Observer(connection)
 
@@ -73,7 +76,7 @@ class _Tracer:
             if self.progress:
                 self.progress(number, len(self.catalog), migration)
             self._migration(number, migration)
-        self.connection.execute(session.RESET.encode())
+        self.connection.execute(session.RESET_BUT_PREPARED.encode())
         return Trace(
             catalog=self.catalog.checksum,
             server=self.connection.info.server_version // 10000,

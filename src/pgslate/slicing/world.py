@@ -271,6 +271,7 @@ class World:
             self._described.add((owner[0], owner[1], row.digest or 0))
         elif owner != (PG_CLASS, row.oid) and obj not in self._part_of:
             self._part_of[obj] = owner
+        self._known[obj[0]].add(obj[1])
         if row.name is not None:
             self._rename(obj, row.kind or "", row.name, told)
         if row.catalog == PG_CLASS:  # an index: what changed of it, if it is not new
