@@ -1,4 +1,4 @@
-"""A cluster for the tests: the stand-in, or with PGSLATE_TEST_KUBERNETES=1 the one of the current kubeconfig."""
+"""A cluster for the tests: the stand-in, or with PGSLATE_TEST_KUBERNETES=1 that of the current kubeconfig."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.kubernetes import manifests
+from tests.kubernetes.standin.server import StandIn
 
 from pgslate.targets.kubernetes import kubeconfig as kubeconfigs
 from pgslate.targets.kubernetes.api import HttpApi, path_of
 from pgslate.targets.kubernetes.waiting import Patience
 from pgslate.targets.target import Target
-from tests.kubernetes import manifests
-from tests.kubernetes.standin.server import StandIn
 
 REAL = os.environ.get("PGSLATE_TEST_KUBERNETES") == "1"
 

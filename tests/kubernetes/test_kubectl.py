@@ -11,7 +11,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-
 from tests.kubernetes import manifests
 from tests.kubernetes.conftest import TestCluster
 

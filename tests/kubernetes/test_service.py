@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pgslate.targets.kubernetes import forward, kubernetes
 from pgslate.targets.target import Target
-from tests.kubernetes.conftest import TestCluster
 
 
 def test_a_namespace_is_all_that_has_to_be_said(target: Target) -> None:

@@ -1,4 +1,5 @@
-"""Runs the pods of the stand-in: PostgreSQL for real, other commands for real, what can't run as a node would say."""
+"""Runs the pods of the stand-in: PostgreSQL and other commands for real, and says why what can't run
+doesn't."""
 
 from __future__ import annotations
 
@@ -11,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import sql
+from tests.kubernetes.standin.store import Json, Store
 
 from pgslate.targets.embedded.server import Server
-from tests.kubernetes.standin.store import Json, Store
 
 _LABEL = "pod-template-hash"
 

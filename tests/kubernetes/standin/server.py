@@ -113,7 +113,8 @@ class _HttpServer(ThreadingHTTPServer):
         try:
             with self.context.wrap_socket(request, server_side=True) as wrapped:
                 wrapped.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.RequestHandlerClass(wrapped, client_address, self)  # type: ignore[arg-type]  # a socket it is
+                self.RequestHandlerClass(wrapped, client_address, self)  # type: ignore[arg-type]  # a socket
+                it is
         except OSError:
             pass  # the client went away
 
@@ -147,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, verb: str) -> None:
         url = urlsplit(self.path)
-        self.query = {key: values for key, values in parse_qs(url.query, keep_blank_values=True).items()}
+        self.query = parse_qs(url.query, keep_blank_values=True)
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.standin.requests.append(f"{self.command} {self.path}")
         if answer := self.standin.faults.due_answer(url.path):
@@ -313,7 +314,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _port_forward(self, namespace: str, name: str) -> None:
         fault = self.standin.faults.due_forward()
         if fault == "forbidden":
-            message = f'User "{USER}" cannot create resource "pods/portforward" in API group "" in the namespace "x"'
+            what = 'resource "pods/portforward" in API group "" in the namespace'
+            message = f'User "{USER}" cannot create {what} "{namespace}"'
             return self._fail(403, "Forbidden", f'pods "{name}" is forbidden: {message}')
         if fault == "reset":
             return Socket(self.connection).reset()

@@ -15,13 +15,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from tests.kubernetes.standin import spdy
+from tests.kubernetes.standin.store import Json
 from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Request
 from wsproto.utilities import LocalProtocolError
-
-from tests.kubernetes.standin import spdy
-from tests.kubernetes.standin.store import Json
 
 CHUNK = 32 * 1024  # what containerd copies at once
 GRACE = 1.0  # seconds that containerd leaves one direction once the other is done

@@ -14,7 +14,10 @@ from typing import Protocol
 from pgslate.errors import ClusterAuthError, PgslateError, PrivilegeError, TargetError
 from pgslate.targets.kubernetes.api import Api, path_of
 from pgslate.targets.kubernetes.channels import PROTOCOL, PodChannels
+from pgslate.targets.kubernetes.refusing import refuse
 from pgslate.targets.kubernetes.relay import DEFAULT_PACE, Ending, Pace, relay
+
+_FINAL = (PrivilegeError, ClusterAuthError)  # no use in asking again
 
 
 class Pods(Protocol):
@@ -139,20 +142,15 @@ class Forwarder:
         while not self.closed.is_set():
             try:
                 ending = self._once(client, sockets, said, fresh)
-            except (PrivilegeError, ClusterAuthError) as error:
-                self._failed(str(error))
-                return
             except PgslateError as error:
-                why = error.message
-            else:
-                if not ending.why:
-                    return
-                why, said = ending.why, ending.said
-                if not ending.repeatable:
-                    self._failed(why)
-                    return
-            self._failed(why)
-            if time.monotonic() + pause > until:
+                ending = Ending(error.message, repeatable=not isinstance(error, _FINAL), said=said)
+            if not ending.why:
+                return
+            self._failed(ending.why)
+            said = ending.said
+            if not ending.repeatable or time.monotonic() + pause > until:
+                if not ending.answered:
+                    refuse(client, ending.why, said=said)
                 return
             # a little apart, so that 64 connections don't all knock at once
             self.closed.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311  # no secret in it

@@ -47,6 +47,7 @@ class Ending:
     why: str = ""
     repeatable: bool = False
     said: bytes = b""
+    answered: bool = False
 
 
 def relay(
@@ -101,6 +102,7 @@ class _Relay:
             why=self.why,
             repeatable=bool(self.why) and quiet and self.said is not None and not self.client_done,
             said=self.said or b"",
+            answered=not quiet,
         )
 
     def _step(self, selector: selectors.BaseSelector) -> bool:
