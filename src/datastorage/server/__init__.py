@@ -1,0 +1,1 @@
+"""The service: an ASGI application over a pool of PostgreSQL connections."""
