@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from pgslate.schema.model import Schema
 
@@ -89,16 +91,20 @@ class Uncertainty:
 class Trace:
     """The effects of every statement of a catalog, and what the database holds at the end.
 
-    ``requires`` are the links at the end, from each unit to those it needs to exist and to work, with a word for
-    why ("foreign key", "partition"). ``schema`` holds the definitions of everything at the end.
+    ``migrations`` are the (version, checksum) of each migration traced, in order; ``server`` the major version it
+    was traced on. ``requires`` are the links at the end, from each unit to those it needs to exist and to work,
+    with a word for why ("constraint", "partition"). ``definitions`` is the JSON form of ``schema``.
     """
 
-    catalog: str
+    migrations: tuple[tuple[str, str], ...]
     server: int
     units: tuple[UnitInfo, ...]
     effects: tuple[Effect, ...]
     requires: Mapping[Unit, Mapping[Unit, str]]
-    schema: Schema
+    definitions: Mapping[str, Any] = field(repr=False)
     uncertain: tuple[Uncertainty, ...] = ()
-    migrations: tuple[tuple[str, str], ...] = field(default=())
-    """(version, checksum) of each migration, in order."""
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The definitions of everything at the end; made when first asked for, since a plan needs none."""
+        return Schema.from_json(self.definitions)

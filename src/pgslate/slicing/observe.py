@@ -279,7 +279,6 @@ class Observer:
         self._cursor.execute(
             "SELECT classid::int8, objid::int8, refclassid::int8, refobjid::int8 FROM pg_catalog.pg_depend"
             " WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)",
-
         )
         return set(self._cursor)
 
@@ -288,7 +287,6 @@ class Observer:
         self._cursor.execute(
             "SELECT classoid::int8, objoid::int8, objsubid::int8 FROM pg_catalog.pg_description"
             " WHERE objoid >= 16384 OR objoid = 2200",
-
         )
         return set(self._cursor)
 

@@ -71,7 +71,9 @@ class Slice:
     @cached_property
     def expected(self) -> Schema:
         """The definitions of the required objects, as the whole catalog leaves them."""
-        return self.trace.schema.within([(u.kind, u.name) for u in map(self.trace.units.__getitem__, self.required)])
+        return self.trace.schema.within(
+            [(u.kind, u.name) for u in map(self.trace.units.__getitem__, self.required)]
+        )
 
     def statements(self, migration: int, *, needed: bool = False) -> tuple[int, ...]:
         """The indexes, in its file, of the migration's statements that are replayed (or only those needed)."""

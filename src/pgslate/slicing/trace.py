@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -19,7 +20,7 @@ from pgslate.schema.read import read
 from pgslate.slicing import names
 from pgslate.slicing.effects import Effect, Trace, Uncertainty, Unit
 from pgslate.slicing.observe import PG_CLASS, PG_PROC, Counters, Mark, Observer
-from pgslate.slicing.world import World
+from pgslate.slicing.world import Number, World
 from pgslate.sql import Block, Statement
 from pgslate.targets.target import Target
 
@@ -30,23 +31,37 @@ Progress = Callable[[int, int, Migration], None]
 _SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
 
+@dataclass(frozen=True)
+class Traced:
+    """A trace of a catalog, or of the first migrations of one, and what it takes to resume it.
+
+    ``numbers`` belong to the database that was traced in, and to copies of its server's data directory.
+    """
+
+    trace: Trace
+    numbers: tuple[Number, ...]
+
+
 def trace(
     catalog: Catalog,
     scratch: Target,
     *,
     prelude: Iterable[str] = (),
+    earlier: Traced | None = None,
     progress: Progress | None = None,
-) -> Trace:
+) -> Traced:
     """Apply ``catalog`` to the empty database ``scratch`` and watch.
 
-    ``prelude`` is SQL to run first, whose objects belong to no migration. Raises MigrationFailedError where a
-    statement fails, with its place.
+    ``prelude`` is SQL to run first, whose objects belong to no migration. With ``earlier``, ``scratch`` holds the
+    first migrations already, as that trace left them, and only the others are applied. Raises
+    MigrationFailedError where a statement fails, with its place.
     """
     catalog.parse()
     with scratch.connect(autocommit=True, prepare_threshold=None) as connection:
-        for text in prelude:
-            connection.execute(text.encode())
-        return _Tracer(catalog, connection, progress).run()
+        if earlier is None:
+            for text in prelude:
+                connection.execute(text.encode())
+        return _Tracer(catalog, connection, progress).run(earlier)
 
 
 class _Tracer:
@@ -70,23 +85,32 @@ class _Tracer:
         connection.execute(self._prologue.encode())
         self.observer = Observer(connection)
 
-    def run(self) -> Trace:
-        self.world.begin(self.observer.everything())
+    def run(self, earlier: Traced | None) -> Traced:
+        done = 0
+        if earlier is None:
+            self.world.begin(self.observer.everything())
+        else:
+            self.world.resume(self.observer.everything(), earlier.trace.units, earlier.numbers)
+            self.effects.extend(earlier.trace.effects)
+            self.uncertain.extend(earlier.trace.uncertain)
+            done = len(earlier.trace.migrations)
         for number, migration in enumerate(self.catalog.migrations):
+            if number < done:
+                continue
             if self.progress:
                 self.progress(number, len(self.catalog), migration)
             self._migration(number, migration)
         self.connection.execute(session.RESET_BUT_PREPARED.encode())
-        return Trace(
-            catalog=self.catalog.checksum,
+        found = Trace(
+            migrations=tuple((m.version, m.checksum) for m in self.catalog.migrations),
             server=self.connection.info.server_version // 10000,
             units=tuple(self.world.units),
             effects=tuple(self.effects),
             requires=self._requirements(),
-            schema=read(self.connection),
+            definitions=read(self.connection).to_json(),
             uncertain=tuple(self.uncertain),
-            migrations=tuple((m.version, m.checksum) for m in self.catalog.migrations),
         )
+        return Traced(found, tuple(self.world.numbers()))
 
     def _migration(self, number: int, migration: Migration) -> None:
         for block in migration.blocks:
@@ -207,7 +231,9 @@ def _schemas(search_path: str) -> list[str]:
 
 
 def _may_track_functions(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute("SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user").fetchone()
+    row = connection.execute(
+        "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    ).fetchone()
     return bool(row and row[0])
 
 
@@ -218,8 +244,6 @@ def _sets_session(statement: Statement) -> bool:
 
 
 def _as_session(effect: Effect) -> Effect:
-    from dataclasses import replace
-
     return replace(effect, session=True)
 
 

@@ -33,6 +33,9 @@ from pgslate.slicing.observe import (
 Object = tuple[int, int]
 """(OID of the system catalog, OID of the object)."""
 
+Number = tuple[int, int, Unit]
+"""(OID of the system catalog, OID of the object, number of the unit)."""
+
 _RELATION_KINDS_WITH_TYPE = ("table", "view", "materialized view", "foreign table", "composite type")
 
 
@@ -118,6 +121,18 @@ class World:
     def begin(self, rows: Iterable[Row]) -> None:
         """Take in what is there before the first statement."""
         self._take(list(rows), _Told(), at=None)
+
+    def resume(self, rows: Iterable[Row], units: Iterable[UnitInfo], numbers: Iterable[Number]) -> None:
+        """Take in what an earlier trace left, with the numbers that it gave (see ``numbers``)."""
+        self.units = list(units)
+        for catalog, oid, unit in numbers:
+            self._unit_of[(catalog, oid)] = unit
+            self._object_of[unit] = (catalog, oid)
+        self._take(list(rows), _Told(), at=None)
+
+    def numbers(self) -> list[Number]:
+        """The catalog, OID and number of every live unit, for a later trace of the same database to resume."""
+        return [(catalog, oid, unit) for (catalog, oid), unit in self._unit_of.items()]
 
     def observe(
         self,
@@ -213,7 +228,8 @@ class World:
             for ref in refs:
                 target = self.unit(ref)
                 if target is not None and target != source and target in self._object_of:
-                    found[source].setdefault(target, _WHY.get(obj[0], "definition"))
+                    how = _WHY.get(obj[0], "definition")
+                    found[source][target] = min(how, found[source].get(target, how))
         return dict(found)
 
     # -- rows
@@ -253,14 +269,17 @@ class World:
             self._object_of[unit] = obj
             if row.digest is not None:
                 self._digest[obj] = row.digest
-            if row.catalog == PG_DEFAULT_ACL:
-                self._default_acl_schema[obj] = row.digest or 0
             told.creates.add(unit)
+        elif at is None:  # resumed
+            if row.digest is not None:
+                self._digest[obj] = row.digest
         elif row.digest is None or self._digest.get(obj) != row.digest:
             if row.digest is not None:
                 self._digest[obj] = row.digest
             if unit not in told.creates:
                 told.changes.add(unit)
+        if row.catalog == PG_DEFAULT_ACL:
+            self._default_acl_schema[obj] = row.digest or 0
         self._rename(obj, kind, name, told)
         if row.source is not None:
             self._words[unit] = names.words(row.source)

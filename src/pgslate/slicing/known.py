@@ -1,0 +1,193 @@
+"""Where a catalog's trace comes from: the lock beside it, the user's cache, or a scratch server.
+
+A trace depends on the migrations, the prelude and what tracing observes, and on nothing else; so it is kept by
+their hash. With it the server's data directory is kept as the trace left it: a migration added at the end is then
+traced on a copy of that, alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pgslate import sql
+from pgslate.catalog import Catalog
+from pgslate.errors import MissingExtensionError
+from pgslate.slicing import document
+from pgslate.slicing.effects import Trace
+from pgslate.slicing.trace import Progress, Traced, trace
+from pgslate.targets.embedded import datadir
+from pgslate.targets.embedded.folders import cache_folder
+from pgslate.targets.embedded.server import Server
+from pgslate.targets.target import Target
+
+SCRATCH = "pgslate_scratch"
+
+_KEPT = 12
+"""Traces kept in the cache; the ones longest unused go first."""
+
+_WORTH_KEEPING = 0.7
+"""Seconds of tracing from which on the server's data is kept, too: below, tracing anew is as quick."""
+
+_CREATE_EXTENSION = re.compile(r'create\s+extension\s+(?:if\s+not\s+exists\s+)?"?([\w-]+)"?', re.IGNORECASE)
+
+
+def trace_of(
+    catalog: Catalog,
+    *,
+    prelude: Sequence[str] = (),
+    lock: Path | None = None,
+    scratch: Target | None = None,
+    progress: Progress | None = None,
+) -> Trace:
+    """The trace of ``catalog``, made only if neither ``lock`` nor the cache has it.
+
+    ``scratch`` is an empty database to trace in; without it an embedded server is started for that. Raises
+    MigrationFailedError where a migration fails, MissingExtensionError and TargetError where no server can run
+    them.
+    """
+    locked = _locked(catalog, lock)
+    if locked is not None:
+        return locked
+    cached = _cached(catalog, prelude, len(catalog))
+    if cached is not None:
+        return cached.trace
+    if scratch is not None:
+        found = trace(catalog, scratch, prelude=prelude, progress=progress)
+        _store(catalog, prelude, Traced(found.trace, ()))
+        return found.trace
+    return _trace_on_embedded(catalog, prelude, progress)
+
+
+@contextmanager
+def scratch_server(catalog: Catalog, *, key: str | None = None) -> Iterator[Server]:
+    """An embedded server that has the extensions that the catalog asks for."""
+    asked = extensions(catalog)
+    said = {name for migration in catalog for name in _CREATE_EXTENSION.findall(migration.source)}
+    try:
+        server = Server.start(extensions=sorted(said | set(asked)), key=key, max_connections=30)
+    except MissingExtensionError:
+        # What only a DO block mentions may be made where it can be had, and left out where not.
+        try:
+            server = Server.start(extensions=sorted(asked), key=key, max_connections=30)
+        except MissingExtensionError as error:
+            files = tuple(asked[name] for name in error.extensions if name in asked)
+            raise MissingExtensionError(
+                f"{error.message} (needed by {', '.join(files)})",
+                fix=error.fix,
+                extensions=error.extensions,
+                migrations=files,
+            ) from None
+    with server:
+        yield server
+
+
+def extensions(catalog: Catalog) -> dict[str, str]:
+    """The extensions that the catalog's statements create, each with the file that does."""
+    found: dict[str, str] = {}
+    for migration in catalog:
+        for statement in migration.statements:
+            if statement.kind == "CreateExtensionStmt":
+                name = sql.parse(statement.text)[0]["CreateExtensionStmt"]["extname"]
+                found.setdefault(name, migration.file)
+    return found
+
+
+def matches(trace: Trace, catalog: Catalog) -> bool:
+    """Whether the trace is of just these migrations."""
+    return trace.migrations == tuple((m.version, m.checksum) for m in catalog)
+
+
+def _trace_on_embedded(catalog: Catalog, prelude: Sequence[str], progress: Progress | None) -> Trace:
+    for done, earlier in _earlier(catalog, prelude):
+        key = _key(catalog, prelude, done)
+        with scratch_server(catalog, key=key) as server:
+            if server.from_kept:
+                found = trace(catalog, server.target(SCRATCH), earlier=earlier, progress=progress)
+                _store(catalog, prelude, found, server)
+                return found.trace
+    with scratch_server(catalog) as server:
+        server.create_database(SCRATCH, template="template0")
+        began = time.monotonic()
+        found = trace(catalog, server.target(SCRATCH), prelude=prelude, progress=progress)
+        worth = time.monotonic() - began > _WORTH_KEEPING
+        _store(catalog, prelude, found, server if worth else None)
+    return found.trace
+
+
+def _locked(catalog: Catalog, lock: Path | None) -> Trace | None:
+    if lock is None or not lock.exists():
+        return None
+    try:
+        found, _ = document.loads(lock.read_text())
+    except ValueError:
+        return None
+    return found if matches(found, catalog) else None
+
+
+# -- the cache
+
+
+def _earlier(catalog: Catalog, prelude: Sequence[str]) -> Iterable[tuple[int, Traced]]:
+    """The longest traced beginning of the catalog whose server's data is kept, if there is one."""
+    for done in range(len(catalog) - 1, max(0, len(catalog) - 50), -1):
+        found = _cached(catalog, prelude, done)
+        if found is not None and found.numbers:
+            yield done, found
+            return
+
+
+def _key(catalog: Catalog, prelude: Sequence[str], done: int) -> str:
+    digest = hashlib.sha256(f"{document.VERSION}\0".encode())
+    for text in prelude:
+        digest.update(f"prelude\0{text}\0".encode())
+    for migration in catalog.migrations[:done]:
+        digest.update(f"{migration.version}\0{migration.checksum}\0".encode())
+    return f"trace-{digest.hexdigest()[:32]}"
+
+
+def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> Traced | None:
+    path = _folder() / f"{_key(catalog, prelude, done)}.json"
+    try:
+        found, whole = document.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    os.utime(path)
+    return Traced(found, tuple((a, b, c) for a, b, c in whole.get("numbers", ())))
+
+
+def _store(catalog: Catalog, prelude: Sequence[str], found: Traced, server: Server | None = None) -> None:
+    key = _key(catalog, prelude, len(catalog))
+    numbers = [json.dumps(number) for number in found.numbers] if server else []
+    if server is not None:
+        server.keep(key)
+    text = document.dumps(found.trace, {m.version: m.file for m in catalog}, {"numbers": numbers})
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, suffix=".new") as file:
+        file.write(text)
+    Path(file.name).replace(folder / f"{key}.json")
+    _forget_oldest(folder)
+
+
+def _forget_oldest(folder: Path) -> None:
+    from pgslate.targets.embedded.installations import installations
+
+    by_age = sorted(folder.glob("trace-*.json"), key=lambda path: path.stat().st_mtime)
+    for path in by_age[:-_KEPT]:
+        for installation in installations():
+            kept = datadir.kept(installation, path.stem)
+            if kept is not None:
+                datadir.forget(kept)
+        path.unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    return cache_folder() / "traces"
