@@ -7,8 +7,8 @@ import threading
 from dataclasses import dataclass
 
 #: Of a forward: refused (nobody listens in the pod), reset (TCP, before anything), reset-later (after the
-first #: data from the pod), stall (nothing more is read or said), forbidden (403), hangup (a clean close at
-once). FORWARD_FAULTS = ("refused", "reset", "reset-later", "stall", "forbidden", "hangup")
+#: first data from the pod), stall (nothing more is read or said), forbidden (403), hangup (a clean close).
+FORWARD_FAULTS = ("refused", "reset", "reset-later", "stall", "forbidden", "hangup")
 
 
 @dataclass(slots=True)

@@ -17,7 +17,6 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
-
 from tests.kubernetes.standin.certificates import Authority, Certificate
 from tests.kubernetes.standin.faults import Faults
 from tests.kubernetes.standin.kubelet import Kubelet
@@ -113,8 +112,7 @@ class _HttpServer(ThreadingHTTPServer):
         try:
             with self.context.wrap_socket(request, server_side=True) as wrapped:
                 wrapped.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.RequestHandlerClass(wrapped, client_address, self)  # type: ignore[arg-type]  # a socket
-                it is
+                self.RequestHandlerClass(wrapped, client_address, self)  # type: ignore[arg-type]  # it is one
         except OSError:
             pass  # the client went away
 
