@@ -1,0 +1,250 @@
+"""Proving a slice: applied to an empty database, every required object comes out as after the whole catalog.
+
+A slice that fails its proof is widened by what the failure names, and tried again; the last resort is every
+statement there is. So a slice that was proved is never wrong, only larger than it might be.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pgslate.catalog import Catalog
+from pgslate.errors import ProofError
+from pgslate.schema.compare import Difference, compare
+from pgslate.schema.read import read
+from pgslate.slicing.effects import Trace, Unit
+from pgslate.slicing.known import scratch_server
+from pgslate.slicing.replay import ReplayFailedError, replay, told
+from pgslate.slicing.slice import Form, Slice, Widening, slice_of
+from pgslate.slicing.world import parts
+from pgslate.targets.embedded.server import Server
+
+_TRIES = 12
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A slice that was proved, on which major version, and what each failed try had said."""
+
+    slice: Slice
+    server: int
+    failures: tuple[str, ...] = ()
+
+    @property
+    def fell_back(self) -> bool:
+        """Whether nothing less than the whole catalog would do."""
+        return len(self.slice.effects) == len(self.slice.trace.effects) and bool(self.failures)
+
+
+class Prover:
+    """Proves slices of one catalog on one server; the databases that it makes are dropped again.
+
+    ``prelude`` is run once, in a template. Roles that a slice makes are dropped after its proof, since a role is
+    there for the whole server.
+    """
+
+    def __init__(self, server: Server, *, prelude: Sequence[str] = ()) -> None:
+        self.server = server
+        self._template = "template0"
+        if prelude:
+            self._template = f"pgslate_prelude_{next(_numbers)}"
+            server.create_database(self._template, template="template0")
+            with server.target(self._template).connect(autocommit=True) as connection:
+                for text in prelude:
+                    connection.execute(text.encode())
+        self._admin = server.target().connect(autocommit=True)
+        self._roles = self._all_roles()
+
+    def close(self) -> None:
+        self._admin.close()
+
+    def __enter__(self) -> Prover:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def prove(self, catalog: Catalog, trace: Trace, asked: Sequence[Unit], form: Form) -> Proof:
+        """The proved slice for the units ``asked``, as much wider as its proof needs.
+
+        Raises ProofError where not even the whole catalog comes out the same twice.
+        """
+        names = tuple(trace.units[unit].name for unit in asked)
+        widening = Widening()
+        failures: list[str] = []
+        for _ in range(_TRIES):
+            attempt = slice_of(catalog, trace, asked, tables=names, form=form, widening=widening)
+            failure = self.check(attempt)
+            if failure is None:
+                return Proof(attempt, self.server.major, tuple(failures))
+            failures.append(failure.what)
+            if len(attempt.effects) == len(trace.effects):
+                raise ProofError(
+                    f"the whole catalog does not come out the same twice for {', '.join(names)}: {failure.what}",
+                    fix="make the migrations independent of time, chance and what is already there",
+                )
+            more = failure.effects - attempt.effects
+            if not more:
+                break
+            widening = Widening(widening.effects | more, (*widening.why, failure.what))
+        everything = Widening(frozenset(range(len(trace.effects))), (*widening.why, "the whole catalog"))
+        attempt = slice_of(catalog, trace, asked, tables=names, form=form, widening=everything)
+        failure = self.check(attempt)
+        if failure is not None:
+            raise ProofError(
+                f"the slice for {', '.join(names)} could not be proved: {failure.what}",
+                fix="make the migrations independent of time, chance and what is already there",
+            )
+        return Proof(attempt, self.server.major, tuple(failures))
+
+    def check(self, attempt: Slice) -> Failure | None:
+        """Apply the slice to an empty database and compare; None if it holds."""
+        name = f"pgslate_proof_{next(_numbers)}"
+        self.server.create_database(name, template=self._template)
+        try:
+            with self.server.target(name).connect(autocommit=True, prepare_threshold=None) as connection:
+                try:
+                    replay(attempt, connection)
+                except ReplayFailedError as failure:
+                    return _apply_failed(attempt, failure)
+                return _differs(attempt, connection)
+        finally:
+            self.server.drop_database(name)
+            self._drop_roles()
+
+    def _all_roles(self) -> frozenset[str]:
+        return frozenset(row[0] for row in self._admin.execute("SELECT rolname FROM pg_catalog.pg_roles"))
+
+    def _drop_roles(self) -> None:
+        for role in sorted(self._all_roles() - self._roles):
+            self._admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a proof failed, in words, and the effects that may mend it."""
+
+    what: str
+    effects: frozenset[int] = frozenset()
+    differences: tuple[Difference, ...] = ()
+
+
+def prove_many(
+    catalog: Catalog,
+    trace: Trace,
+    asked: Sequence[tuple[tuple[Unit, ...], Form]],
+    *,
+    prelude: Sequence[str] = (),
+    workers: int = 2,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Proof]:
+    """Prove a slice for each of ``asked`` (units and form), on as many servers at once as ``workers``.
+
+    Slices that replay the same statements are proved together, in one database. ``progress`` is called with how
+    many are done and how many there are. Proofs come back in the order of ``asked``.
+    """
+    groups: dict[tuple[Form, frozenset[int]], list[int]] = {}
+    for index, (units, form) in enumerate(asked):
+        key = (form, slice_of(catalog, trace, units, form=form).effects)
+        groups.setdefault(key, []).append(index)
+    found: list[Proof | None] = [None] * len(asked)
+    done = itertools.count(1)
+
+    def one(provers: SimpleQueue[Prover], members: list[int]) -> None:
+        prover = provers.get()
+        try:
+            units = tuple(dict.fromkeys(unit for index in members for unit in asked[index][0]))
+            form = asked[members[0]][1]
+            together = prover.prove(catalog, trace, units, form)
+            for index in members:
+                if together.failures:
+                    found[index] = prover.prove(catalog, trace, asked[index][0], form)
+                else:
+                    names = tuple(trace.units[unit].name for unit in asked[index][0])
+                    own = slice_of(catalog, trace, asked[index][0], tables=names, form=form)
+                    found[index] = replace(together, slice=own)
+                if progress:
+                    progress(next(done), len(asked))
+        finally:
+            provers.put(prover)
+
+    with ExitStack() as stack:
+        provers: SimpleQueue[Prover] = SimpleQueue()
+        for _ in range(max(1, min(workers, len(groups)))):
+            server = stack.enter_context(scratch_server(catalog))
+            provers.put(stack.enter_context(Prover(server, prelude=prelude)))
+        with ThreadPoolExecutor(max(1, workers)) as pool:
+            for task in [pool.submit(one, provers, members) for members in groups.values()]:
+                task.result()
+    return [proof for proof in found if proof is not None]
+
+
+# -- what a failure names
+
+
+_NAMED = re.compile(r'"([^"]+)"')
+_DEPENDS = re.compile(r"(?:on|table|view|function|type|sequence) (\S+) depends on", re.IGNORECASE)
+
+
+def _apply_failed(attempt: Slice, failure: ReplayFailedError) -> Failure:
+    trace = attempt.trace
+    at = next(
+        (
+            index
+            for index, effect in enumerate(trace.effects)
+            if (effect.migration, effect.statement) == (failure.migration, failure.statement)
+        ),
+        len(trace.effects),
+    )
+    diag = failure.error.diag
+    said = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.context)))
+    named = {parts(name)[-1].lower() for name in _NAMED.findall(said)}
+    named |= {parts(name)[-1].lower() for name in _DEPENDS.findall(said)}
+    named |= {word.lower() for word in re.findall(r"[\w$]+", diag.message_primary or "") if len(word) > 2}
+    what = str(told(failure, attempt)).split("\n", 1)[0]
+    return Failure(what, _writers(attempt, named, before=at))
+
+
+def _differs(attempt: Slice, connection: psycopg.Connection[Any]) -> Failure | None:
+    wanted = [(u.kind, u.name) for u in (attempt.trace.units[r] for r in attempt.required)]
+    found = read(connection, within=wanted)
+    differences = compare(attempt.expected, found)
+    if not differences:
+        return None
+    first = differences[0]
+    what = f"{first.kind} {first.object}: expected {first.expected}, found {first.found}"
+    named = {part.lower() for name in first.object.split(" on ") for part in parts(name)[-2:]}
+    return Failure(
+        what, _writers(attempt, named, before=len(attempt.trace.effects)), tuple(differences)
+    )
+
+
+def _writers(attempt: Slice, named: Iterable[str], *, before: int) -> frozenset[int]:
+    """The statements before ``before`` that touched, dropped, freed or mention what is named."""
+    names = frozenset(named)
+    trace = attempt.trace
+
+    def is_named(unit: Unit) -> bool:
+        return parts(trace.units[unit].name)[-1].lower() in names
+
+    found: set[int] = set()
+    for index, effect in enumerate(trace.effects[:before]):
+        if index in attempt.effects:
+            continue
+        units = effect.touches | effect.drops | effect.cascades | {link[0] for link in effect.unlinks}
+        freed = {parts(name.split(":", 1)[1])[-1].lower() for name in effect.frees}
+        if any(map(is_named, units)) or freed & names:
+            found.add(index)
+    return frozenset(found)
