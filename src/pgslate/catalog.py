@@ -1,8 +1,8 @@
 """A catalog: a folder of versioned SQL migrations, in order.
 
-Reading a catalog finds its format, reads every file and checks names, versions and annotations. The SQL itself
-is split and parsed when a migration's ``statements`` are first asked for, since a plan that finds everything
-in the lock never needs them; ``Catalog.parse`` does it for all at once.
+Reading a catalog finds its format, reads every file and checks names, versions and annotations. The SQL
+itself is split and parsed when a migration's ``statements`` are first asked for, since a plan that finds
+everything in the lock never needs them; ``Catalog.parse`` does it for all at once.
 """
 
 from __future__ import annotations
@@ -121,7 +121,11 @@ class Catalog:
             if name in (migration.version, migration.file, file.name, file.stem, migration.name):
                 return migration
         stripped = name.lstrip("0")
-        return next((m for m in self.migrations if m.version.lstrip("0") == stripped), None) if stripped else None
+        return (
+            next((m for m in self.migrations if m.version.lstrip("0") == stripped), None)
+            if stripped
+            else None
+        )
 
     def __iter__(self) -> Iterator[Migration]:
         return iter(self.migrations)

@@ -20,6 +20,7 @@
     ├── ApplyError                  exit 4: a migration failed, or may not run
     │   ├── MigrationFailedError
     │   ├── LockTimeoutError
+    │   ├── PartitionBlockedError
     │   └── LedgerError
     │       ├── MissingMigrationError
     │       ├── EditedMigrationError
@@ -216,6 +217,13 @@ class LockTimeoutError(ApplyError):
     """Another runner held the lock for longer than the timeout; ``holder`` says who."""
 
     holder: str
+
+
+class PartitionBlockedError(ApplyError):
+    """A partition can't be made: ``blockers`` names what is in the way of ``partition``."""
+
+    partition: str
+    blockers: tuple[str, ...]
 
 
 class LedgerError(ApplyError):

@@ -80,8 +80,8 @@ _END_OF_DATA = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 
 _COMMITS = re.compile(r"\b(commit|rollback)\b", re.IGNORECASE)
 
-# Words that PostgreSQL 18's grammar has and libpg_query 17's does not: at one of these a refusal is no verdict,
-# and the scratch server decides.
+# Words that PostgreSQL 18's grammar has and libpg_query 17's does not: at one of these a refusal is no
+# verdict, and the scratch server decides.
 _NEWER_THAN_PARSER = re.compile(r"(virtual|enforced|without|overlaps|period)\b", re.IGNORECASE)
 
 
@@ -247,7 +247,7 @@ def _pieces(source: _Source) -> Iterator[tuple[int, int, str | None]]:
 
 def _is_closed(token: str, quote: str) -> bool:
     body = token[token.index(quote) + 1 :]
-    return body.endswith(quote) and (len(body) - len(body.rstrip(quote))) % 2 == 1 or _escape_closed(token)
+    return (body.endswith(quote) and (len(body) - len(body.rstrip(quote))) % 2 == 1) or _escape_closed(token)
 
 
 def _escape_closed(token: str) -> bool:

@@ -1,8 +1,8 @@
 """A trace as a JSON document, for the cache and for the lock: deterministic, and written to be read in diffs.
 
 Units and effects are numbered in the order of the catalog, so that a new migration adds lines at the end of a
-section and leaves those above alone. An effect is a list of its place and a mapping of what it did; what it did not
-is left out.
+section and leaves those above alone. An effect is a list of its place and a mapping of what it did; what it
+did not is left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _NAMES = ("takes", "frees")
 
 
 def dumps(trace: Trace, files: Mapping[str, str], extra: Mapping[str, Iterable[str]] | None = None) -> str:
-    """The document as text. ``files`` maps versions to file names; ``extra`` are sections of finished lines."""
+    """The document as text. ``files`` maps versions to file names; ``extra`` are sections of finished
+    lines."""
     by_migration: dict[int, list[list[Any]]] = {}
     for effect in trace.effects:
         by_migration.setdefault(effect.migration, []).append(_effect(effect))

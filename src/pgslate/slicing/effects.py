@@ -1,8 +1,9 @@
 """What a trace holds: the units of a schema and the effects of every statement on them.
 
-A unit is what a slice takes or leaves as one: a table with its columns, constraints, indexes, triggers, policies,
-comments and grants; a view, sequence, type, function, schema, extension, role. Units are numbered in the order in
-which the catalog makes them, and keep their number through renames; a table dropped and made again is two.
+A unit is what a slice takes or leaves as one: a table with its columns, constraints, indexes, triggers,
+policies, comments and grants; a view, sequence, type, function, schema, extension, role. Units are numbered
+in the order in which the catalog makes them, and keep their number through renames; a table dropped and made
+again is two.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ Link = tuple[Unit, Unit]
 class UnitInfo:
     """A unit's kind and name as pg_identify_object says them, when it was last seen.
 
-    ``made`` and ``dropped`` are indexes into ``Trace.effects``: the statement that made it (None: it was there
-    before the first) and the one that dropped it (None: it is there at the end).
+    ``made`` and ``dropped`` are indexes into ``Trace.effects``: the statement that made it (None: it was
+    there before the first) and the one that dropped it (None: it is there at the end).
     """
 
     kind: str
@@ -43,11 +44,12 @@ class Effect:
     """What one statement did.
 
     ``migration`` and ``statement`` are its indexes in the catalog and in the file, ``line`` its place.
-    ``changes`` were named by the statement and so must be there for it to work; ``sweeps`` were changed without
-    being named, as by GRANT ON ALL TABLES or a loop over pg_class: without them it works, too. ``drops`` and
-    ``cascades`` divide the dropped in the same way. ``writes`` had rows changed, ``reads`` were looked at or
-    called. ``links`` came to be, ``unlinks`` ceased. ``takes`` and ``frees`` are names, with their namespace.
-    ``session`` marks a change of session state (SET, a temporary table), which a later statement may rely on.
+    ``changes`` were named by the statement and so must be there for it to work; ``sweeps`` were changed
+    without being named, as by GRANT ON ALL TABLES or a loop over pg_class: without them it works, too.
+    ``drops`` and ``cascades`` divide the dropped in the same way. ``writes`` had rows changed, ``reads`` were
+    looked at or called. ``links`` came to be, ``unlinks`` ceased. ``takes`` and ``frees`` are names, with
+    their namespace. ``session`` marks a change of session state (SET, a temporary table), which a later
+    statement may rely on.
     """
 
     migration: int
@@ -91,9 +93,10 @@ class Uncertainty:
 class Trace:
     """The effects of every statement of a catalog, and what the database holds at the end.
 
-    ``migrations`` are the (version, checksum) of each migration traced, in order; ``server`` the major version it
-    was traced on. ``requires`` are the links at the end, from each unit to those it needs to exist and to work,
-    with a word for why ("constraint", "partition"). ``definitions`` is the JSON form of ``schema``.
+    ``migrations`` are the (version, checksum) of each migration traced, in order; ``server`` the major
+    version it was traced on. ``requires`` are the links at the end, from each unit to those it needs to exist
+    and to work, with a word for why ("constraint", "partition"). ``definitions`` is the JSON form of
+    ``schema``.
     """
 
     migrations: tuple[tuple[str, str], ...]

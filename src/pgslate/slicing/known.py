@@ -1,8 +1,8 @@
 """Where a catalog's trace comes from: the lock beside it, the user's cache, or a scratch server.
 
-A trace depends on the migrations, the prelude and what tracing observes, and on nothing else; so it is kept by
-their hash. With it the server's data directory is kept as the trace left it: a migration added at the end is then
-traced on a copy of that, alone.
+A trace depends on the migrations, the prelude and what tracing observes, and on nothing else; so it is kept
+by their hash. With it the server's data directory is kept as the trace left it: a migration added at the end
+is then traced on a copy of that, alone.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from pathlib import Path
 from pgslate import sql
 from pgslate.catalog import Catalog
 from pgslate.errors import MissingExtensionError
-from pgslate.slicing import document
+from pgslate.slicing import document, snapshot
 from pgslate.slicing.effects import Trace
+from pgslate.slicing.replay import replay_all
 from pgslate.slicing.trace import Progress, Traced, trace
 from pgslate.targets.embedded import datadir
 from pgslate.targets.embedded.folders import cache_folder
+from pgslate.targets.embedded.installations import installations
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 
 SCRATCH = "pgslate_scratch"
 
 _KEPT = 12
-"""Traces kept in the cache; the ones longest unused go first."""
+"""Traces and snapshots kept in the cache; the ones longest unused go first."""
 
 _WORTH_KEEPING = 0.7
 """Seconds of tracing from which on the server's data is kept, too: below, tracing anew is as quick."""
@@ -50,8 +52,8 @@ def trace_of(
     """The trace of ``catalog``, made only if neither ``lock`` nor the cache has it.
 
     ``scratch`` is an empty database to trace in; without it an embedded server is started for that. Raises
-    MigrationFailedError where a migration fails, MissingExtensionError and TargetError where no server can run
-    them.
+    MigrationFailedError where a migration fails, MissingExtensionError and TargetError where no server can
+    run them.
     """
     locked = _locked(catalog, lock)
     if locked is not None:
@@ -66,13 +68,39 @@ def trace_of(
     return _trace_on_embedded(catalog, prelude, progress)
 
 
+def snapshot_of(
+    catalog: Catalog, *, prelude: Sequence[str] = (), major: int | None = None
+) -> snapshot.Snapshot:
+    """The final DDL of ``catalog``, for the objects form: from the cache, or from a scratch server.
+
+    ``major`` is the version of the server that it is meant for: a scratch server of that version writes it,
+    if one is installed that has the extensions, and else the newest. Raises as ``trace_of`` does.
+    """
+    major = major if any(major == one.major for one in installations()) else None
+    path = (
+        _folder() / f"{_key(catalog, prelude, len(catalog)).replace('trace', f'snapshot-{major or 0}')}.json"
+    )
+    try:
+        return snapshot.Snapshot.loads(path.read_text())
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    with scratch_server(catalog, major=major) as server:
+        server.create_database(SCRATCH, template="template0")
+        with server.target(SCRATCH).connect(autocommit=True, prepare_threshold=None) as connection:
+            replay_all(catalog, connection, prelude=prelude)
+        found = snapshot.take(server, SCRATCH)
+    _write(path, found.dumps())
+    return found
+
+
 @contextmanager
-def scratch_server(catalog: Catalog, *, key: str | None = None) -> Iterator[Server]:
-    """An embedded server that has the extensions that the catalog asks for."""
+def scratch_server(catalog: Catalog, *, key: str | None = None, major: int | None = None) -> Iterator[Server]:
+    """An embedded server that has the extensions that the catalog asks for; of version ``major`` if it can
+    be."""
     asked = extensions(catalog)
     said = {name for migration in catalog for name in _CREATE_EXTENSION.findall(migration.source)}
     try:
-        server = Server.start(extensions=sorted(said | set(asked)), key=key, max_connections=30)
+        server = Server.start(extensions=sorted(said | set(asked)), key=key, major=major, max_connections=30)
     except MissingExtensionError:
         # What only a DO block mentions may be made where it can be had, and left out where not.
         try:
@@ -169,18 +197,19 @@ def _store(catalog: Catalog, prelude: Sequence[str], found: Traced, server: Serv
     if server is not None:
         server.keep(key)
     text = document.dumps(found.trace, {m.version: m.file for m in catalog}, {"numbers": numbers})
-    folder = _folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, suffix=".new") as file:
+    _write(_folder() / f"{key}.json", text)
+    _forget_oldest(_folder())
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".new") as file:
         file.write(text)
-    Path(file.name).replace(folder / f"{key}.json")
-    _forget_oldest(folder)
+    Path(file.name).replace(path)
 
 
 def _forget_oldest(folder: Path) -> None:
-    from pgslate.targets.embedded.installations import installations
-
-    by_age = sorted(folder.glob("trace-*.json"), key=lambda path: path.stat().st_mtime)
+    by_age = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
     for path in by_age[:-_KEPT]:
         for installation in installations():
             kept = datadir.kept(installation, path.stem)

@@ -1,7 +1,7 @@
 """The names in a statement and in a function's body, read with libpg_query.
 
-Observation says what a statement did; the names say what it talks about, also where that did nothing: an UPDATE
-of an empty table needs the table, a declared ``users%ROWTYPE`` needs it when the function is made.
+Observation says what a statement did; the names say what it talks about, also where that did nothing: an
+UPDATE of an empty table needs the table, a declared ``users%ROWTYPE`` needs it when the function is made.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def of_statement(text: str) -> Names:
 def of_body(definition: str) -> Names:
     """The names in the body of a CREATE FUNCTION, CREATE PROCEDURE or DO statement.
 
-    Static SQL, expressions and declarations of PL/pgSQL and SQL bodies; other languages have none. Names of the
-    body's own variables and of WITH queries are not among them.
+    Static SQL, expressions and declarations of PL/pgSQL and SQL bodies; other languages have none. Names of
+    the body's own variables and of WITH queries are not among them.
 
     >>> body = "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$BEGIN INSERT INTO log SELECT 1; END$$"
     >>> of_body(body).relations
@@ -252,7 +252,8 @@ def _drop(node: dict[str, Any], found: Names) -> None:
 
 
 def _dotted(items: list[dict[str, Any]], found: Names) -> None:
-    """``[schema.]table[.part]``: which it is only the database knows, so all that it may name as a relation."""
+    """``[schema.]table[.part]``: which it is only the database knows, so all that it may name as a
+    relation."""
     parts = [_text(item) for item in items]
     if parts and parts[0]:
         found.relations.add(("", parts[0]))

@@ -1,9 +1,9 @@
 """What a statement did, read from PostgreSQL's own catalogs.
 
-Every effect on a schema is a row written to a system catalog, and every row carries its writer: ``xmin`` is the
-transaction, ``cmin`` the command in it. So the rows that are younger than a mark are the statement's effects,
-whatever command made them: DDL in a DO block or a function, comments, grants, row security, an extension's
-thousand objects. Nothing is installed in the database, and no superuser is needed.
+Every effect on a schema is a row written to a system catalog, and every row carries its writer: ``xmin`` is
+the transaction, ``cmin`` the command in it. So the rows that are younger than a mark are the statement's
+effects, whatever command made them: DDL in a DO block or a function, comments, grants, row security, an
+extension's thousand objects. Nothing is installed in the database, and no superuser is needed.
 
 The session's own counters (pg_stat_get_xact_tuples_*) are read in one round trip with the statement, and say
 which catalogs it wrote to: only those are looked at, so that a statement which wrote no catalog costs nothing
@@ -79,7 +79,8 @@ _CATALOGS = (
         "c.oid",
         "CASE WHEN c.conrelid <> 0 THEN 1259 ELSE 1247 END",
         "CASE WHEN c.conrelid <> 0 THEN c.conrelid ELSE c.contypid END",
-        # A foreign key to a partitioned table has a row for each partition it refers to: no definition of its own.
+        # A foreign key to a partitioned table has a row for each partition it refers to: no definition of its
+        # own.
         where="(c.conparentid = 0 OR c.conrelid <> (SELECT p.conrelid FROM pg_catalog.pg_constraint p"
         " WHERE p.oid = c.conparentid))",
     ),
@@ -169,8 +170,8 @@ class Row(NamedTuple):
 class Mark:
     """What was before a statement: rows younger than this are its effects.
 
-    ``xid`` is the transaction (or, outside one, a transaction before the statement), ``command`` the last command
-    seen in it.
+    ``xid`` is the transaction (or, outside one, a transaction before the statement), ``command`` the last
+    command seen in it.
     """
 
     xid: str
@@ -181,8 +182,8 @@ class Mark:
 class Counters:
     """The session's counters: rows written and deleted by catalog; of user relations: locks, rows, calls.
 
-    ``locks`` maps a relation's OID to (whether the lock is one for writing, rows written); ``calls`` a function's
-    OID to how often it was called; ``path`` is the search path in effect.
+    ``locks`` maps a relation's OID to (whether the lock is one for writing, rows written); ``calls`` a
+    function's OID to how often it was called; ``path`` is the search path in effect.
     """
 
     written: tuple[int, ...]

@@ -23,9 +23,10 @@ from pgslate.errors import ProofError
 from pgslate.schema.compare import Difference, compare
 from pgslate.schema.read import read
 from pgslate.slicing.effects import Trace, Unit
-from pgslate.slicing.known import scratch_server
+from pgslate.slicing.known import scratch_server, snapshot_of
 from pgslate.slicing.replay import ReplayFailedError, replay, told
 from pgslate.slicing.slice import Form, Slice, Widening, slice_of
+from pgslate.slicing.snapshot import Snapshot, script_of
 from pgslate.slicing.world import parts
 from pgslate.targets.embedded.server import Server
 
@@ -51,12 +52,16 @@ class Proof:
 class Prover:
     """Proves slices of one catalog on one server; the databases that it makes are dropped again.
 
-    ``prelude`` is run once, in a template. Roles that a slice makes are dropped after its proof, since a role is
-    there for the whole server.
+    ``prelude`` is run once, in a template. Roles that a slice makes are dropped after its proof, since a role
+    is there for the whole server. ``snapshot`` is for the objects form; it is made if none is given.
     """
 
-    def __init__(self, server: Server, *, prelude: Sequence[str] = ()) -> None:
+    def __init__(
+        self, server: Server, *, prelude: Sequence[str] = (), snapshot: Snapshot | None = None
+    ) -> None:
         self.server = server
+        self._prelude = prelude
+        self._snapshot = snapshot
         self._template = "template0"
         if prelude:
             self._template = f"pgslate_prelude_{next(_numbers)}"
@@ -90,16 +95,22 @@ class Prover:
             if failure is None:
                 return Proof(attempt, self.server.major, tuple(failures))
             failures.append(failure.what)
-            if len(attempt.effects) == len(trace.effects):
+            if len(attempt.effects) == len(trace.effects) and form != "objects":
                 raise ProofError(
                     f"the whole catalog does not come out the same twice for {', '.join(names)}: {failure.what}",
                     fix="make the migrations independent of time, chance and what is already there",
                 )
-            more = failure.effects - attempt.effects
-            if not more:
+            effects, units = failure.effects - attempt.effects, failure.units - attempt.required
+            if not (effects or units):
                 break
-            widening = Widening(widening.effects | more, (*widening.why, failure.what))
-        everything = Widening(frozenset(range(len(trace.effects))), (*widening.why, "the whole catalog"))
+            widening = Widening(
+                widening.effects | effects, widening.units | units, (*widening.why, failure.what)
+            )
+        everything = Widening(
+            frozenset(range(len(trace.effects))),
+            frozenset(u for u, info in enumerate(trace.units) if info.dropped is None),
+            (*widening.why, "the whole catalog"),
+        )
         attempt = slice_of(catalog, trace, asked, tables=names, form=form, widening=everything)
         failure = self.check(attempt)
         if failure is not None:
@@ -116,13 +127,24 @@ class Prover:
         try:
             with self.server.target(name).connect(autocommit=True, prepare_threshold=None) as connection:
                 try:
-                    replay(attempt, connection)
+                    self._run(attempt, connection)
                 except ReplayFailedError as failure:
                     return _apply_failed(attempt, failure)
+                except psycopg.Error as error:
+                    return _script_failed(attempt, error)
                 return _differs(attempt, connection)
         finally:
             self.server.drop_database(name)
             self._drop_roles()
+
+    def _run(self, attempt: Slice, connection: psycopg.Connection[Any]) -> None:
+        if attempt.form != "objects":
+            replay(attempt, connection)
+            return
+        if self._snapshot is None:
+            self._snapshot = snapshot_of(attempt.catalog, prelude=self._prelude, major=self.server.major)
+        with connection.transaction():
+            connection.execute(script_of(attempt, self._snapshot).encode(), prepare=False)
 
     def _all_roles(self) -> frozenset[str]:
         return frozenset(row[0] for row in self._admin.execute("SELECT rolname FROM pg_catalog.pg_roles"))
@@ -134,10 +156,11 @@ class Prover:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a proof failed, in words, and the effects that may mend it."""
+    """Why a proof failed, in words, and the effects and units that may mend it."""
 
     what: str
     effects: frozenset[int] = frozenset()
+    units: frozenset[Unit] = frozenset()
     differences: tuple[Difference, ...] = ()
 
 
@@ -152,12 +175,13 @@ def prove_many(
 ) -> list[Proof]:
     """Prove a slice for each of ``asked`` (units and form), on as many servers at once as ``workers``.
 
-    Slices that replay the same statements are proved together, in one database. ``progress`` is called with how
-    many are done and how many there are. Proofs come back in the order of ``asked``.
+    Slices that replay the same statements are proved together, in one database. ``progress`` is called with
+    how many are done and how many there are. Proofs come back in the order of ``asked``.
     """
     groups: dict[tuple[Form, frozenset[int]], list[int]] = {}
     for index, (units, form) in enumerate(asked):
-        key = (form, slice_of(catalog, trace, units, form=form).effects)
+        attempt = slice_of(catalog, trace, units, form=form)
+        key = (form, attempt.required if form == "objects" else attempt.effects)
         groups.setdefault(key, []).append(index)
     found: list[Proof | None] = [None] * len(asked)
     done = itertools.count(1)
@@ -180,11 +204,13 @@ def prove_many(
         finally:
             provers.put(prover)
 
+    wants_objects = any(form == "objects" for _, form in asked)
+    final = snapshot_of(catalog, prelude=prelude) if wants_objects else None
     with ExitStack() as stack:
         provers: SimpleQueue[Prover] = SimpleQueue()
         for _ in range(max(1, min(workers, len(groups)))):
             server = stack.enter_context(scratch_server(catalog))
-            provers.put(stack.enter_context(Prover(server, prelude=prelude)))
+            provers.put(stack.enter_context(Prover(server, prelude=prelude, snapshot=final)))
         with ThreadPoolExecutor(max(1, workers)) as pool:
             for task in [pool.submit(one, provers, members) for members in groups.values()]:
                 task.result()
@@ -195,7 +221,6 @@ def prove_many(
 
 
 _NAMED = re.compile(r'"([^"]+)"')
-_DEPENDS = re.compile(r"(?:on|table|view|function|type|sequence) (\S+) depends on", re.IGNORECASE)
 
 
 def _apply_failed(attempt: Slice, failure: ReplayFailedError) -> Failure:
@@ -210,11 +235,29 @@ def _apply_failed(attempt: Slice, failure: ReplayFailedError) -> Failure:
     )
     diag = failure.error.diag
     said = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.context)))
-    named = {parts(name)[-1].lower() for name in _NAMED.findall(said)}
-    named |= {parts(name)[-1].lower() for name in _DEPENDS.findall(said)}
-    named |= {word.lower() for word in re.findall(r"[\w$]+", diag.message_primary or "") if len(word) > 2}
+    named = _names_in(said)
     what = str(told(failure, attempt)).split("\n", 1)[0]
     return Failure(what, _writers(attempt, named, before=at))
+
+
+def _script_failed(attempt: Slice, error: psycopg.Error) -> Failure:
+    said = " ".join(filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.context)))
+    return Failure(str(error).split("\n", 1)[0], units=_alive_units(attempt, _names_in(said)))
+
+
+def _names_in(said: str) -> set[str]:
+    """What an error message may be naming: quoted names, and every word of some length."""
+    return {parts(name)[-1].lower() for name in _NAMED.findall(said)} | {
+        word.lower() for word in re.findall(r"[\w$]+", said) if len(word) > 2
+    }
+
+
+def _alive_units(attempt: Slice, named: set[str]) -> frozenset[Unit]:
+    return frozenset(
+        unit
+        for unit, info in enumerate(attempt.trace.units)
+        if info.dropped is None and unit not in attempt.required and parts(info.name)[-1].lower() in named
+    )
 
 
 def _differs(attempt: Slice, connection: psycopg.Connection[Any]) -> Failure | None:
@@ -226,8 +269,10 @@ def _differs(attempt: Slice, connection: psycopg.Connection[Any]) -> Failure | N
     first = differences[0]
     what = f"{first.kind} {first.object}: expected {first.expected}, found {first.found}"
     named = {part.lower() for name in first.object.split(" on ") for part in parts(name)[-2:]}
+    if attempt.form == "objects":
+        return Failure(what, units=_alive_units(attempt, named), differences=tuple(differences))
     return Failure(
-        what, _writers(attempt, named, before=len(attempt.trace.effects)), tuple(differences)
+        what, _writers(attempt, named, before=len(attempt.trace.effects)), differences=tuple(differences)
     )
 
 

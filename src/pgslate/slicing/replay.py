@@ -8,14 +8,15 @@ from typing import Any
 import psycopg
 
 from pgslate import session
-from pgslate.catalog import Migration
+from pgslate.catalog import Catalog, Migration
 from pgslate.failures import migration_failed
 from pgslate.slicing.slice import Slice
 from pgslate.sql import Statement
 
 
 class ReplayFailedError(Exception):
-    """A statement of the slice failed: which (``migration`` and ``statement`` are indexes), and PostgreSQL's error."""
+    """A statement of the slice failed: which (``migration`` and ``statement`` are indexes), and PostgreSQL's
+    error."""
 
     def __init__(self, migration: int, statement: int, error: psycopg.Error) -> None:
         super().__init__(migration, statement, error)
@@ -24,9 +25,7 @@ class ReplayFailedError(Exception):
         self.error = error
 
 
-def replay(
-    slice_: Slice, connection: psycopg.Connection[Any], *, prelude: Iterable[str] = ()
-) -> None:
+def replay(slice_: Slice, connection: psycopg.Connection[Any], *, prelude: Iterable[str] = ()) -> None:
     """Run the statements of ``slice_`` in their files' transactions; ``connection`` is in autocommit mode.
 
     Raises ReplayFailedError at the first that fails.
@@ -35,6 +34,15 @@ def replay(
         connection.execute(text.encode())
     for index, migration in zip(slice_.migrations, slice_.files, strict=True):
         _file(connection, index, migration, frozenset(slice_.statements(index)))
+        connection.execute(session.RESET.encode())
+
+
+def replay_all(catalog: Catalog, connection: psycopg.Connection[Any], *, prelude: Iterable[str] = ()) -> None:
+    """Run every migration of a catalog that is known to run, on an empty database."""
+    for text in prelude:
+        connection.execute(text.encode())
+    for index, migration in enumerate(catalog):
+        _file(connection, index, migration, frozenset(range(len(migration.statements))))
         connection.execute(session.RESET.encode())
 
 

@@ -17,8 +17,8 @@ RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
 def select(catalog: Catalog, trace: Trace, tables: Iterable[str]) -> tuple[Unit, ...]:
     """The units that ``tables`` name: ``schema.table`` or, where only one schema has it, just ``table``.
 
-    Names are as PostgreSQL would read them, or written exactly as they are. Raises UnknownTableError, which says
-    what the name may have been meant for, or which migration drops the table.
+    Names are as PostgreSQL would read them, or written exactly as they are. Raises UnknownTableError, which
+    says what the name may have been meant for, or which migration drops the table.
     """
     return tuple(_find(catalog, trace, table) for table in tables)
 

@@ -1,12 +1,13 @@
 """Slicing: from the tables asked for, backward over the effects, to what must run. Pure.
 
-A table needs every statement that touched it. A statement needs what it changed, read or leaned on, as that was
-before it; so those units need every statement that touched them before. In the *files* form a statement brings
-its whole file along, in the *statements* form the session settings above it. Two things more, found by running
-the slice in mind:
+A table needs every statement that touched it. A statement needs what it changed, read or leaned on, as that
+was before it; so those units need every statement that touched them before. In the *files* form a statement
+brings its whole file along, in the *statements* form the session settings above it. Two things more, found by
+running the slice in mind:
 
 - a name it takes may still be held by something that an excluded statement freed: bring that statement;
-- something alive in the slice may lean on a unit that the slice goes on to change, where an excluded statement
+- something alive in the slice may lean on a unit that the slice goes on to change, where an excluded
+statement
   had loosened it: bring that statement. (An included file made a foreign key, an excluded one dropped it.)
 """
 
@@ -32,8 +33,8 @@ _END = 1 << 60
 class Cause:
     """Why a unit or a statement is in a slice.
 
-    ``how`` is a phrase ("asked for", "foreign key of", "used by", "creates", "same file as", "frees the name");
-    ``unit`` and ``effect`` are what it refers to, where it refers to one.
+    ``how`` is a phrase ("asked for", "foreign key of", "used by", "creates", "same file as", "frees the
+    name"); ``unit`` and ``effect`` are what it refers to, where it refers to one.
     """
 
     how: str
@@ -46,9 +47,10 @@ class Slice:
     """What a set of tables needs of a catalog.
 
     ``catalog`` and ``trace`` are what it was cut from. ``tables`` is what was asked for (empty: everything),
-    ``required`` the units they need at the end, ``effects`` the indexes into the trace's effects that are replayed in this form, ``needed`` those of them that are needed
-    for themselves and not just for their file. ``migrations`` are indexes into the catalog. ``causes`` and
-    ``unit_causes`` say why. ``widened`` says what a failed proof added, in words.
+    ``required`` the units they need at the end, ``effects`` the indexes into the trace's effects that are
+    replayed in this form, ``needed`` those of them that are needed for themselves and not just for their
+    file. ``migrations`` are indexes into the catalog. ``causes`` and ``unit_causes`` say why. ``widened``
+    says what a failed proof added, in words.
     """
 
     catalog: Catalog = field(repr=False)
@@ -76,7 +78,8 @@ class Slice:
         )
 
     def statements(self, migration: int, *, needed: bool = False) -> tuple[int, ...]:
-        """The indexes, in its file, of the migration's statements that are replayed (or only those needed)."""
+        """The indexes, in its file, of the migration's statements that are replayed (or only those
+        needed)."""
         chosen = self.needed if needed else self.effects
         found = (self.trace.effects[index] for index in chosen)
         return tuple(sorted(effect.statement for effect in found if effect.migration == migration))
@@ -89,9 +92,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Widening:
-    """What failed proofs have added to a slice: effects to take in, and why, in words."""
+    """What failed proofs have added to a slice: effects and units to take in, and why, in words."""
 
     effects: frozenset[int] = frozenset()
+    units: frozenset[Unit] = frozenset()
     why: tuple[str, ...] = ()
 
 
@@ -114,10 +118,12 @@ def slice_of(
     *,
     tables: tuple[str, ...] = (),
     form: Form = "files",
-    widening: Widening = Widening(),  # noqa: B008  frozen
+    widening: Widening = Widening(),
 ) -> Slice:
     """The slice of ``trace`` for the units ``asked``; ``tables`` are their names, as they were asked for."""
     required = required_units(trace, asked)
+    for unit, cause in required_units(trace, widening.units).items():
+        required.setdefault(unit, Cause("a failed proof asked for it") if cause.unit is None else cause)
     precise = _Walk(trace, required, widening, whole_files=False)
     if form == "files":
         walk = _Walk(trace, required, widening, whole_files=True)

@@ -52,8 +52,8 @@ def trace(
 ) -> Traced:
     """Apply ``catalog`` to the empty database ``scratch`` and watch.
 
-    ``prelude`` is SQL to run first, whose objects belong to no migration. With ``earlier``, ``scratch`` holds the
-    first migrations already, as that trace left them, and only the others are applied. Raises
+    ``prelude`` is SQL to run first, whose objects belong to no migration. With ``earlier``, ``scratch`` holds
+    the first migrations already, as that trace left them, and only the others are applied. Raises
     MigrationFailedError where a statement fails, with its place.
     """
     catalog.parse()
@@ -133,7 +133,8 @@ class _Tracer:
                 before = after
 
     def _alone(self, number: int, migration: Migration, block: Block) -> None:
-        """A statement outside a transaction: its counters are spread over several, so everything is looked at."""
+        """A statement outside a transaction: its counters are spread over several, so everything is looked
+        at."""
         before = self.observer.counters()
         for index, statement in enumerate(block.statements, start=block.first):
             try:
@@ -177,7 +178,8 @@ class _Tracer:
     # -- the end
 
     def _requirements(self) -> dict[Unit, dict[Unit, str]]:
-        """The links at the end, and those that PostgreSQL doesn't keep: partitions, sequences, function bodies."""
+        """The links at the end, and those that PostgreSQL doesn't keep: partitions, sequences, function
+        bodies."""
         found: dict[Unit, dict[Unit, str]] = defaultdict(dict, self.world.requirements())
         for parent, child, how in self._owned():
             one, other = self.world.unit((PG_CLASS, parent)), self.world.unit((PG_CLASS, child))

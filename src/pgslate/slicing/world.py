@@ -1,8 +1,8 @@
 """What is alive in the scratch database while a catalog is traced, and how observed rows become effects.
 
-A row of a system catalog belongs to an object, an object to a unit: an index to its table, a comment to what it
-describes, a member to its extension. The world keeps that belonging, the names in use and the edges between
-objects, and turns the rows that one statement wrote into an Effect.
+A row of a system catalog belongs to an object, an object to a unit: an index to its table, a comment to what
+it describes, a member to its extension. The world keeps that belonging, the names in use and the edges
+between objects, and turns the rows that one statement wrote into an Effect.
 """
 
 from __future__ import annotations
@@ -131,7 +131,8 @@ class World:
         self._take(list(rows), _Told(), at=None)
 
     def numbers(self) -> list[Number]:
-        """The catalog, OID and number of every live unit, for a later trace of the same database to resume."""
+        """The catalog, OID and number of every live unit, for a later trace of the same database to
+        resume."""
         return [(catalog, oid, unit) for (catalog, oid), unit in self._unit_of.items()]
 
     def observe(

@@ -1,0 +1,214 @@
+"""The objects form: the final DDL, and the rows that migrations seeded, of only the required objects.
+
+pg_dump writes the whole catalog's outcome once, with its table of contents (``--verbose`` puts each entry's
+class, OID and dependencies above it). A slice takes the entries whose unit it requires. Entries without an
+OID of their own, comments, rights, row security, sequence ownership, partition attachments, go with the
+entries they depend on.
+
+Source: PostgreSQL manual, pg_dump; ``_printTocEntry`` in src/bin/pg_dump/pg_backup_archiver.c.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pgslate.errors import ProofError, TargetError
+from pgslate.slicing.effects import Trace, Unit
+from pgslate.slicing.observe import Observer
+from pgslate.slicing.slice import Slice
+from pgslate.slicing.world import World
+from pgslate.targets.embedded.server import Server
+
+Named = tuple[str, str]
+"""A unit by its kind and name, as they are at the end of the catalog."""
+
+_HEAD = re.compile(
+    r"^--\n-- TOC entry (?P<id>\d+) \(class (?P<class>\d+) OID (?P<oid>\d+)\)\n"
+    r"(?:-- Dependencies:(?P<needs>[ \d]*)\n)?"
+    r"-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: ?(?P<owner>.*)\n--\n",
+    re.MULTILINE,
+)
+_SETTING = re.compile(r"^SET default_(?:tablespace|table_access_method) = .*;\n", re.MULTILINE)
+_FOOTER = re.compile(r"^-- Completed on .*\n|^--\n-- PostgreSQL database dump complete\n--\n", re.MULTILINE)
+_META = re.compile(r"^\\(?:un)?restrict \S+\n", re.MULTILINE)
+
+# What a dump is read under, whatever the session has: names are qualified, and function bodies come before
+# what they touch. All of it ends with the transaction.
+_PROLOGUE = """\
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL check_function_bodies = off;
+SET LOCAL xmloption = content;
+SET LOCAL client_min_messages = warning;
+SET LOCAL row_security = off;
+SET LOCAL default_tablespace = '';
+SET LOCAL default_table_access_method = heap;
+SELECT pg_catalog.set_config('search_path', '', true);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the dump: what it makes, ``unit`` it is part of (None: of what it ``needs``), and its SQL.
+
+    ``settings`` are the ``SET`` statements in force for it.
+    """
+
+    number: int
+    type: str
+    name: str
+    unit: Named | None
+    needs: tuple[int, ...]
+    settings: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The final DDL of a whole catalog, in an order in which it can be run; ``server`` is the major that
+    wrote it."""
+
+    server: int
+    entries: tuple[Entry, ...]
+
+    def script(self, required: Collection[Named], existing: Collection[Named] = ()) -> str:
+        """The SQL that makes the ``required`` units and what they seeded; one transaction's worth.
+
+        ``existing`` units are there already, from a prelude or from initdb: only their comments and rights
+        are set.
+
+        >>> table = Entry(1, "TABLE", "a", ("table", "public.a"), (), "", "CREATE TABLE public.a ();")
+        >>> comment = Entry(2, "COMMENT", "TABLE a", None, (1,), "", "COMMENT ON TABLE public.a IS 'x';")
+        >>> Snapshot(18, (table, comment)).script([("table", "public.b")]) == _PROLOGUE
+        True
+        """
+        texts = [_PROLOGUE]
+        settings = ""
+        for entry in self.chosen(required, existing):
+            if entry.settings != settings:
+                settings = entry.settings
+                texts.append(settings)
+            texts.append(entry.text + "\n")
+        return "".join(texts)
+
+    def chosen(self, required: Collection[Named], existing: Collection[Named] = ()) -> Iterable[Entry]:
+        """The entries that make the ``required`` units, in order."""
+        wanted, there = frozenset(required), frozenset(existing)
+        taken: dict[int, bool] = {}
+        for entry in self.entries:
+            if entry.unit is not None:
+                take = entry.unit in wanted
+            else:
+                known = [taken[number] for number in entry.needs if number in taken]
+                take = bool(known) and all(known)
+            taken[entry.number] = take
+            if take and entry.unit not in there:
+                yield entry
+
+    def dumps(self) -> str:
+        """The snapshot as JSON, an entry a line."""
+        lines = ",\n".join(json.dumps(asdict(entry), ensure_ascii=False) for entry in self.entries)
+        return f'{{"server": {self.server}, "entries": [\n{lines}\n]}}\n'
+
+    @classmethod
+    def loads(cls, text: str) -> Snapshot:
+        """The snapshot that ``dumps`` gave; ValueError where the text isn't one."""
+        document = json.loads(text)
+        return cls(document["server"], tuple(map(_to_entry, document["entries"])))
+
+
+def take(server: Server, dbname: str) -> Snapshot:
+    """Dump the outcome of a whole catalog, which was applied to a database of ``server``.
+
+    Raises TargetError where the installation has no pg_dump, or it fails.
+    """
+    with server.target(dbname).connect(autocommit=True, prepare_threshold=None) as connection:
+        world = World()
+        world.begin(Observer(connection).everything())
+        role = connection.info.user
+    return Snapshot(server.major, tuple(_entries(_dump(server, dbname), world, role)))
+
+
+def required_names(trace: Trace, required: Iterable[Unit]) -> list[Named]:
+    """The units by kind and name, as a snapshot knows them."""
+    return [(trace.units[unit].kind, trace.units[unit].name) for unit in required]
+
+
+def script_of(slice_: Slice, snapshot: Snapshot) -> str:
+    """The SQL of a slice in the objects form.
+
+    Raises ProofError where the snapshot lacks a table that the slice requires: it is of another catalog.
+    """
+    names = required_names(slice_.trace, slice_.required)
+    existing = required_names(
+        slice_.trace, (unit for unit in slice_.required if slice_.trace.units[unit].made is None)
+    )
+    made = {entry.unit for entry in snapshot.entries}
+    missing = [name for kind, name in names if kind == "table" and (kind, name) not in made]
+    if missing:
+        raise ProofError(
+            f"the snapshot has no {', '.join(missing)}", fix="remove it from the cache, to have it made anew"
+        )
+    return snapshot.script(names, existing)
+
+
+def _dump(server: Server, dbname: str) -> str:
+    program = server.installation.program("pg_dump")
+    if program is None:
+        raise TargetError(
+            f"{server.installation.label} has no pg_dump, which the objects form needs",
+            fix="install PostgreSQL's client programs, or use --form statements",
+        )
+    command = [str(program), "--verbose", "--rows-per-insert=500", "--no-tablespaces", "--no-publications"]
+    done = subprocess.run(
+        [*command, "--no-subscriptions", "--dbname", server.dsn(dbname)], capture_output=True, check=False
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise TargetError(f"pg_dump failed: {said[-1] if said else 'without a word'}", fix="see its message")
+    return done.stdout.decode()
+
+
+def _entries(dump: str, world: World, role: str) -> Iterable[Entry]:
+    heads = list(_HEAD.finditer(dump))
+    settings: Mapping[str, str] = {}
+    for head, after in zip(heads, [*heads[1:], None], strict=True):
+        text = dump[head.end() : after.start() if after else len(dump)]
+        unit = world.unit((int(head["class"]), int(head["oid"]))) if head["oid"] != "0" else None
+        if head["type"] in ("TABLE ATTACH", "INDEX ATTACH"):  # known by the partition's name alone
+            unit = world.relation((head["schema"], head["name"]), ())
+        known = world.units[unit] if unit is not None else None
+        yield Entry(
+            number=int(head["id"]),
+            type=head["type"],
+            name=head["name"],
+            unit=(known.kind, known.name) if known else None,
+            needs=tuple(int(number) for number in (head["needs"] or "").split()),
+            settings="".join(settings.values()),
+            text=_clean(text, role),
+        )
+        # pg_dump sets what the next entry needs at the end of this one.
+        for setting in _SETTING.findall(text):
+            settings = {**settings, setting.split("=", 1)[0]: setting}
+
+
+def _clean(text: str, role: str) -> str:
+    """An entry's SQL without what belongs to the next or to the dump, and without naming its own owner."""
+    text = _META.sub("", _FOOTER.sub("", _SETTING.sub("", text)))
+    owner = re.compile(rf'^ALTER [^\n]* OWNER TO (?:{re.escape(role)}|"{re.escape(role)}");\n', re.MULTILINE)
+    return owner.sub("", text).strip("\n")
+
+
+def _to_entry(document: Mapping[str, Any]) -> Entry:
+    unit = document["unit"]
+    return Entry(
+        **{
+            **document,
+            "unit": (unit[0], unit[1]) if unit else None,
+            "needs": tuple(document["needs"]),
+        }
+    )
