@@ -1,0 +1,70 @@
+# Two commands to begin with: `make demo` and `make test`. They need Python 3.11 or later, and nothing else.
+
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+SERVICES := workflowexecution datastorage gateway aianalysis notification remediationorchestrator signalprocessing
+
+.PHONY: help setup demo test test-long test-e2e $(SERVICES:%=test-e2e-%) test-kubernetes lint format bench lock clean
+
+help:  ## What there is
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "make %-28s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed  ## The virtual environment, from requirements.lock
+
+demo: setup  ## The main job on real migrations: plan, apply, verify, look, tear down
+	@$(BIN)/python -m pgslate.demo
+
+test: setup  ## All tests; under six minutes on two cores
+	@$(BIN)/python -m pytest -q -n 2 --doctest-modules tests src
+
+test-long: setup  ## The tests again, with thousands of random histories and hundreds of kills
+	@PGSLATE_LONG=1 $(BIN)/python -m pytest -q -n 2 tests
+
+test-e2e: $(SERVICES:%=test-e2e-%)  ## The seven services' end-to-end suites
+
+$(SERVICES:%=test-e2e-%): test-e2e-%: setup  ## One service's suite
+	@$(BIN)/python -m datastorage.e2e $*
+
+test-kubernetes: setup  ## The Kubernetes tests against the current kubeconfig's cluster, in a namespace of their own
+	@PGSLATE_TEST_KUBERNETES=1 $(BIN)/python -m pytest -q tests/kubernetes
+
+lint: setup  ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: setup  ## Put the code into ruff's format
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: setup  ## The budgets, as ratios measured in one run
+	@$(BIN)/python -m bench
+
+lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
+	@uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+
+clean:  ## Remove what make has made
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist
+
+# Two steps, so that a change of pyproject.toml doesn't look at every dependency again.
+$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dependencies: requirements.lock
+	@for name in python3.11 python3 python3.12 python3.13 python3.14 python; do \
+		if "$$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			[ -x $(BIN)/python ] || "$$name" -m venv $(VENV); \
+			break; \
+		fi; \
+	done
+	@[ -x $(BIN)/python ] || { \
+		echo "pgslate needs Python 3.11 or later with venv (Debian: apt-get install python3-venv)" >&2; \
+		exit 1; \
+	}
+	@echo "installing the locked dependencies into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
+	@touch $@

@@ -1,0 +1,94 @@
+"""Name the tables your service uses; get exactly the PostgreSQL schema they need, proved, on any server.
+
+    from pgslate import Catalog, apply, embedded
+
+    slice = Catalog.load("migrations").slice("users")
+    with embedded() as target:
+        apply(slice, target)
+
+Names are imported when they are first used: ``import pgslate`` alone costs a few milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pgslate.catalog import Catalog, Migration
+    from pgslate.config import Config, Contract
+    from pgslate.errors import (
+        ApplyError,
+        CatalogError,
+        ConfigError,
+        PgslateError,
+        ProofError,
+        TargetError,
+        UsageError,
+        VerificationError,
+    )
+    from pgslate.project import Project, Selection
+    from pgslate.reasons import why
+    from pgslate.slicing.slice import Slice
+    from pgslate.targets.dsn import connect
+    from pgslate.targets.embedded import embedded
+    from pgslate.targets.kubernetes import kubernetes
+    from pgslate.targets.target import Target
+
+# Where each name lives; `__all__` is these names, sorted.
+_HOMES = {
+    "ApplyError": "errors",
+    "Catalog": "catalog",
+    "CatalogError": "errors",
+    "Config": "config",
+    "ConfigError": "errors",
+    "Contract": "config",
+    "Migration": "catalog",
+    "PgslateError": "errors",
+    "Project": "project",
+    "ProofError": "errors",
+    "Selection": "project",
+    "Slice": "slicing.slice",
+    "Target": "targets.target",
+    "TargetError": "errors",
+    "UsageError": "errors",
+    "VerificationError": "errors",
+    "connect": "targets.dsn",
+    "embedded": "targets.embedded",
+    "kubernetes": "targets.kubernetes",
+    "why": "reasons",
+}
+
+__all__ = [
+    "ApplyError",
+    "Catalog",
+    "CatalogError",
+    "Config",
+    "ConfigError",
+    "Contract",
+    "Migration",
+    "PgslateError",
+    "Project",
+    "ProofError",
+    "Selection",
+    "Slice",
+    "Target",
+    "TargetError",
+    "UsageError",
+    "VerificationError",
+    "connect",
+    "embedded",
+    "kubernetes",
+    "why",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,197 @@
+"""The options that verbs share, so that each is spelled, explained and checked once.
+
+@click.command("plan")
+@options.takes(options.SELECTION, options.TARGET, options.CATALOG)
+def command(asked: Asked) -> int: ...
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from pgslate.slicing.slice import Form
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a command line said of the shared options; a verb that doesn't take one finds its default."""
+
+    tables: tuple[str, ...] = ()
+    contract: tuple[str, ...] = ()
+    bundle: tuple[str, ...] = ()
+    form: Form = "files"
+    dsn: str | None = None
+    kube: str | None = None
+    kubeconfig: str | None = None
+    context: str | None = None
+    embedded: bool = False
+    timeout: float | None = None
+    catalog: str | None = None
+    catalog_format: str | None = None
+    define: Mapping[str, str] = field(default_factory=dict)
+    skip_code: bool = False
+    config: str | None = None
+    as_of: dt.datetime | None = None
+    allow_out_of_order: bool = False
+    accept_edited: tuple[str, ...] = ()
+    output: str = "text"
+    verbose: bool = False
+    debug: bool = False
+
+
+class Seconds(click.ParamType[Any]):
+    """A number of seconds that is more than none."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        try:
+            seconds = float(str(value).removesuffix("s"))
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{value!r} is no number of seconds above 0", parameter, context)
+        return seconds
+
+
+class Moment(click.ParamType[Any]):
+    """A day or a moment, in UTC where it doesn't say otherwise."""
+
+    name = "moment"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> dt.datetime:
+        try:
+            moment = dt.datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(
+                f"{value!r} is no day or moment: write 2026-07-01 or 2026-07-01T12:00:00Z", parameter, context
+            )
+        return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def _defines(context: click.Context, parameter: click.Parameter, said: Sequence[str]) -> dict[str, str]:
+    for one in said:
+        name, equals, _ = one.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"{one!r} is not NAME=VALUE", context, parameter)
+    return {name: value for name, _, value in (one.partition("=") for one in said)}
+
+
+SELECTION: tuple[Decorator, ...] = (
+    click.argument("tables", nargs=-1, metavar="[TABLE]..."),
+    click.option(
+        "--contract", multiple=True, metavar="NAME", help="The tables of a contract of pgslate.toml."
+    ),
+    click.option("--bundle", multiple=True, metavar="NAME", help="The tables of a bundle of pgslate.toml."),
+)
+FORM: tuple[Decorator, ...] = (
+    click.option(
+        "--form",
+        type=click.Choice(["files", "statements", "objects"]),
+        default="files",
+        show_default=True,
+        help="Whole migrations; or, on an empty database, only the statements or the final objects.",
+    ),
+)
+TARGET: tuple[Decorator, ...] = (
+    click.option(
+        "--dsn",
+        metavar="URL",
+        help="A libpq URL or conninfo. Else PGSLATE_DSN, or libpq's own variables (PGHOST, PGDATABASE, ...).",
+    ),
+    click.option("--kube", metavar="NAMESPACE[/SERVICE]", help="PostgreSQL in a Kubernetes namespace."),
+    click.option("--kubeconfig", metavar="FILE", help="With --kube: which kubeconfig."),
+    click.option("--context", metavar="NAME", help="With --kube: which of its contexts."),
+    click.option(
+        "--embedded", is_flag=True, help="The server of `pgslate up`, or one that is gone afterwards."
+    ),
+    click.option(
+        "--timeout", type=Seconds(), metavar="SECONDS", help="How long to wait for the server and the lock."
+    ),
+)
+CATALOG: tuple[Decorator, ...] = (
+    click.option(
+        "--catalog", metavar="DIR", help="The folder of migrations.  [default: as pgslate.toml says]"
+    ),
+    click.option("--catalog-format", metavar="NAME", help="Its format.  [default: found by looking]"),
+    click.option(
+        "--define",
+        multiple=True,
+        callback=_defines,
+        metavar="NAME=VALUE",
+        help="The value of a variable in templated SQL.",
+    ),
+    click.option(
+        "--skip-code",
+        "--assume-applied",
+        "skip_code",
+        is_flag=True,
+        help="Leave out migrations written in a programming language, as applied by other means.",
+    ),
+    click.option(
+        "--config",
+        metavar="FILE",
+        help="A pgslate.toml or pyproject.toml.  [default: the nearest, upward]",
+    ),
+)
+AS_OF: tuple[Decorator, ...] = (
+    click.option(
+        "--as-of",
+        type=Moment(),
+        metavar="DAY",
+        help="The day that partitions are counted from, in UTC.  [default: the server's clock]",
+    ),
+)
+LEDGER: tuple[Decorator, ...] = (
+    click.option(
+        "--allow-out-of-order", is_flag=True, help="Run migrations that come below the last applied one."
+    ),
+    click.option(
+        "--accept-edited",
+        multiple=True,
+        metavar="FILE",
+        help="Take the edit of an applied migration for what was applied.",
+    ),
+)
+_OUTPUT: tuple[Decorator, ...] = (
+    click.option(
+        "--format",
+        "output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="For people, or for programs: one JSON document on stdout.",
+    ),
+    click.option("--verbose", "-v", is_flag=True, help="Say more, on stderr."),
+    click.option("--debug", is_flag=True, hidden=True, help="Print tracebacks."),
+)
+
+_SHARED = frozenset(f.name for f in fields(Asked))
+
+
+def takes(*groups: tuple[Decorator, ...]) -> Decorator:
+    """Give a verb the options of ``groups`` and of output, as one ``Asked``; its own options come beside."""
+
+    def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(verb)
+        def gathered(**said: Any) -> Any:
+            shared = {name: said.pop(name) for name in list(said) if name in _SHARED}
+            return verb(Asked(**shared), **said)
+
+        wrapped: Callable[..., Any] = gathered
+        for option in reversed([option for group in (*groups, _OUTPUT) for option in group]):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate

@@ -1,0 +1,96 @@
+"""What a verb prints: its result on stdout; progress and notes on stderr, live where that is a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from pgslate.cli.options import Asked
+
+Advance = Callable[[int, int, str], None]
+"""Told before each step: how many are done, how many there are, and what comes."""
+
+
+class Output:
+    """Where one run of a verb prints, and how."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.as_json = asked.output == "json"
+        self.verbose = asked.verbose
+
+    def result(self, text: Callable[[], str], document: Callable[[], Any]) -> None:
+        """Print the verb's result; only the one that is asked for is made."""
+        if self.as_json:
+            self.print(json.dumps(document(), indent=2, ensure_ascii=False))
+        else:
+            self.print(text())
+
+    def print(self, said: str) -> None:
+        """Print ``said`` and a line end on stdout."""
+        _write(sys.stdout, said.rstrip("\n") + "\n" if said else "")
+
+    def note(self, said: str) -> None:
+        """Say on stderr what only somebody who asks with --verbose wants to know."""
+        if self.verbose:
+            self.say(said)
+
+    def say(self, said: str) -> None:
+        """Say on stderr what everybody wants to know."""
+        _write(sys.stderr, said + "\n")
+
+    @contextmanager
+    def progress(self, doing: str) -> Iterator[Advance]:
+        """Show how something goes on that may take seconds; nothing is left of it on a terminal."""
+        if sys.stderr.isatty():
+            with _live(doing) as advance:
+                yield advance
+        else:
+            yield self._lines(doing)
+
+    def _lines(self, doing: str) -> Advance:
+        begun = False
+
+        def advance(done: int, total: int, what: str) -> None:
+            nonlocal begun
+            if self.verbose:
+                self.say(f"{doing} {done + 1}/{total} {what}")
+            elif not begun:
+                self.say(f"{doing} {total} migrations")
+            begun = True
+
+        return advance
+
+
+@contextmanager
+def _live(doing: str) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[what]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=None, what="")
+
+        def advance(done: int, total: int, what: str) -> None:
+            bar.update(task, completed=done, total=total, what=what)
+
+        yield advance
+
+
+def _write(stream: TextIO, said: str) -> None:
+    try:
+        stream.write(said)
+        stream.flush()
+    except BrokenPipeError:
+        # the reader (`| head`) has enough; what the verb does, and its status, don't depend on it
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,0 +1,31 @@
+"""pgslate why: the chain of reasons, both ways."""
+
+from __future__ import annotations
+
+import click
+
+from pgslate.cli import opening, options
+from pgslate.cli.options import Asked
+from pgslate.cli.output import Output
+
+
+@click.command("why")
+@click.argument("name", metavar="TABLE|MIGRATION", required=False)
+@options.takes(options.CATALOG)
+def command(asked: Asked, name: str | None) -> int:
+    """What TABLE needs, and why; or who needs MIGRATION (a version or file), and why.
+
+    Without either, lists the tables there are, each with how many migrations it needs.
+    """
+    from pgslate.reasons import why
+    from pgslate.report import tables
+    from pgslate.report import why as report
+
+    output = Output(asked)
+    with opening.traced(asked, output) as project:
+        if name is None:
+            output.result(lambda: tables.text(project), lambda: tables.document(project))
+        else:
+            answer = why(project, name)
+            output.result(lambda: report.text(answer), answer.as_json)
+    return 0

@@ -1,0 +1,207 @@
+"""A project: a catalog and what the configuration says about it; from the names that users give to a slice.
+
+``Project.open()`` is how the command line, ``pgslate.e2e`` and the pytest plugin begin. A program that has no
+configuration needs only ``Catalog.load(folder).slice("users")``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pgslate.catalog import Catalog, Migration
+from pgslate.config import Config, Contract, suggestion
+from pgslate.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from pgslate.partitions import PartitionPolicy, Window
+    from pgslate.slicing.effects import Trace
+    from pgslate.slicing.slice import Form, Slice
+    from pgslate.targets.target import Target
+
+EVERYTHING = "*"
+LOCK_NAME = "pgslate.lock"
+
+# Where a catalog is looked for when nothing says where it is.
+_USUAL_FOLDERS = ("migrations", "db/migrations", "prisma/migrations", "supabase/migrations", "sql/migrations")
+
+Progress = Callable[[int, int, Migration], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What was asked for: ``tables`` (empty: everything), and partitions that no migration makes.
+
+    ``windows`` are the windows of those partitions, by the name of the table whose policy makes them.
+    ``contracts`` are those that were named.
+    """
+
+    tables: tuple[str, ...] = ()
+    windows: Mapping[str, tuple[Window, ...]] = field(default_factory=dict)
+    contracts: tuple[Contract, ...] = ()
+
+
+@dataclass(frozen=True)
+class Project:
+    """A catalog with its configuration; ``prelude`` is the SQL to run before the first migration."""
+
+    catalog: Catalog
+    config: Config = field(default_factory=Config)
+    progress: Progress | None = field(default=None, repr=False, compare=False)
+
+    @staticmethod
+    def open(
+        catalog: str | Path | None = None,
+        *,
+        format: str | None = None,  # the word the configuration uses
+        defines: Mapping[str, str] | None = None,
+        skip_code: bool = False,
+        config: str | Path | None = None,
+        start: str | Path = ".",
+        progress: Progress | None = None,
+    ) -> Project:
+        """Read the configuration (``config``, or the nearest one from ``start`` upward) and its catalog.
+
+        What is given here wins over what the file says. ``progress`` is told of each migration where the
+        catalog has to be traced. Raises ConfigError and CatalogError.
+        """
+        said = Config.load(config) if config is not None else Config.find(start)
+        folder = Path(catalog) if catalog is not None else said.catalog or _usual_folder(said, Path(start))
+        found = Catalog.load(
+            folder,
+            format=format or (said.format if catalog is None else None),
+            defines={**said.defines, **(defines or {})},
+            skip_code=skip_code or said.skip_code,
+        )
+        return Project(found, said, progress)
+
+    @cached_property
+    def prelude(self) -> tuple[str, ...]:
+        """The SQL of the prelude files, in order. Raises ConfigError where one can't be read."""
+        try:
+            return tuple(file.read_text(encoding="utf-8") for file in self.config.prelude)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"a prelude file can't be read: {error}", fix="see [prelude] in pgslate.toml"
+            ) from None
+
+    @property
+    def lock_file(self) -> Path:
+        """Where the lock is: beside the configuration, else beside the catalog."""
+        beside = self.config.file or self.catalog.root.resolve()
+        return beside.with_name(LOCK_NAME)
+
+    @property
+    def policies(self) -> Mapping[str, PartitionPolicy]:
+        """The partition policies, by table as the configuration names it."""
+        return self.config.partitions
+
+    @cached_property
+    def trace(self) -> Trace:
+        """The catalog's trace: from the lock, the cache, or made now on an embedded server."""
+        return self.trace_in(None)
+
+    def trace_in(self, scratch: Target | None) -> Trace:
+        """The trace, made in the empty database ``scratch`` where the lock and the cache haven't it."""
+        from pgslate.slicing.known import trace_of
+
+        found = trace_of(
+            self.catalog, prelude=self.prelude, lock=self.lock_file, scratch=scratch, progress=self.progress
+        )
+        self.__dict__["trace"] = found
+        return found
+
+    def selection(
+        self, tables: Sequence[str] = (), *, contracts: Iterable[str] = (), bundles: Iterable[str] = ()
+    ) -> Selection:
+        """The tables, contracts and bundles that were asked for, as one selection.
+
+        A name that no migration makes, but a partition policy would, selects its parent table, and asks for
+        that partition. Raises UsageError for unknown contracts and bundles, and for a contract's index that
+        no migration makes. Unknown tables are found by ``slice``.
+        """
+        named = tuple(self.config.contract(name) for name in contracts)
+        asked = [
+            *tables,
+            *(t for c in named for t in c.tables),
+            *(t for b in bundles for t in self.config.bundle(b)),
+        ]
+        for contract in named:
+            self._check_indexes(contract)
+        if EVERYTHING in asked:
+            asked = [EVERYTHING, *(name for name in asked if self._rolling(name))]
+        wanted: dict[str, None] = {}
+        windows: dict[str, list[Window]] = {}
+        for name in asked:
+            rolling = self._rolling(name)
+            if rolling is None:
+                wanted[name] = None
+                continue
+            policy, window = rolling
+            wanted[policy.table] = None
+            if window not in windows.setdefault(policy.table, []):
+                windows[policy.table].append(window)
+        selected = () if EVERYTHING in wanted else tuple(wanted)
+        return Selection(selected, {table: tuple(sorted(each)) for table, each in windows.items()}, named)
+
+    def slice(self, selection: Selection | Sequence[str] = (), *, form: Form = "files") -> Slice:
+        """What the selection (or just tables) needs of the catalog. Raises UnknownTableError."""
+        from pgslate.slicing.slice import slice_of, whole
+
+        chosen = selection if isinstance(selection, Selection) else self.selection(selection)
+        if not chosen.tables:
+            return whole(self.catalog, self.trace, form=form)
+        from pgslate.slicing.select import select
+
+        units = select(self.catalog, self.trace, chosen.tables)
+        return slice_of(self.catalog, self.trace, units, tables=chosen.tables, form=form)
+
+    def _rolling(self, name: str) -> tuple[PartitionPolicy, Window] | None:
+        """The policy and the window of a partition that only a policy makes."""
+        for policy in self.policies.values():
+            window = policy.window_of(name)
+            if window is not None and not self._is_made(name):
+                return policy, window
+        return None
+
+    def _is_made(self, name: str) -> bool:
+        bare = name.rpartition(".")[2]
+        return any(
+            unit.dropped is None and unit.kind == "table" and unit.name.rpartition(".")[2] == bare
+            for unit in self.trace.units
+        )
+
+    def _check_indexes(self, contract: Contract) -> None:
+        if not contract.indexes:
+            return
+        made = {
+            name.rpartition(".")[2].strip('"') for kind, name in self.trace.schema.objects if kind == "index"
+        }
+        for index in contract.indexes:
+            if index.rpartition(".")[2].strip('"') not in made:
+                raise UsageError(
+                    f"contract {contract.name} relies on the index {index!r}, which no migration makes",
+                    fix=suggestion(index, made) if made else "correct it in pgslate.toml",
+                )
+
+
+def _bare(name: str) -> str:
+    return name.rpartition(".")[2].strip('"')
+
+
+def _usual_folder(config: Config, start: Path) -> Path:
+    """The folder of migrations where nothing says which it is."""
+    base = config.file.parent if config.file else start
+    for name in _USUAL_FOLDERS:
+        if (base / name).is_dir():
+            return base / name
+    where = (
+        f"{config.file} names no catalog" if config.file else f"no pgslate.toml from {start.resolve()} upward"
+    )
+    raise ConfigError(
+        f"{where}, and there is no folder {_USUAL_FOLDERS[0]} either",
+        fix='give --catalog DIR, or write catalog = "DIR" into pgslate.toml',
+    )

@@ -1,0 +1,1 @@
+"""What verbs answer, for people (aligned text that survives copying) and for programs (JSON documents)."""

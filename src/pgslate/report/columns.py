@@ -1,0 +1,42 @@
+"""Aligned columns of plain text: no boxes, no colours, nothing that breaks when it is copied."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+
+def aligned(rows: Sequence[Sequence[object]], *, indent: str = "  ", right: Sequence[int] = ()) -> str:
+    """The rows with their columns aligned, two spaces apart; ``right`` are the columns flush right.
+
+    >>> print(aligned([("a", 1), ("long", 100)], indent="", right=[1]))
+    a       1
+    long  100
+    """
+    cells = [[str(cell) for cell in row] for row in rows]
+    count = max((len(row) for row in cells), default=0)
+    widths = [max((width(row[n]) for row in cells if n < len(row)), default=0) for n in range(count)]
+    lines = []
+    for row in cells:
+        padded = []
+        for n, cell in enumerate(row):
+            room = " " * (widths[n] - width(cell))
+            padded.append(room + cell if n in right else cell + room)
+        lines.append((indent + "  ".join(padded)).rstrip())
+    return "\n".join(lines)
+
+
+def width(text: str) -> int:
+    """How many columns of a terminal the text takes."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    >>> counted(1, "table"), counted(2, "index", "indexes")
+    ('1 table', '2 indexes')
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
