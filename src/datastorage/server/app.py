@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from datastorage.events import AuditEvent, Name, Outcome
 from datastorage.server import documents, holds, ingest, query, workflows
-from datastorage.server.around import Around, opentelemetry_spans
+from datastorage.server.around import Around
 from datastorage.server.auth import Gate, Scope, read_tokens
 from datastorage.server.health import Readiness
 from datastorage.server.metrics import Metrics
@@ -49,6 +49,7 @@ def create_app(
     gate = Gate(read_tokens(settings.tokens_file) if settings.tokens_file else None)
     metrics = Metrics()
     limits = settings.limits
+    on = settings.telemetry
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -63,13 +64,10 @@ def create_app(
         lifespan=lifespan,
         openapi_url="/openapi.json",
         responses=documents.PROBLEMS,
+        # OpenTelemetry, by FastAPI's own instrumentation and OTEL_* variables.
+        telemetry={"tracing": on, "metrics": on, "logs": on, "operation_spans": on},
     )
-    app.add_middleware(
-        Around,
-        metrics=metrics,
-        body_bytes=limits.body_bytes,
-        span=opentelemetry_spans() if settings.telemetry else None,
-    )
+    app.add_middleware(Around, metrics=metrics, body_bytes=limits.body_bytes)
     _answer_with_problems(app, settings.tables)
 
     def may(scope: Scope) -> Any:

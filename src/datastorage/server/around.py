@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its log line, its metrics, the limit on its body, its span.
+"""What happens around every request: its id, its log line, its metrics, the limit on its body.
 
 Plain ASGI, so that a body is refused while it comes in, and no byte of an answer is copied.
 """
@@ -8,9 +8,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -19,17 +16,14 @@ from datastorage.server.problems import Problem
 
 log = logging.getLogger("datastorage.access")
 
-Span = Callable[[str], AbstractContextManager[Any]]
-
 
 class Around:
-    """Wraps the application; ``span`` starts a span by name, and does nothing unless telemetry is on."""
+    """Wraps the application."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, body_bytes: int, span: Span | None = None) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, body_bytes: int) -> None:
         self._app = app
         self._metrics = metrics
         self._body_bytes = body_bytes
-        self._span = span or (lambda name: nullcontext())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,8 +57,7 @@ class Around:
             await send(message)
 
         try:
-            with self._span(f"{scope['method']} {scope['path']}"):
-                await self._app(scope, limited, noted)
+            await self._app(scope, limited, noted)
         finally:
             # The route's pattern, not the path: an event's id would make a series of its own.
             route = getattr(scope.get("route"), "path", "unknown")
@@ -83,17 +76,6 @@ class Around:
                         "bytes": received,
                     },
                 )
-
-
-def opentelemetry_spans() -> Span:
-    """Spans by OpenTelemetry's API, exported as its own OTEL_* variables say.
-
-    Raises ``ModuleNotFoundError`` where opentelemetry-api isn't installed.
-    """
-    from opentelemetry import trace
-
-    tracer = trace.get_tracer("datastorage")
-    return lambda name: tracer.start_as_current_span(name)
 
 
 def _header(scope: Scope, name: bytes) -> str | None:

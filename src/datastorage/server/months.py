@@ -11,6 +11,7 @@ from psycopg.sql import SQL
 
 from datastorage.server.problems import Problem
 from datastorage.server.store import Store
+from pgslate.errors import PgslateError
 
 log = logging.getLogger("datastorage.months")
 
@@ -49,7 +50,10 @@ class Months:
             if self._make is None:
                 raise _no_partition(missing)
             log.info("making partitions", extra={"days": sorted(day.isoformat() for day in missing)})
-            await asyncio.to_thread(self._make, frozenset(missing))
+            try:
+                await asyncio.to_thread(self._make, frozenset(missing))
+            except PgslateError as error:
+                raise _no_partition(missing, because=error) from error
             await self._look()
             if still := self._missing(days):
                 raise _no_partition(still)
@@ -80,13 +84,14 @@ def bounds_of(text: str) -> tuple[dt.date, dt.date] | None:
     )
 
 
-def _no_partition(missing: set[dt.date]) -> Problem:
+def _no_partition(missing: set[dt.date], because: PgslateError | None = None) -> Problem:
     months = sorted({day.strftime("%Y-%m") for day in missing})
     return Problem(
         503,
         "partition-missing",
-        f"audit_events has no partition for {', '.join(months)}",
+        f"audit_events has no partition for {', '.join(months)}"
+        + (f": {because.message}" if because else ""),
         retry_after=30,
         missing=months,
-        fix=f"pgslate partitions ensure --as-of {months[0]}-01",
+        fix=(because and because.fix) or f"pgslate partitions ensure --as-of {months[0]}-01",
     )

@@ -1,0 +1,1 @@
+"""The verbs of ``datastorage``, one a file; each has its ``command``."""
