@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from pgslate import sql
@@ -25,7 +26,8 @@ class Migration:
 
     ``version`` is as the format writes it, ``order`` what it sorts by, ``file`` the path below the catalog's
     folder, ``source`` the SQL to run (never the Down part) and ``first_line`` the line of the file it begins
-    on. ``transactional`` is false where the format says that the file must not run in a transaction.
+    on; ``origin`` gives the file's line for each line of a source that was put together from several files.
+    ``transactional`` is false where the format says that the file must not run in a transaction.
     ``repeatable`` migrations run after all others, again whenever they change. ``checksum`` covers ``source``
     and how it is run, normalised for line ends.
     """
@@ -38,11 +40,18 @@ class Migration:
     first_line: int = field(default=1, repr=False)
     transactional: bool = True
     repeatable: bool = False
+    origin: tuple[int, ...] = field(default=(), repr=False)
 
     @cached_property
     def statements(self) -> tuple[sql.Statement, ...]:
         """The migration's statements; raises SqlSyntaxError with the place."""
-        return sql.split(self.source, file=self.file, first_line=self.first_line)
+        try:
+            found = sql.split(self.source, file=self.file, first_line=self.first_line)
+        except CatalogError as error:
+            if self.origin and error.place:
+                error.place = replace(error.place, line=self.origin[error.place.line - 1])
+            raise
+        return tuple(replace(s, line=self.origin[s.line - 1]) for s in found) if self.origin else found
 
     @cached_property
     def blocks(self) -> tuple[sql.Block, ...]:
@@ -88,12 +97,15 @@ class Catalog:
         root = Path(path)
         listing = formats.Listing.of(root)
         layout, evidence = formats.recognise(listing, format)
-        migrations = layout.read(listing, formats.Options(dict(defines or {}), skip_code))
+        migrations = formats.read(layout, listing, formats.Options(dict(defines or {}), skip_code))
         if not migrations:
             raise CatalogError(
                 f"{root} holds no migrations in {layout.name} format",
                 fix="point --catalog at the folder that holds the SQL files, or give the format",
             )
+        rest = formats.left_out(listing, [migration.file for migration in migrations])
+        if rest:
+            evidence += f"; left out: {rest}"
         return Catalog(root, layout.name, _in_order(migrations), evidence)
 
     def parse(self) -> Catalog:
@@ -136,7 +148,7 @@ class Catalog:
 
 def _in_order(migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
     ordered = sorted(migrations, key=lambda m: (m.repeatable, tuple(_comparable(part) for part in m.order)))
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         if before.order == after.order and before.repeatable == after.repeatable:
             raise DuplicateVersionError(
                 f"version {after.version} is claimed by two files: {before.file} and {after.file}",

@@ -55,8 +55,8 @@ class _Catalog(NamedTuple):
 
 # Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed.
 _RELATION = (
-    "ROW(c.relname, c.relnamespace, c.reloftype, c.relowner, c.relam, c.reltablespace, c.relpersistence, c.relkind,"
-    " c.relnatts, c.relchecks, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relreplident,"
+    "ROW(c.relname, c.relnamespace, c.reloftype, c.relowner, c.relam, c.reltablespace, c.relpersistence,"
+    " c.relkind, c.relnatts, c.relchecks, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relreplident,"
     " c.relispartition, c.relacl, c.reloptions, c.relpartbound::text)"
 )
 
@@ -99,7 +99,8 @@ _CATALOGS = (
         "CASE WHEN c.typrelid <> 0 THEN 1259 WHEN c.typtype = 'm' THEN 1247"
         " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN 1247 END",
         "CASE WHEN c.typrelid <> 0 THEN c.typrelid"
-        " WHEN c.typtype = 'm' THEN (SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = c.oid)"
+        " WHEN c.typtype = 'm'"
+        " THEN (SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = c.oid)"
         " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN c.typelem END",
         named=True,
     ),
@@ -316,7 +317,8 @@ def _readable(connection: psycopg.Connection[Any]) -> tuple[_Catalog, ...]:
 
 def _written(catalog: _Catalog) -> sql.Composed:
     return sql.SQL(
-        "pg_catalog.pg_stat_get_xact_tuples_inserted({oid}) + pg_catalog.pg_stat_get_xact_tuples_updated({oid})"
+        "pg_catalog.pg_stat_get_xact_tuples_inserted({oid})"
+        " + pg_catalog.pg_stat_get_xact_tuples_updated({oid})"
     ).format(oid=sql.SQL("{}::pg_catalog.regclass").format(sql.Literal(f"pg_catalog.{catalog.name}")))
 
 
@@ -339,11 +341,13 @@ def _rows_query(catalogs: Sequence[_Catalog], condition: sql.SQL) -> sql.Compose
             if edges
             else f"({catalog.oid} >= 16384 OR {catalog.oid} = 2200)"
         )
-        identity = f", LATERAL pg_catalog.pg_identify_object('pg_catalog.{catalog.name}'::regclass, {catalog.oid}, 0) i"
+        own = f"'pg_catalog.{catalog.name}'::regclass, {catalog.oid}, 0"
+        identity = f", LATERAL pg_catalog.pg_identify_object({own}) i"
         branches.append(
             sql.SQL(
                 "SELECT {literal}::pg_catalog.regclass::oid::int8, {oid}::int8, ({part_class})::int8,"
-                " ({part_oid})::int8, ({digest})::int8, c.cmin::text::int8, {kind}, {name}, {source}::text, {deptype}"
+                " ({part_oid})::int8, ({digest})::int8, c.cmin::text::int8,"
+                " {kind}, {name}, {source}::text, {deptype}"
                 " FROM pg_catalog.{catalog} c {identity} WHERE {condition} AND {users} AND {where}"
             ).format(
                 literal=sql.Literal(f"pg_catalog.{catalog.name}"),
@@ -372,7 +376,8 @@ def _counters_query(catalogs: Sequence[_Catalog]) -> sql.Composed:
         "    pg_catalog.pg_stat_get_xact_tuples_inserted(l.relation)"
         "    + pg_catalog.pg_stat_get_xact_tuples_updated(l.relation)"
         "    + pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation)])"
-        "  FROM (SELECT relation, pg_catalog.bool_or(mode <> 'AccessShareLock' AND mode <> 'RowShareLock') AS writes"
+        "  FROM (SELECT relation,"
+        "        pg_catalog.bool_or(mode <> 'AccessShareLock' AND mode <> 'RowShareLock') AS writes"
         "        FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation'"
         "        AND relation >= 16384 GROUP BY relation) l),"
         " (SELECT pg_catalog.array_agg(ARRAY[oid::int8, pg_catalog.pg_stat_get_xact_function_calls(oid)])"
@@ -392,7 +397,7 @@ def _to_counters(row: tuple[Any, ...] | None) -> Counters:
         tuple(written),
         tuple(deleted),
         {relation: (bool(writes), rows) for relation, writes, rows in locks or ()},
-        {function: count for function, count in calls or ()},
+        dict(calls or ()),
         tuple(path),
         xid,
     )

@@ -97,7 +97,8 @@ class Prover:
             failures.append(failure.what)
             if len(attempt.effects) == len(trace.effects) and form != "objects":
                 raise ProofError(
-                    f"the whole catalog does not come out the same twice for {', '.join(names)}: {failure.what}",
+                    f"the whole catalog does not come out the same twice for {', '.join(names)}:"
+                    f" {failure.what}",
                     fix="make the migrations independent of time, chance and what is already there",
                 )
             effects, units = failure.effects - attempt.effects, failure.units - attempt.required

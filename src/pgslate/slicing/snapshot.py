@@ -30,7 +30,7 @@ Named = tuple[str, str]
 _HEAD = re.compile(
     r"^--\n-- TOC entry (?P<id>\d+) \(class (?P<class>\d+) OID (?P<oid>\d+)\)\n"
     r"(?:-- Dependencies:(?P<needs>[ \d]*)\n)?"
-    r"-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner: ?(?P<owner>.*)\n--\n",
+    r"-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner:.*\n--\n",
     re.MULTILINE,
 )
 _SETTING = re.compile(r"^SET default_(?:tablespace|table_access_method) = .*;\n", re.MULTILINE)

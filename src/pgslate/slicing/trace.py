@@ -206,7 +206,8 @@ class _Tracer:
             " JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relispartition AND c.relkind <> 'I'"
             " UNION ALL SELECT d.refobjid::int8, d.objid::int8, 'owned sequence' FROM pg_catalog.pg_depend d"
             " JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
-            " WHERE d.classid = 1259 AND d.refclassid = 1259 AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')"
+            " WHERE d.classid = 1259 AND d.refclassid = 1259 AND d.refobjsubid > 0"
+            " AND d.deptype IN ('a', 'i')"
         ).fetchall()
 
     def _functions(self) -> list[tuple[int, str, list[str]]]:
