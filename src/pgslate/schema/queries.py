@@ -13,27 +13,6 @@ for; no query has another brace.
 
 from __future__ import annotations
 
-SETTINGS = {
-    "search_path": "",
-    "datestyle": "ISO, YMD",
-    "intervalstyle": "postgres",
-    "timezone": "UTC",
-    "extra_float_digits": "1",
-    "bytea_output": "hex",
-    "quote_all_identifiers": "off",
-    "standard_conforming_strings": "on",
-    "xmloption": "content",
-    "jit": "off",
-}
-"""What the spelling of definitions depends on (and ``jit``, which takes longer than the queries)."""
-
-
-REMEMBER = """SELECT set_config('pgslate.remembered',
-    (SELECT json_object_agg(name, current_setting(name))::text FROM unnest({names}::text[]) name), true)"""
-
-RESTORE = """SELECT set_config(key, value, true)
-FROM pg_catalog.json_each_text(current_setting('pgslate.remembered')::json)"""
-
 
 def acl(stored: str, default: str, owner: str) -> str:
     """The owner, the ACL, "|" and the ACL it departs from, as text[]; null where nothing was ever granted.

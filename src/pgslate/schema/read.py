@@ -12,6 +12,7 @@ from psycopg.rows import tuple_row
 from . import queries, queries_other
 from .acl import departures
 from .model import Name, Schema, SchemaObject, Value
+from .pinned import pinned
 
 _OF_RELATIONS = (
     queries.RELATIONS,
@@ -104,20 +105,11 @@ def _message(
     }
     fragments["rel"] = _formatted(queries.REL, fragments)
     statements = [_formatted(each, fragments) for each in (*readings, queries_other.COMMENTS)]
-    return sql.SQL(";").join([*_settings(), *statements, sql.SQL(queries.RESTORE)])
+    return pinned(*statements)
 
 
 def _formatted(query: str, fragments: dict[str, sql.Composable]) -> sql.Composed:
     return sql.SQL(query).format(**fragments)
-
-
-def _settings() -> list[sql.Composed]:
-    names = sql.Literal(list(queries.SETTINGS))
-    pinned = sql.SQL(", ").join(
-        sql.SQL("set_config({}, {}, true)").format(sql.Literal(name), sql.Literal(value))
-        for name, value in queries.SETTINGS.items()
-    )
-    return [sql.SQL(queries.REMEMBER).format(names=names), sql.SQL("SELECT {}, current_user").format(pinned)]
 
 
 def _schema(cursor: psycopg.Cursor[Any], readings: int, major: int) -> Schema:
