@@ -1,42 +1,46 @@
 """goose: ``NNN_name.sql`` with ``-- +goose Up`` and ``-- +goose Down`` sections.
 
-Source: goose v3, "SQL migrations" (annotations Up, Down, StatementBegin, StatementEnd, NO TRANSACTION,
-ENVSUB ON, ENVSUB OFF).
+Source: goose v3, ``internal/sqlparser/parser.go`` (annotations Up, Down, StatementBegin, StatementEnd, NO
+TRANSACTION, ENVSUB ON, ENVSUB OFF) and ``migration.go`` (names). An annotation is a whole line, wherever it
+stands, also in the middle of a string.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 
 from pgslate.catalog import Migration
-from pgslate.errors import CatalogError, CodeMigrationError, Place
+from pgslate.errors import CatalogError, Place
+from pgslate.formats import naming, templates
 from pgslate.formats.listing import Listing, Options
+from pgslate.formats.sections import line_of
 
 name = "goose"
+substitutes = True
 
-_NAMED = re.compile(r"(?P<version>\d+)_(?P<name>.+)\.sql$")
-_CODE = re.compile(r"\d+_.+\.go$")
-_ANNOTATION = re.compile(r"^[ \t]*--[ \t]*\+goose[ \t]+(?P<words>[^\n]*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_]\w*)(?::?-(?P<default>[^}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)")
+_NAMED = re.compile(r"(?P<version>0*[1-9]\d*)_(?P<name>.+)\.sql$")
+_ANNOTATION = re.compile(r"^(?P<indent>[ \t]*)--[^\n]*\+goose(?P<words>[^\n]*)$", re.MULTILINE)
+_MARK = re.compile(r"^[ \t]*--[ \t]*\+goose[ \t]*(up|down)[ \t]*$", re.IGNORECASE | re.MULTILINE)
+_VARIABLE = re.compile(
+    r"(?P<escaped>\\\$)|\$\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)"
+)
+_COMMENT_LINE = re.compile(r"^[ \t]*--[^\n]*\n?", re.MULTILINE)
 
 
 def recognise(listing: Listing) -> str | None:
     for file in listing.sql():
-        found = _ANNOTATION.search(listing.text(file))
+        found = _MARK.search(listing.text(file))
         if found:
             return f"{file} has {found.group().strip()!r}"
     return None
 
 
 def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
-    code = tuple(f for f in listing.top if _CODE.match(f) and not f.endswith("_test.go"))
-    if code and not options.skip_code:
-        raise CodeMigrationError(
-            f"{len(code)} of the migrations are written in Go, which pgslate does not run: {', '.join(code)}",
-            fix="write them as SQL, or go on without them with --skip-code",
-            files=code,
-        )
-    return tuple(_migration(listing, file, options) for file in listing.sql())
+    naming.refuse_code(tuple(f for f in naming.code_migrations(listing.top) if f.endswith(".go")), options)
+    return tuple(
+        _migration(listing, file, options) for file in listing.sql() if not naming.is_bystander(file)
+    )
 
 
 def _migration(listing: Listing, file: str, options: Options) -> Migration:
@@ -44,95 +48,138 @@ def _migration(listing: Listing, file: str, options: Options) -> Migration:
     if named is None:
         raise CatalogError(
             f"{file} is not named like a goose migration",
-            fix="name it like 042_add_users.sql, or move it out of the folder",
+            fix="name it like 042_add_users.sql, with a number above 0, or move it out of the folder",
         )
     text = listing.text(file)
-    up, first_line, transactional = _up_section(text, file, options)
+    up = _Sections(file, text).read()
+    source = text[up.begin : up.end]
+    for start, stop in reversed(up.substituted):
+        low, high = max(start, up.begin) - up.begin, min(stop, up.end) - up.begin
+        if low < high:
+            source = source[:low] + _substituted(source[low:high], text, start, file, options) + source[high:]
     return Migration(
         version=named["version"],
         name=named["name"],
         file=file,
-        source=up,
+        source=source,
         order=(int(named["version"]),),
-        first_line=first_line,
-        transactional=transactional,
+        first_line=line_of(text, up.begin),
+        transactional=up.transactional,
     )
 
 
-def _up_section(text: str, file: str, options: Options) -> tuple[str, int, bool]:
-    """(SQL of the Up section, its first line, whether it runs in a transaction)."""
-    transactional = True
-    begin = end = -1
-    open_block: Place | None = None
-    substitute = False
-    edits: list[tuple[int, int]] = []  # parts of the Up section with ENVSUB ON
-    for found in _ANNOTATION.finditer(text):
-        words = found["words"].lower()
-        line = text.count("\n", 0, found.start()) + 1
-        place = Place(file, line, 1, found.group())
-        if words == "up":
-            if begin >= 0:
-                raise CatalogError("a second '-- +goose Up'", place=place, fix="keep one Up section a file")
-            begin = found.end() + 1
-        elif words == "down":
-            if begin < 0:
-                raise CatalogError(
-                    "'-- +goose Down' comes before '-- +goose Up'", place=place, fix="put the Up section first"
-                )
-            if end < 0:
-                end = found.start()
-        elif words == "statementbegin":
-            if open_block:
-                raise CatalogError(
-                    "StatementBegin inside StatementBegin", place=place, fix="close the first with StatementEnd"
-                )
-            open_block = place
-        elif words == "statementend":
-            if not open_block:
-                raise CatalogError(
-                    "StatementEnd without StatementBegin", place=place, fix="add the StatementBegin, or remove it"
-                )
-            open_block = None
-        elif words == "no transaction":
-            transactional = False
-        elif words == "envsub on":
-            substitute = True
-            edits.append((found.end(), len(text)))
-        elif words == "envsub off":
-            if substitute:
-                edits[-1] = (edits[-1][0], found.start())
-            substitute = False
-        else:
+@dataclass
+class _Sections:
+    """One pass over a file's annotations: where its Up section is, and how it runs."""
+
+    file: str
+    text: str
+    begin: int = -1
+    end: int = -1
+    transactional: bool = True
+    substituted: list[tuple[int, int]] = field(default_factory=list)
+    _open: Place | None = None
+    _substituting: int = -1
+
+    def read(self) -> _Sections:
+        for found in _ANNOTATION.finditer(self.text):
+            self._annotation(found)
+        if self._open:
             raise CatalogError(
-                f"goose has no annotation {found['words']!r}",
-                place=place,
-                fix="use Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON or ENVSUB OFF",
+                "StatementBegin is never closed", place=self._open, fix="add '-- +goose StatementEnd'"
             )
-    if open_block:
-        raise CatalogError("StatementBegin is never closed", place=open_block, fix="add '-- +goose StatementEnd'")
-    if begin < 0:
-        raise CatalogError(
-            f"{file} has no '-- +goose Up'", place=Place(file, 1), fix="add '-- +goose Up' above its SQL"
-        )
-    end = len(text) if end < 0 else end
-    source = text[begin:end]
-    for start, stop in reversed(edits):
-        low, high = max(start, begin) - begin, min(stop, end) - begin
-        if low < high:
-            source = source[:low] + _substituted(source[low:high], file, options) + source[high:]
-    return source, text.count("\n", 0, begin) + 1, transactional
+        if self.begin < 0:
+            raise CatalogError(
+                f"{self.file} has no '-- +goose Up'",
+                place=Place(self.file, 1),
+                fix="add '-- +goose Up' above its SQL",
+            )
+        if self._substituting >= 0:
+            self.substituted.append((self._substituting, len(self.text)))
+        if self.end < 0:
+            self.end = len(self.text)
+        return self
+
+    def _annotation(self, found: re.Match[str]) -> None:
+        place = Place(self.file, line_of(self.text, found.start()), 1, found.group())
+        words = found["words"].strip().lower()
+        if found["indent"]:
+            raise CatalogError(
+                "goose refuses an annotation that is indented", place=place, fix="remove the indent"
+            )
+        match words:
+            case "up":
+                if self.begin >= 0:
+                    raise CatalogError(
+                        "a second '-- +goose Up'", place=place, fix="keep one Up section a file"
+                    )
+                self.begin = min(found.end() + 1, len(self.text))
+            case "down":
+                self._down(found.start(), place)
+            case "statementbegin":
+                self._statement_begin(place)
+            case "statementend":
+                if not self._open:
+                    raise CatalogError(
+                        "StatementEnd without StatementBegin",
+                        place=place,
+                        fix="add the StatementBegin, or remove it",
+                    )
+                self._open = None
+            case "no transaction":
+                self.transactional = False
+            case "envsub on":
+                self._substituting = found.end()
+            case "envsub off":
+                if self._substituting >= 0:
+                    self.substituted.append((self._substituting, found.start()))
+                self._substituting = -1
+            case _:
+                raise CatalogError(
+                    f"goose has no annotation {found['words'].strip()!r}",
+                    place=place,
+                    fix="use Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON or ENVSUB OFF",
+                )
+
+    def _down(self, start: int, place: Place) -> None:
+        if self._open:
+            raise CatalogError(
+                "StatementBegin is never closed", place=self._open, fix="add '-- +goose StatementEnd'"
+            )
+        if self.begin < 0:
+            raise CatalogError(
+                "'-- +goose Down' comes before '-- +goose Up'", place=place, fix="put the Up section first"
+            )
+        if self.end >= 0:
+            raise CatalogError("a second '-- +goose Down'", place=place, fix="keep one Down section a file")
+        self.end = start
+
+    def _statement_begin(self, place: Place) -> None:
+        if self._open:
+            raise CatalogError(
+                "StatementBegin inside StatementBegin", place=place, fix="close the first with StatementEnd"
+            )
+        if self.begin < 0:
+            raise CatalogError(
+                "StatementBegin comes before '-- +goose Up'", place=place, fix="put '-- +goose Up' first"
+            )
+        self._open = place
 
 
-def _substituted(text: str, file: str, options: Options) -> str:
+def _substituted(part: str, text: str, start: int, file: str, options: Options) -> str:
+    """``part``, which stands in ``text`` at ``start``, with its variables filled in, but for comments."""
+
     def value(found: re.Match[str]) -> str:
-        variable = found["name"] or found["bare"]
+        if found["escaped"]:
+            return "$"
+        variable = found["braced"] or found["bare"]
         given = options.defines.get(variable, found["default"])
         if given is None:
-            raise CatalogError(
-                f"{file} uses ${{{variable}}}, which is not set",
-                place=Place(file, 1),
-                fix=f"give it with --define {variable}=VALUE",
-            )
+            raise templates.unset(variable, part, found.start(), file=file, first_line=line_of(text, start))
         return given
 
-    return _VARIABLE.sub(value, text)
+    done, at = [], 0
+    for comment in _COMMENT_LINE.finditer(part):
+        done += [_VARIABLE.sub(value, part[at : comment.start()]), comment.group()]
+        at = comment.end()
+    return "".join([*done, _VARIABLE.sub(value, part[at:])])

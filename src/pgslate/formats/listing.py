@@ -43,6 +43,15 @@ class Listing:
             ) from None
         return Listing(root, found)
 
+    def above(self, file: str, *, levels: int = 4) -> Path | None:
+        """The nearest file of that name in the folders above ``root``, up to ``levels`` of them."""
+        for folder in list(self.root.resolve().parents)[:levels]:
+            if (folder / file).is_file():
+                return folder / file
+            if (folder / ".git").exists():
+                return None
+        return None
+
     @cached_property
     def top(self) -> tuple[str, ...]:
         """The files that lie in the folder itself."""
@@ -64,15 +73,23 @@ class Listing:
         except UnicodeDecodeError as error:
             before = error.object[: error.start]
             line = before.count(b"\n") + 1
+            start = before.rfind(b"\n") + 1
+            shown = error.object[start:].split(b"\n", 1)[0].rstrip(b"\r").decode("latin-1")
             raise CatalogError(
                 "not UTF-8 text",
-                place=Place(file, line, error.start - before.rfind(b"\n")),
+                place=Place(file, line, error.start - start + 1, shown),
                 fix="save the file as UTF-8",
             ) from None
         except OSError as error:
             raise CatalogError(
                 f"{file} can't be read: {error.strerror}", fix="make it a readable file"
             ) from None
+        if "\0" in text:
+            raise CatalogError(
+                "a NUL character, which PostgreSQL can't take",
+                place=Place(file, text.count("\n", 0, text.index("\0")) + 1),
+                fix="save the file as UTF-8 without it",
+            )
         self._texts[file] = text
         return text
 
@@ -81,14 +98,21 @@ class Listing:
         return {}
 
 
-def _walk(root: Path, prefix: str) -> list[str]:
+# Folders that hold other people's files, and are large.
+_PASSED_OVER = frozenset({"node_modules", "__pycache__"})
+
+
+def _walk(folder: Path, prefix: str, within: tuple[str, ...] = ()) -> list[str]:
     found = []
-    with os.scandir(root) as entries:
+    real = os.path.realpath(folder)
+    if real in within:  # a link back to a folder above
+        return []
+    with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name in _PASSED_OVER:
                 continue
             if entry.is_dir():
-                found += _walk(Path(entry.path), f"{prefix}{entry.name}/")
+                found += _walk(Path(entry.path), f"{prefix}{entry.name}/", (*within, real))
             else:
                 found.append(prefix + entry.name)
     return found
