@@ -9,6 +9,7 @@ import socket
 
 import psycopg
 import pytest
+from tests.targets.processes import AS_USER, OWNER, SAY, START, output, parent_of, python, said, wait_for_end
 
 from pgslate.errors import TargetError
 from pgslate.targets.embedded import embedded
@@ -18,7 +19,6 @@ from pgslate.targets.embedded.launching import THROW_AWAY, fill, launch, recipe
 from pgslate.targets.embedded.rundirs import make_run_directory
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
-from tests.targets.processes import AS_USER, OWNER, output, parent_of, python, said, wait_for_end
 
 linux_only = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for processes with pidfd_open")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which only root can")
@@ -91,9 +91,8 @@ def test_a_stopped_server_leaves_nothing() -> None:
 
 
 def test_closing_an_embedded_target_ends_its_server() -> None:
-    with embedded(dbname="app") as target:
-        with target.connect() as connection:
-            assert connection.info.dbname == "app"
+    with embedded(dbname="app") as target, target.connect() as connection:
+        assert connection.info.dbname == "app"
     with pytest.raises(psycopg.OperationalError):
         target.connect()
 
@@ -107,6 +106,24 @@ def test_a_killed_owner_leaves_no_server_and_no_directory() -> None:
     wait_for_end(server["postgres"])
     wait_for_end(watcher)
     assert not os.path.exists(os.path.dirname(server["data"]))  # noqa: PTH110, PTH120 - a string from JSON
+
+
+@linux_only
+def test_an_owner_killed_before_its_server_is_ready_leaves_nothing_either() -> None:
+    code = (
+        "import json, os\n"
+        "from pgslate.targets.embedded import watcher\n"
+        "from pgslate.targets.embedded.server import Server\n"
+        "def die(self, data, log, timeout):\n"
+        "    print(json.dumps({'run': str(log.parent), 'watcher': self._process.pid}), flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "watcher.Watcher.wait_until_ready = die\n"
+        "Server.start()\n"
+    )
+    with python(code) as owner:
+        left = said(owner)
+    wait_for_end(left["watcher"])
+    assert not os.path.exists(left["run"])  # noqa: PTH110 - a string from JSON
 
 
 @linux_only
@@ -133,8 +150,8 @@ def test_what_a_killed_owner_and_watcher_left_is_cleaned_up_at_the_next_start(su
 
 
 def test_ctrl_c_is_for_the_owner_and_not_for_its_server() -> None:
-    code = OWNER + (
-        "try:\n    sys.stdin.read()\n"
+    code = START + (
+        f"try:\n    {SAY}    sys.stdin.read()\n"
         "except KeyboardInterrupt:\n    server.target().connect().close(); print('still there')\n"
     )
     with python(code) as owner:
@@ -166,14 +183,11 @@ def test_root_drops_to_an_account_that_is_not_root() -> None:
 def test_a_plain_user_runs_a_server_as_himself() -> None:
     nobody = pwd.getpwnam("nobody")
     code = AS_USER.format(uid=nobody.pw_uid, gid=nobody.pw_gid) + (
-        "from pgslate.targets.embedded.installations import installations\n"
-        "import tempfile; os.environ['PGSLATE_CACHE'] = cache = tempfile.mkdtemp()\n"
-        "from pgslate.targets.embedded import server\n"
-        "usable = [one for one in installations() if os.access(one.bin / 'postgres', os.X_OK)]\n"
-        "with server.Server.start() as running:\n"
-        "    running.target().connect().close()\n"
-        "    print(running.data.stat().st_uid)\n"
-        "import shutil; shutil.rmtree(cache)\n"
+        "os.environ['PGSLATE_CACHE'] = cache = tempfile.mkdtemp()\n"
+        "with pgslate.targets.embedded.server.Server.start() as server:\n"
+        "    server.target().connect().close()\n"
+        "    print(server.data.stat().st_uid)\n"
+        "shutil.rmtree(cache)\n"
     )
     with python(code) as plain:
         assert output(plain) == f"{nobody.pw_uid}\n"

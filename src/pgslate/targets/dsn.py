@@ -6,6 +6,7 @@ another language is tried again until the timeout, and then quoted.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -158,15 +159,16 @@ def attempts_in(message: str, label: str) -> list[Attempt]:
 
 
 def _checked(dsn: str) -> dict[str, object]:
-    try:
-        return dict(conninfo_to_dict(dsn))
-    except psycopg.ProgrammingError:
-        # libpq quotes the part that it stumbled over, which may be half a password
+    said: dict[str, object] = {}
+    with contextlib.suppress(psycopg.ProgrammingError):  # libpq quotes what it stumbled over: half a password
+        said = dict(conninfo_to_dict(dsn))
+    if (dsn.strip() and not said) or "@" in str(said.get("host", "")):  # a password's own @, not encoded
         raise TargetError(
             "the DSN is neither a libpq URL nor a conninfo string",
             fix="write it as postgresql://role@host:port/database; in a URL, special characters of a password"
             " are percent-encoded (@ is %40, / is %2F)",
-        ) from None
+        )
+    return said
 
 
 def _target(dsn: str, connection: psycopg.Connection[tuple[object, ...]]) -> Target:
@@ -201,5 +203,5 @@ def _counted(attempts: list[Attempt]) -> list[str]:
 
 def _backend(connection: psycopg.Connection[tuple[object, ...]]) -> int:
     row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    assert row is not None  # noqa: S101 - for the type checker: a SELECT of a function has a row
+    assert row is not None
     return int(str(row[0]))

@@ -40,8 +40,7 @@ def reachable(installation: Installation, account: Account) -> Installation:
         )
     stamp = (installation.bin / "postgres").stat()
     told = f"{tree}\n{stamp.st_size}\n{stamp.st_mtime_ns}\n{installation.version}"
-    name = f"pg{installation.version}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
-    copy = _copy(tree, name, account)
+    copy = _copy(tree, f"pg{installation.version}-{hashlib.sha256(told.encode()).hexdigest()[:16]}", account)
     return dataclasses.replace(
         installation,
         bin=copy / installation.bin.relative_to(tree),
@@ -57,7 +56,7 @@ def _copy(tree: Path, name: str, account: Account) -> Path:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not copy.exists():
                     _copy_aside(tree, copy)
-            return copy
+            return copy / tree.parent.name / tree.name
     raise TargetError(
         f"the account {account.name}, which would run PostgreSQL, can't reach {tree}",
         fix=f"make {tree} readable for {account.name}, or run pgslate as another user",
@@ -75,11 +74,19 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _copy_aside(tree: Path, copy: Path) -> None:
-    """Copy the tree so that it gets its name when it is whole."""
+    """Copy the tree so that it gets its name when it is whole.
+
+    The libraries of a wheel are beside its package, in ``<package>.libs`` (PEP 513, auditwheel), and are
+    looked for from the programs' own place: package, tree and libraries keep their places to each other.
+    """
+    package = tree.parent
+    libraries = package.with_name(f"{package.name}.libs")
     with tempfile.TemporaryDirectory(dir=copy.parent) as aside:
         made = Path(aside) / copy.name
-        shutil.copytree(tree, made, symlinks=True, copy_function=_link_or_copy)
-        for folder in (made, *(path for path in made.rglob("*") if path.is_dir())):
+        shutil.copytree(tree, made / package.name / tree.name, symlinks=True, copy_function=_link_or_copy)
+        if libraries.is_dir():
+            shutil.copytree(libraries, made / libraries.name, symlinks=True, copy_function=_link_or_copy)
+        for folder in (made, *(path for path in made.rglob("*") if path.is_dir() and not path.is_symlink())):
             folder.chmod(0o755)
         made.rename(copy)
 

@@ -109,10 +109,10 @@ def end_server(data: Path, *, timeout: float = 10.0) -> None:
     pid = server_pid(data)
     if pid is None:
         return
+    until = time.monotonic() + timeout
     with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGQUIT)
-        until = time.monotonic() + timeout
         while server_pid(data) == pid and time.monotonic() < until:
+            os.kill(pid, signal.SIGQUIT)  # again, since one that is just starting may have missed it
             time.sleep(0.002)
         if server_pid(data) == pid:
             os.kill(pid, signal.SIGKILL)

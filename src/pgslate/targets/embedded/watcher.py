@@ -20,7 +20,8 @@ from pgslate.targets.embedded.datadir import server_environment
 
 #: $1 is the run directory, the rest is the server's command. "keep" on the pipe means: stop cleanly, leave
 #: the directory; the end of the pipe means: stop at once and remove it. The shell must outlive a Ctrl-C, a
-#: hang-up and a reader that is gone. ``exited`` keeps the signal from a process id that was used again.
+#: hang-up and a reader that is gone. A shell starts what is in the background with SIGQUIT ignored, so the
+#: server ignores it until it is set up: the signal is sent until the server is gone, in the end as SIGKILL.
 WATCHED = """
 trap '' HUP INT TERM PIPE
 run=$1; shift
@@ -28,15 +29,21 @@ exec 3<&0
 "$@" </dev/null >>"$run/log" 2>&1 3<&- &
 server=$!
 ( read -r how <&3
-  signal=QUIT; [ "$how" = keep ] && signal=INT
-  [ -e "$run/exited" ] || kill -$signal $server 2>/dev/null
-  [ "$how" = keep ]
+  signal=QUIT; tries=0
+  if [ "$how" = keep ]; then : >"$run/keep"; signal=INT; fi
+  : >"$run/told"
+  while [ ! -e "$run/exited" ] && kill -$signal $server 2>/dev/null; do
+    sleep 0.1
+    tries=$((tries + 1)); [ $signal = QUIT ] && [ $tries -gt 100 ] && signal=KILL
+  done
 ) &
 listener=$!
 wait $server; status=$?
 : >"$run/exited"
 echo "exit $status" 2>/dev/null
-wait $listener && { rm -f "$run/exited"; exit 0; }
+[ -e "$run/told" ] && kill -KILL $listener
+wait $listener
+if [ -e "$run/keep" ]; then rm -f "$run/exited" "$run/told" "$run/keep"; exit 0; fi
 rm -rf "$run" || { sleep 1; rm -rf "$run"; }
 """
 
@@ -83,7 +90,7 @@ class Watcher:
 
         Raises ``ServerExitedError`` where it ends before, ``TargetError`` after ``timeout`` seconds.
         """
-        assert self._process.stdout is not None  # noqa: S101 - for the type checker: we asked for a pipe
+        assert self._process.stdout is not None
         started = log.stat().st_size if log.exists() else 0
         until = time.monotonic() + timeout
         while not is_ready(data):

@@ -1,0 +1,93 @@
+"""Data directories are initialised once, kept, copied, and mended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.targets.processes import OWNER, python, said
+
+from pgslate.targets.embedded.server import Server
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of this test's own, still empty."""
+    monkeypatch.setenv("PGSLATE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder of this module's own, with an initialised directory, which each test may damage."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("PGSLATE_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def kept(shared_cache: Path) -> Path:
+    """The kept, initialised directory, whole."""
+    Server.start().stop()
+    (place,) = kept_in(shared_cache)
+    return place
+
+
+def kept_in(cache: Path) -> list[Path]:
+    return [path for path in (cache / "data").iterdir() if not path.name.startswith(".")]
+
+
+def test_eight_processes_at_first_use_share_one_data_directory(cache: Path) -> None:
+    owners = [python(OWNER) for _ in range(8)]
+    assert len({said(owner)["data"] for owner in owners}) == 8
+    for owner in owners:
+        owner.communicate()
+        assert owner.returncode == 0
+    assert len(kept_in(cache)) == 1
+
+
+def test_an_initialised_directory_is_made_once(cache: Path) -> None:
+    Server.start().stop()
+    made = [path.stat().st_ino for path in kept_in(cache)]
+    Server.start().stop()
+    assert [path.stat().st_ino for path in kept_in(cache)] == made
+
+
+def test_a_kept_directory_that_lost_a_file_is_made_again(kept: Path) -> None:
+    (kept / "data" / "base" / "1" / "PG_VERSION").unlink()
+    with Server.start() as server:
+        server.target().connect().close()
+
+
+def test_a_kept_directory_with_half_a_file_is_made_again(kept: Path) -> None:
+    with (kept / "data" / "global" / "pg_control").open("r+b") as file:
+        file.truncate(100)
+    with Server.start() as server:
+        server.target().connect().close()
+
+
+def test_a_kept_directory_without_a_readable_manifest_is_made_again(kept: Path) -> None:
+    (kept / "manifest").write_text("{")
+    with Server.start() as server:
+        server.target().connect().close()
+
+
+def test_kept_data_is_there_in_the_next_server() -> None:
+    key = "test_kept_data_is_there_in_the_next_server"
+    with Server.start() as first:
+        with first.create_database("app").connect() as connection:
+            connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
+        first.keep(key)
+        with first.target("app").connect() as connection:  # it is up again
+            connection.execute("DROP TABLE t")
+    with Server.start(key=key) as second:
+        assert second.from_kept
+        with second.target("app").connect() as connection:
+            assert connection.execute("SELECT count(*) FROM t").fetchone() == (1000,)
+
+
+def test_an_unknown_key_starts_an_empty_server() -> None:
+    with Server.start(key="nothing was kept under this key") as server:
+        assert not server.from_kept
