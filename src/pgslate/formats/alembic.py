@@ -124,14 +124,12 @@ def _alembic(folder: Path) -> list[str]:
 
 def _without_versions(text: str, table: str) -> str:
     """``text`` with the statements that keep Alembic's version table blanked."""
-".join(  # patterns to leave out, not SQL to run|".join(  # patterns to leave out, not SQL to run
-        (
-            rf"INSERT INTO {re.escape(table)} \(",
-            rf"UPDATE {re.escape(table)} SET",  # noqa: S608  a pattern to leave out, not SQL to run
-            rf"DELETE FROM {re.escape(table)} ",
-        )
+    writes = (
+        rf"INSERT INTO {re.escape(table)} \(",
+        rf"UPDATE {re.escape(table)} SET",  # noqa: S608  a pattern of what to leave out, not SQL to run
+        rf"DELETE FROM {re.escape(table)} ",
     )
-    kept = re.compile(rf"^(?:{writes})[^;]*;", re.MULTILINE)
+    kept = re.compile(rf"^(?:{'|'.join(writes)})[^;]*;", re.MULTILINE)
     return _unwrapped(kept.sub("", text))
 
 
