@@ -10,6 +10,7 @@ import ssl
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -173,13 +174,21 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if sub:
             return self._sub(sub, namespace, name)
-        return getattr(self, f"_{verb}")(plural, namespace, name)  # type: ignore[no-any-return]  # all return None
+        verbs: dict[str, Callable[[str, str, str], None]] = {
+            "get": self._get,
+            "list": self._list,
+            "watch": self._watch,
+            "create": self._create,
+            "patch": self._patch,
+            "delete": self._delete,
+        }
+        return verbs[verb](plural, namespace, name)
 
     def _known(self) -> bool:
         header = self.headers.get("Authorization") or ""
         if header:
             return header == f"Bearer {TOKEN}"
-        return bool(self.connection.getpeercert())  # type: ignore[attr-defined]  # it is an SSLSocket
+        return isinstance(self.connection, ssl.SSLSocket) and bool(self.connection.getpeercert())
 
     def _forbidden(
         self, verb: str, resource: str, plural: str, namespace: str, name: str, group: str

@@ -104,10 +104,10 @@ class Store:
         self.history.append(Change(self._version, kind, plural, copy.deepcopy(value)))
         self.changed.notify_all()
 
-    def since(self, version: int) -> list[Change]:
+    def since(self, version: int) -> tuple[Change, ...]:
         """What came after a version."""
         with self.changed:
-            return [change for change in self.history if change.version > version]
+            return tuple(change for change in self.history if change.version > version)
 
     def forget_history(self) -> None:
         """From now on, a watch from any version until now is answered with 410."""

@@ -66,7 +66,8 @@ class Forwarder:
         self._listener.settimeout(None)
         self.host: str = "127.0.0.1"
         self.port: int = self._listener.getsockname()[1]
-        self.last_error = ""
+        self.last_error = ""  # why a connection last led nowhere
+        self.forbidden: PgslateError | None = None  # set where no connection will ever lead anywhere
         self.closed = threading.Event()
         self._lock = threading.Lock()
         self._live: dict[threading.Thread, list[socket.socket]] = {}
@@ -129,7 +130,8 @@ class Forwarder:
     def _serve(self, client: socket.socket) -> None:
         sockets = self._live[threading.current_thread()]
         try:
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(OSError):  # it may be gone already
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._carry(client, sockets)
         finally:
             client.close()
@@ -142,8 +144,11 @@ class Forwarder:
         while not self.closed.is_set():
             try:
                 ending = self._once(client, sockets, said, fresh)
+            except _FINAL as error:
+                self.forbidden = error
+                ending = Ending(error.message, said=said)
             except PgslateError as error:
-                ending = Ending(error.message, repeatable=not isinstance(error, _FINAL), said=said)
+                ending = Ending(error.message, repeatable=True, said=said)
             if not ending.why:
                 return
             self._failed(ending.why)

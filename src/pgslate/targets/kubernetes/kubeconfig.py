@@ -79,8 +79,11 @@ def load(
     kubeconfig: str | os.PathLike[str] | None = None,
     context: str | None = None,
     environ: Mapping[str, str] = os.environ,
+    account: Path = SERVICE_ACCOUNT,
 ) -> Cluster:
     """The cluster to talk to: the file given, ``KUBECONFIG``, ``~/.kube/config``, or the pod this runs in.
+
+    ``account`` is where a pod finds its service account.
 
     Raises KubeconfigError where nothing is configured, or what is configured is wrong.
     """
@@ -94,7 +97,7 @@ def load(
     merged = _merge(found)
     if merged["contexts"] or merged["clusters"] or context:
         return _context(merged, context, found)
-    if inside := _in_cluster(environ):
+    if inside := _in_cluster(environ, account):
         return inside
     looked = ", ".join(str(file) for file in files) or "nowhere"
     raise KubeconfigError(
@@ -213,7 +216,7 @@ def _user(name: str, user: Json, file: Path) -> User:
         password=user.get("password") or "",
         client_certificate=_pem(user, "client-certificate", file),
         client_key=_pem(user, "client-key", file),
-        exec_plugin=_plugin(user["exec"], name, file) if user.get("exec") else None,
+        exec_plugin=_plugin(user["exec"], name, file) if user.get("exec") is not None else None,
         impersonate=tuple(_impersonation(user)),
     )
 
@@ -274,7 +277,7 @@ def _beside(file: Path, path: str) -> Path:
     return file.parent / Path(path).expanduser()
 
 
-def _in_cluster(environ: Mapping[str, str], account: Path = SERVICE_ACCOUNT) -> Cluster | None:
+def _in_cluster(environ: Mapping[str, str], account: Path) -> Cluster | None:
     host, port = environ.get("KUBERNETES_SERVICE_HOST"), environ.get("KUBERNETES_SERVICE_PORT", "443")
     token = account / "token"
     if not host or not token.is_file():

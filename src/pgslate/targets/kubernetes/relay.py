@@ -8,11 +8,15 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from pgslate.targets.kubernetes.channels import PodChannels
 
-_CHUNK = 128 * 1024
+_RECORD = 16 * 1024  # what TLS hands out at once, at most
+_CHUNK = 64 * 1024
+_TURN = 256 * 1024  # read from one side before the other gets its turn
 _FULL = 1024 * 1024  # bytes waiting in one direction: read no more for it
+_PIECES = 64  # written at once
 _REPEATABLE = 64 * 1024
 _FITS_IN_BUFFERS = (
     32 * 1024
@@ -95,8 +99,7 @@ class _Relay:
                 pass
         finally:
             selector.close()
-        if not self.why and self.channels.error:
-            self.why = self.channels.error
+        self.why = self.channels.error or self.why  # the node's own words are better than ours
         quiet = self.channels.received == 0
         return Ending(
             why=self.why,
@@ -175,27 +178,32 @@ class _Relay:
         self.channels.send(data)
 
     def _read_node(self) -> None:
-        try:
-            data = self.node.recv(_CHUNK)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return
-        except OSError as error:
-            self._lost(error)
-            return
-        self.heard = self.moved = self.clock()
-        if not data and not self.channels.closed:
-            self._lost(ConnectionError("it ended without a goodbye"))
-        self.channels.feed(data)
+        """All that is there, up to a limit."""
+        taken = 0
+        while taken < _TURN and not self.channels.closed:
+            try:
+                data = self.node.recv(_RECORD)
+            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return
+            except OSError as error:
+                self._lost(error)
+                return
+            self.heard = self.moved = self.clock()
+            if not data:
+                self._lost(ConnectionError("it ended without a goodbye"))
+                return
+            taken += len(data)
+            self.channels.feed(data)
 
     def _write_client(self) -> None:
         incoming = self.channels.incoming
         try:
             while incoming:
-                sent = self.client.send(incoming[0])
-                if sent < len(incoming[0]):
+                sent = self.client.sendmsg(list(islice(incoming, _PIECES)))
+                while incoming and sent >= len(incoming[0]):
+                    sent -= len(incoming.popleft())
+                if sent:
                     incoming[0] = memoryview(incoming[0])[sent:]
-                    return
-                incoming.popleft()
         except BlockingIOError:
             return
         except OSError:
@@ -216,7 +224,9 @@ class _Relay:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError as error:
-            self._lost(error)
+            self._read_node()  # it may have said why before it hung up
+            if not self.channels.closed:
+                self._lost(error)
 
     def _lost(self, error: OSError) -> None:
         if not self.channels.incoming and not self.client_done:

@@ -152,14 +152,16 @@ def _wait_for_login(
     pause = _FIRST_PAUSE
     while True:
         left = until - patience.clock()
+        forwarder.last_error = ""
         try:
             psycopg.connect(dsn, connect_timeout=max(2, min(10, round(left)))).close()
         except psycopg.OperationalError as error:
             said = _cleaned(error, login)
             if refusal := _refusal(said, backend, login):
                 raise refusal from None  # its text could show what psycopg was given
-            if forwarder.last_error:
-                said = forwarder.last_error
+            if forwarder.forbidden:
+                raise forwarder.forbidden from None
+            said = forwarder.last_error or said
             if said not in attempts:
                 attempts.append(said)
                 note(f"not yet: {said}")

@@ -14,16 +14,20 @@ from pgslate.targets.kubernetes.finding import Backend, belongs, is_ready, list_
 
 Json = dict[str, Any]
 
-_WATCH_SECONDS = 5.0  # then look at the events again, which don't change the pod
 _LOG_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to wait, in seconds: in all, and for one trouble to go away that time doesn't heal."""
+    """How long to wait, in seconds.
+
+    ``timeout`` in all; ``hopeless`` for one trouble to go away that time doesn't heal; ``watch`` before pods
+    and events are looked at again without having changed.
+    """
 
     timeout: float = 120.0
     hopeless: float = 30.0
+    watch: float = 5.0
     clock: Callable[[], float] = field(default=time.monotonic)
 
 
@@ -61,7 +65,7 @@ def wait_for_pod(
             raise not_ready(api, backend, pods, f"after {stuck:.0f} s of the same trouble")
         if left <= 0:
             raise not_ready(api, backend, pods, f"within {patience.timeout:g} s")
-        wait = min(left, _WATCH_SECONDS)
+        wait = min(left, patience.watch)
         if stuck or any(reason.hopeless for reason in found):
             wait = min(wait, max(0.05, patience.hopeless - stuck))
         _watch_for_change(api, backend, version, wait, patience.clock)

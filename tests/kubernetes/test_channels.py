@@ -1,0 +1,99 @@
+"""The frames of a forwarded port: whatever way they are cut up, what comes out is the same."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong
+
+from pgslate.targets.kubernetes.channels import PodChannels
+
+PORT = (5432).to_bytes(2, "little")
+
+
+class Node:
+    """The other side: a wsproto server connection after its handshake."""
+
+    def __init__(self) -> None:
+        self._connection = Connection(ConnectionType.SERVER)
+
+    def says(self, message: bytes, *, fragments: int = 1) -> bytes:
+        step = -(-len(message) // fragments) or 1
+        parts = [message[at : at + step] for at in range(0, len(message), step)] or [b""]
+        return b"".join(
+            self._connection.send(BytesMessage(data=part, message_finished=number == len(parts)))
+            for number, part in enumerate(parts, 1)
+        )
+
+    def closes(self) -> bytes:
+        return self._connection.send(CloseConnection(code=1000))
+
+    def pings(self) -> bytes:
+        return self._connection.send(Ping(payload=b"hello"))
+
+    def hears(self, channels: PodChannels) -> list[object]:
+        for data in channels.outgoing:
+            self._connection.receive_data(bytes(data))
+        return list(self._connection.events())
+
+
+def opened() -> tuple[PodChannels, Node]:
+    return PodChannels(Connection(ConnectionType.CLIENT)), Node()
+
+
+def received(channels: PodChannels) -> bytes:
+    return b"".join(channels.incoming)
+
+
+@given(
+    payloads=st.lists(st.binary(max_size=70_000), max_size=5),
+    fragments=st.integers(1, 3),
+    cut=st.integers(1, 40_000),
+)
+def test_data_comes_out_whole_however_it_was_cut(payloads: list[bytes], fragments: int, cut: int) -> None:
+    channels, node = opened()
+    stream = node.says(b"\x00" + PORT) + node.says(b"\x01" + PORT)
+    stream += b"".join(node.says(b"\x00" + payload, fragments=fragments) for payload in payloads)
+    for at in range(0, len(stream), cut):
+        channels.feed(stream[at : at + cut])
+    assert received(channels) == b"".join(payloads)
+    assert channels.error == ""
+
+
+def test_the_port_numbers_are_no_data_even_one_byte_at_a_time() -> None:
+    channels, node = opened()
+    for piece in (b"\x00" + PORT[:1], b"\x00" + PORT[1:], b"\x01" + PORT, b"\x00E"):
+        channels.feed(node.says(piece))
+    assert received(channels) == b"E"
+
+
+def test_the_error_channel_says_what_went_wrong() -> None:
+    channels, node = opened()
+    channels.feed(node.says(b"\x01" + PORT) + node.says(b"\x01no such pod\n") + node.closes())
+    assert channels.error == "no such pod"
+    assert channels.closed
+
+
+def test_a_ping_is_answered_and_a_goodbye_too() -> None:
+    channels, node = opened()
+    channels.feed(node.pings() + node.closes())
+    assert node.hears(channels) == [Pong(payload=b"hello"), CloseConnection(code=1000, reason="")]
+
+
+@given(st.binary(max_size=200_000))
+def test_what_is_sent_is_one_message_in_one_frame(data: bytes) -> None:
+    channels, node = opened()
+    channels.send(data)
+    parts = [event for event in node.hears(channels) if isinstance(event, BytesMessage)]
+    assert b"".join(bytes(part.data) for part in parts) == b"\x00" + data
+    assert [part.message_finished for part in parts if part.frame_finished] == [True]
+
+
+def test_after_the_end_nothing_more_is_sent() -> None:
+    channels, node = opened()
+    channels.feed(node.closes())
+    channels.outgoing.clear()
+    channels.send(b"too late")
+    channels.ping()
+    assert not channels.outgoing
