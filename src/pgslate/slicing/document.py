@@ -90,16 +90,16 @@ def _effect(effect: Effect) -> list[Any]:
             told[name] = [list(link) for link in sorted(links)]
     if effect.session:
         told["session"] = True
-    return [effect.statement, effect.line, told]
+    return [effect.statement, effect.line, effect.digest, told]
 
 
 def _to_effect(migration: int, told: list[Any]) -> Effect:
-    statement, line, what = told
+    statement, line, digest, what = told
     given: dict[str, Any] = {name: frozenset(what[name]) for name in (*_UNITS, *_NAMES) if name in what}
     for name in _LINKS:
         if name in what:
             given[name] = frozenset(map(tuple, what[name]))
-    return Effect(migration, statement, line, session=what.get("session", False), **given)
+    return Effect(migration, statement, line, digest, session=what.get("session", False), **given)
 
 
 def _grouped(targets: Mapping[int, str]) -> dict[str, list[int]]:

@@ -43,7 +43,8 @@ class UnitInfo:
 class Effect:
     """What one statement did.
 
-    ``migration`` and ``statement`` are its indexes in the catalog and in the file, ``line`` its place.
+    ``migration`` and ``statement`` are its indexes in the catalog and in the file, ``line`` its place,
+    ``digest`` stands for its text.
     ``changes`` were named by the statement and so must be there for it to work; ``sweeps`` were changed
     without being named, as by GRANT ON ALL TABLES or a loop over pg_class: without them it works, too.
     ``drops`` and ``cascades`` divide the dropped in the same way. ``writes`` had rows changed, ``reads`` were
@@ -55,6 +56,7 @@ class Effect:
     migration: int
     statement: int
     line: int
+    digest: str = ""
     creates: frozenset[Unit] = frozenset()
     changes: frozenset[Unit] = frozenset()
     sweeps: frozenset[Unit] = frozenset()
@@ -89,6 +91,19 @@ class Uncertainty:
     what: str
 
 
+@dataclass(frozen=True, slots=True)
+class Widening:
+    """What failed proofs have added to a slice: effects and units to take in, and why, in words."""
+
+    effects: frozenset[int] = frozenset()
+    units: frozenset[Unit] = frozenset()
+    why: tuple[str, ...] = ()
+
+    def __or__(self, other: Widening) -> Widening:
+        why = (*self.why, *(each for each in other.why if each not in self.why))
+        return Widening(self.effects | other.effects, self.units | other.units, why)
+
+
 @dataclass(frozen=True)
 class Trace:
     """The effects of every statement of a catalog, and what the database holds at the end.
@@ -96,7 +111,7 @@ class Trace:
     ``migrations`` are the (version, checksum) of each migration traced, in order; ``server`` the major
     version it was traced on. ``requires`` are the links at the end, from each unit to those it needs to exist
     and to work, with a word for why ("constraint", "partition"). ``definitions`` is the JSON form of
-    ``schema``.
+    ``schema``. ``widenings`` are what proofs have added, by form and unit asked for.
     """
 
     migrations: tuple[tuple[str, str], ...]
@@ -106,6 +121,7 @@ class Trace:
     requires: Mapping[Unit, Mapping[Unit, str]]
     definitions: Mapping[str, Any] = field(repr=False)
     uncertain: tuple[Uncertainty, ...] = ()
+    widenings: Mapping[tuple[str, Unit], Widening] = field(default_factory=dict)
 
     @cached_property
     def schema(self) -> Schema:

@@ -56,7 +56,8 @@ class _Catalog(NamedTuple):
 # Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed.
 _RELATION = (
     "ROW(c.relname, c.relnamespace, c.reloftype, c.relowner, c.relam, c.reltablespace, c.relpersistence,"
-    " c.relkind, c.relnatts, c.relchecks, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relreplident,"
+    " c.relkind, c.relnatts, c.relchecks, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated,"
+    " c.relreplident,"
     " c.relispartition, c.relacl, c.reloptions, c.relpartbound::text)"
 )
 

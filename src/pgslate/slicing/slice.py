@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Literal
 
 from pgslate.catalog import Catalog, Migration
 from pgslate.schema.model import Schema
-from pgslate.slicing.effects import Effect, Link, Trace, Unit
+from pgslate.slicing.effects import Effect, Link, Trace, Unit, Widening
 
 Form = Literal["files", "statements", "objects"]
 FORMS: tuple[Form, ...] = ("files", "statements", "objects")
@@ -90,15 +91,6 @@ class Slice:
         return not self.tables
 
 
-@dataclass(frozen=True, slots=True)
-class Widening:
-    """What failed proofs have added to a slice: effects and units to take in, and why, in words."""
-
-    effects: frozenset[int] = frozenset()
-    units: frozenset[Unit] = frozenset()
-    why: tuple[str, ...] = ()
-
-
 def required_units(trace: Trace, asked: Iterable[Unit]) -> dict[Unit, Cause]:
     """The units that ``asked`` need at the end to exist and to work, each with its cause."""
     found: dict[Unit, Cause] = {unit: Cause("asked for") for unit in asked}
@@ -118,9 +110,15 @@ def slice_of(
     *,
     tables: tuple[str, ...] = (),
     form: Form = "files",
-    widening: Widening = Widening(),
+    widening: Widening | None = None,
 ) -> Slice:
-    """The slice of ``trace`` for the units ``asked``; ``tables`` are their names, as they were asked for."""
+    """The slice of ``trace`` for the units ``asked``; ``tables`` are their names, as they were asked for.
+
+    ``widening`` is by default what the proofs of these units have added.
+    """
+    if widening is None:
+        known = (trace.widenings.get((form, unit)) for unit in asked)
+        widening = reduce(or_, filter(None, known), Widening())
     required = required_units(trace, asked)
     for unit, cause in required_units(trace, widening.units).items():
         required.setdefault(unit, Cause("a failed proof asked for it") if cause.unit is None else cause)

@@ -5,6 +5,7 @@ A file is one transaction here as it is when it is applied, since SET LOCAL and 
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -171,9 +172,8 @@ class _Tracer:
         effect = self.world.observe(
             rows, self.observer, before, after, at=len(self.effects), text=statement.text, place=place
         )
-        if _sets_session(statement):
-            effect = _as_session(effect)
-        self.effects.append(effect)
+        session = _sets_session(statement)
+        self.effects.append(replace(effect, digest=_digest(statement), session=session))
 
     # -- the end
 
@@ -246,8 +246,10 @@ def _sets_session(statement: Statement) -> bool:
     return statement.kind == "SelectStmt" and "set_config" in statement.text.lower()
 
 
-def _as_session(effect: Effect) -> Effect:
-    return replace(effect, session=True)
+def _digest(statement: Statement) -> str:
+    """What stands for a statement's text: 12 hexadecimal digits; its spacing does not count."""
+    text = " ".join(f"{statement.text} {statement.data or ''}".split())
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def create_scratch(connection: psycopg.Connection[Any], name: str) -> None:
