@@ -104,6 +104,9 @@ class Widening:
         return Widening(self.effects | other.effects, self.units | other.units, why)
 
 
+NOTHING = Widening()
+
+
 @dataclass(frozen=True)
 class Trace:
     """The effects of every statement of a catalog, and what the database holds at the end.
@@ -122,6 +125,23 @@ class Trace:
     definitions: Mapping[str, Any] = field(repr=False)
     uncertain: tuple[Uncertainty, ...] = ()
     widenings: Mapping[tuple[str, Unit], Widening] = field(default_factory=dict)
+
+    @cached_property
+    def touching(self) -> Mapping[Unit, tuple[int, ...]]:
+        """By unit, the effects that touch it, in order."""
+        found: dict[Unit, list[int]] = {}
+        for index, effect in enumerate(self.effects):
+            for unit in effect.touches:
+                found.setdefault(unit, []).append(index)
+        return {unit: tuple(indexes) for unit, indexes in found.items()}
+
+    @cached_property
+    def by_migration(self) -> Mapping[int, tuple[int, ...]]:
+        """By migration, its effects, in order."""
+        found: dict[int, list[int]] = {}
+        for index, effect in enumerate(self.effects):
+            found.setdefault(effect.migration, []).append(index)
+        return {migration: tuple(indexes) for migration, indexes in found.items()}
 
     @cached_property
     def schema(self) -> Schema:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from queue import SimpleQueue
 from typing import Any
 
@@ -22,7 +24,7 @@ from pgslate.catalog import Catalog
 from pgslate.errors import ProofError
 from pgslate.schema.compare import Difference, compare
 from pgslate.schema.read import read
-from pgslate.slicing.effects import Trace, Unit, Widening
+from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
 from pgslate.slicing.known import scratch_server, snapshot_of
 from pgslate.slicing.replay import ReplayFailedError, replay, told
 from pgslate.slicing.slice import Form, Slice, slice_of
@@ -37,16 +39,17 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Proof:
-    """A slice that was proved, on which major version, and what each failed try had said."""
+    """A slice that was proved, on which major version; what each failed try had said, and what that added."""
 
     slice: Slice
     server: int
     failures: tuple[str, ...] = ()
+    widening: Widening = NOTHING
 
     @property
     def fell_back(self) -> bool:
         """Whether nothing less than the whole catalog would do."""
-        return len(self.slice.effects) == len(self.slice.trace.effects) and bool(self.failures)
+        return len(self.widening.effects) == len(self.slice.trace.effects) and bool(self.failures)
 
 
 class Prover:
@@ -87,13 +90,14 @@ class Prover:
         Raises ProofError where not even the whole catalog comes out the same twice.
         """
         names = tuple(trace.units[unit].name for unit in asked)
-        widening = Widening()
+        known = (trace.widenings.get((form, unit)) for unit in asked)
+        widening = reduce(or_, filter(None, known), NOTHING)
         failures: list[str] = []
         for _ in range(_TRIES):
             attempt = slice_of(catalog, trace, asked, tables=names, form=form, widening=widening)
             failure = self.check(attempt)
             if failure is None:
-                return Proof(attempt, self.server.major, tuple(failures))
+                return Proof(attempt, self.server.major, tuple(failures), widening)
             failures.append(failure.what)
             if len(attempt.effects) == len(trace.effects) and form != "objects":
                 raise ProofError(
@@ -119,7 +123,7 @@ class Prover:
                 f"the slice for {', '.join(names)} could not be proved: {failure.what}",
                 fix="make the migrations independent of time, chance and what is already there",
             )
-        return Proof(attempt, self.server.major, tuple(failures))
+        return Proof(attempt, self.server.major, tuple(failures), everything)
 
     def check(self, attempt: Slice) -> Failure | None:
         """Apply the slice to an empty database and compare; None if it holds."""

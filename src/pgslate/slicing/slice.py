@@ -22,7 +22,7 @@ from typing import Literal
 
 from pgslate.catalog import Catalog, Migration
 from pgslate.schema.model import Schema
-from pgslate.slicing.effects import Effect, Link, Trace, Unit, Widening
+from pgslate.slicing.effects import NOTHING, Effect, Link, Trace, Unit, Widening
 
 Form = Literal["files", "statements", "objects"]
 FORMS: tuple[Form, ...] = ("files", "statements", "objects")
@@ -118,7 +118,7 @@ def slice_of(
     """
     if widening is None:
         known = (trace.widenings.get((form, unit)) for unit in asked)
-        widening = reduce(or_, filter(None, known), Widening())
+        widening = reduce(or_, filter(None, known), NOTHING)
     required = required_units(trace, asked)
     for unit, cause in required_units(trace, widening.units).items():
         required.setdefault(unit, Cause("a failed proof asked for it") if cause.unit is None else cause)
@@ -171,8 +171,6 @@ class _Walk:
         self.included: dict[int, Cause] = {}
         self.units: dict[Unit, Cause] = dict(required)
         self._whole_files = whole_files
-        self._touching = _touching(trace)
-        self._files = _files(trace)
         self._reached: dict[Unit, int] = {}  # how far a unit's history has been included
         self._alive: set[Unit] = set()
         self._waiting: dict[Unit, list[tuple[Unit, int]]] = defaultdict(list)
@@ -198,7 +196,7 @@ class _Walk:
             if before <= start:
                 continue
             self._reached[unit] = before
-            for index in self._touching.get(unit, ()):
+            for index in self.trace.touching.get(unit, ()):
                 if start <= index < before:
                     self._include(index, Cause(_verb(self.trace.effects[index], unit), unit=unit))
 
@@ -220,10 +218,10 @@ class _Walk:
         for unit in effect.creates:
             self._revive(unit)
         if self._whole_files:
-            for other in self._files[effect.migration]:
+            for other in self.trace.by_migration[effect.migration]:
                 self._include(other, Cause("same file", effect=index))
         else:
-            for other in self._files[effect.migration]:
+            for other in self.trace.by_migration[effect.migration]:
                 if other < index and self.trace.effects[other].session:
                     self._include(other, Cause("session setting for", effect=index))
 
@@ -289,18 +287,3 @@ def _verb(effect: Effect, unit: Unit) -> str:
     if unit in effect.writes and unit not in effect.changes:
         return "writes rows into"
     return "changes"
-
-
-def _touching(trace: Trace) -> dict[Unit, list[int]]:
-    found: dict[Unit, list[int]] = defaultdict(list)
-    for index, effect in enumerate(trace.effects):
-        for unit in effect.touches:
-            found[unit].append(index)
-    return found
-
-
-def _files(trace: Trace) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = defaultdict(list)
-    for index, effect in enumerate(trace.effects):
-        found[effect.migration].append(index)
-    return found
