@@ -242,7 +242,7 @@ def test_an_expression_as_key_is_understood(connection: Connection) -> None:
 def test_a_table_of_a_quoted_schema_and_name_is_found(connection: Connection) -> None:
     connection.execute('CREATE SCHEMA "Odd"; CREATE TABLE "Odd"."Eve""nts" (d date) PARTITION BY RANGE (d)')
     policy = PartitionPolicy.parse('Odd.Eve"nts', {"every": "year", "ahead": 0})
-    assert ensure(connection, policy, as_of=DECEMBER).made == ('Odd.Eve"nts_y2025',)
+    assert ensure(connection, policy, as_of=DECEMBER).made == ('"Odd"."Eve""nts_y2025"',)
 
 
 def test_a_bare_name_that_two_schemas_have_is_refused(connection: Connection) -> None:

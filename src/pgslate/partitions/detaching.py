@@ -81,7 +81,7 @@ def _detach(
             time.sleep(PAUSE)
         else:
             return
-        standing = list_partitions(connection, standing.qualified)
+        standing = list_partitions(connection, (standing.schema, standing.name))
         found = next((p for p in standing.partitions if p.qualified == each.qualified), None)
         if found is None:
             return

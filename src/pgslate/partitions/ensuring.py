@@ -43,14 +43,14 @@ def survey(
     policy: PartitionPolicy,
     *,
     as_of: datetime | None = None,
-    also: Iterable[str] = (),
+    also: Iterable[str | Window] = (),
 ) -> Survey:
     """How the policy's table stands, at ``as_of`` (UTC) or else by the server's clock; changes nothing.
 
-    ``also`` are partitions wanted besides the policy's, by names that its template gives. Raises what
-    ``list_partitions`` raises, and UsageError for a name that the template doesn't give.
+    ``also`` are partitions wanted besides the policy's: windows, or names that its template gives. Raises
+    what ``list_partitions`` raises, and UsageError for a name that the template doesn't give.
     """
-    windows = [window_named(policy, name) for name in also]
+    windows = [each if isinstance(each, Window) else window_named(policy, each) for each in also]
     with _own_transaction(connection):
         return survey_of(list_partitions(connection, policy.table), policy, as_of=as_of, also=windows)
 
@@ -60,7 +60,7 @@ def ensure(
     policy: PartitionPolicy,
     *,
     as_of: datetime | None = None,
-    also: Iterable[str] = (),
+    also: Iterable[str | Window] = (),
     timeout: float = 30.0,
 ) -> Ensured:
     """Make the partitions that the policy asks for, and finish a DETACH CONCURRENTLY that was interrupted.
@@ -104,7 +104,7 @@ def _make_what_is_missing(
     connection: psycopg.Connection[Any],
     policy: PartitionPolicy,
     as_of: datetime | None,
-    also: tuple[str, ...],
+    also: tuple[str | Window, ...],
 ) -> tuple[str, ...]:
     made: list[str] = []
     with connection.transaction(), lock_timeout(connection, ATTEMPT):

@@ -18,7 +18,7 @@ from pgslate.errors import PartitionBlockedError
 
 from .coverage import Survey, instant
 from .policy import Planned
-from .standing import PartitionedTable
+from .standing import PartitionedTable, identity
 
 _PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
 
@@ -32,7 +32,7 @@ def raise_if_in_the_way(survey: Survey) -> None:
                 f"{each.planned.name} would cover {window}, which {', '.join(each.by)} overlaps in part",
                 fix=f"give {each.by[0]} the bounds of a {survey.policy.every}, or detach it: "
                 f"ALTER TABLE {survey.table.qualified} DETACH PARTITION {each.by[0]};",
-                partition=f"{survey.table.schema}.{each.planned.name}",
+                partition=identity(survey.table.schema, each.planned.name),
                 blockers=each.by,
             )
 
@@ -84,7 +84,7 @@ def _make(
         _dress(connection, own, parent)
         connection.execute(sql.SQL("ALTER TABLE {} ATTACH PARTITION {} {}").format(whole, own, bound))
     _copy_replica_identity(connection, own, parent)
-    return f"{table.schema}.{name}"
+    return identity(table.schema, name)
 
 
 def _is_quiet(connection: psycopg.Connection[Any], table: sql.Identifier) -> bool:
@@ -116,7 +116,7 @@ def _raise_if_taken(connection: psycopg.Connection[Any], table: PartitionedTable
     ).fetchone()
     if row is None:
         return
-    qualified = f"{table.schema}.{name}"
+    qualified = identity(table.schema, name)
     raise PartitionBlockedError(
         f"{qualified} can't be made a partition of {table.qualified}: there is something else of that name"
         + (f", a partition {row[0]}" if row[0] else ""),
@@ -147,7 +147,7 @@ def _raise_if_rows_in_default(
             f" {planned.window}",
             fix=f"detach {default.qualified}, run pgslate partitions ensure, insert its rows into"
             f" {table.qualified}, truncate it and attach it again as DEFAULT",
-            partition=f"{table.schema}.{planned.name}",
+            partition=identity(table.schema, planned.name),
             blockers=(default.qualified,),
         )
 

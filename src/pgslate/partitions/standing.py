@@ -18,6 +18,7 @@ KEY_TYPES = ("date", "timestamp without time zone", "timestamp with time zone")
 
 _BOUND = re.compile(r"FOR VALUES FROM \((?P<lower>.*)\) TO \((?P<upper>.*)\)", re.DOTALL)
 _FIRST = re.compile(r"(?:'(?P<quoted>(?:[^']|'')*)'|(?P<word>\w+))(?P<rest>.*)", re.DOTALL)
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _ENDLESS = ("MINVALUE", "MAXVALUE", "-infinity", "infinity")
 
 
@@ -40,7 +41,7 @@ class Partition:
 
     @property
     def qualified(self) -> str:
-        return f"{self.schema}.{self.name}"
+        return identity(self.schema, self.name)
 
     def overlaps(self, lower: datetime, upper: datetime) -> bool:
         """Whether it takes rows of some moment from ``lower`` up to, not including, ``upper``."""
@@ -68,7 +69,7 @@ class PartitionedTable:
 
     @property
     def qualified(self) -> str:
-        return f"{self.schema}.{self.name}"
+        return identity(self.schema, self.name)
 
     @property
     def default(self) -> Partition | None:
@@ -81,14 +82,25 @@ class PartitionedTable:
         return tuple(each for each in self.partitions if each.detaching)
 
 
-def list_partitions(connection: psycopg.Connection[Any], table: str) -> PartitionedTable:
+def identity(schema: str, name: str) -> str:
+    """The qualified name, quoted where it has to be.
+
+    >>> identity("public", "Events")
+    'public."Events"'
+    """
+    return ".".join(
+        each if _PLAIN.fullmatch(each) else '"' + each.replace('"', '""') + '"' for each in (schema, name)
+    )
+
+
+def list_partitions(connection: psycopg.Connection[Any], table: str | tuple[str, str]) -> PartitionedTable:
     """The table and its partitions, in order of time, the DEFAULT one last. One round trip.
 
-    ``table`` is ``schema.table``, or bare: then the one on the search path, or else the only one of the name.
-    Raises UnknownTableError where there is none, UsageError where there are several, or where it isn't
-    partitioned by a range of time.
+    ``table`` is ``schema.table`` (also as a pair), or bare: then the one on the search path, or else the only
+    one of the name. Raises UnknownTableError where there is none, UsageError where there are several, or
+    where it isn't partitioned by a range of time.
     """
-    schema, _, name = table.rpartition(".")
+    schema, name = table if isinstance(table, tuple) else table.rpartition(".")[::2]
     on_path = sql.SQL("to_regclass({})").format(sql.Literal(sql.Identifier(name).as_string(connection)))
     where = (
         sql.SQL("n.nspname = {}").format(sql.Literal(schema)) if schema else sql.SQL("n.nspname !~ '^pg_'")
@@ -111,11 +123,11 @@ def list_partitions(connection: psycopg.Connection[Any], table: str) -> Partitio
         cursor.nextset()
         rows = cursor.fetchall()
     if head is None:
-        raise UnknownTableError(f"there is no table {table} here", fix=f"pgslate apply {table}", table=table)
+        raise UnknownTableError(f"there is no table {name} here", fix=f"pgslate apply {name}", table=name)
     oid, own_schema, own_name, strategy, keys, key, key_type, now, namesakes = head
     if not schema and len(namesakes or ()) > 1:
         raise UsageError(
-            f"there is more than one table {table}: {', '.join(sorted(namesakes))}",
+            f"there is more than one table {name}: {', '.join(sorted(namesakes))}",
             fix=f'name it with its schema: [partitions."{own_schema}.{own_name}"]',
         )
     if strategy != "r" or key_type not in KEY_TYPES:
@@ -123,8 +135,8 @@ def list_partitions(connection: psycopg.Connection[Any], table: str) -> Partitio
             strategy or "", "not at all"
         )
         raise UsageError(
-            f"{own_schema}.{own_name} is partitioned {how}, and a policy is about ranges of time",
-            fix=f"partition it BY RANGE of a date or timestamp, or remove [partitions.{table}]",
+            f"{identity(own_schema, own_name)} is partitioned {how}, and a policy is about ranges of time",
+            fix=f"partition it BY RANGE of a date or timestamp, or remove [partitions.{name}]",
         )
     clock = datetime.fromtimestamp(now / 1_000_000, UTC)
     return PartitionedTable(oid, own_schema, own_name, key or "", key_type, keys, clock, _in_order(rows))
