@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.targets.processes import OWNER, python, said
 
+from pgslate.targets.embedded.datadir import MOST_KEPT, keep
+from pgslate.targets.embedded.datadir import kept as kept_under
+from pgslate.targets.embedded.installations import choose
 from pgslate.targets.embedded.server import Server
 
 
@@ -91,3 +95,18 @@ def test_kept_data_is_there_in_the_next_server() -> None:
 def test_an_unknown_key_starts_an_empty_server() -> None:
     with Server.start(key="nothing was kept under this key") as server:
         assert not server.from_kept
+
+
+def test_what_was_not_used_for_longest_is_forgotten_first(cache: Path) -> None:
+    data = cache / "some data"
+    data.mkdir()
+    (data / "PG_VERSION").write_text("18\n")
+    installation = choose()
+    for number in range(MOST_KEPT):
+        place = keep(data, installation, f"key {number}")
+        os.utime(place, ns=(number, number))
+    assert kept_under(installation, "key 0")  # used just now
+    keep(data, installation, "one more")
+    assert kept_under(installation, "key 0")
+    assert not kept_under(installation, "key 1")
+    assert kept_under(installation, "key 2")

@@ -114,10 +114,12 @@ def test_an_owner_killed_before_its_server_is_ready_leaves_nothing_either() -> N
         "import json, os\n"
         "from pgslate.targets.embedded import watcher\n"
         "from pgslate.targets.embedded.server import Server\n"
-        "def die(self, data, log, timeout):\n"
-        "    print(json.dumps({'run': str(log.parent), 'watcher': self._process.pid}), flush=True)\n"
+        "start = watcher.Watcher.start\n"
+        "def start_and_die(command, run, account, *, detached):\n"
+        "    shell = start(command, run, account, detached=detached)._process.pid\n"
+        "    print(json.dumps({'run': str(run), 'watcher': shell}), flush=True)\n"
         "    os.kill(os.getpid(), 9)\n"
-        "watcher.Watcher.wait_until_ready = die\n"
+        "watcher.Watcher.start = start_and_die\n"
         "Server.start()\n"
     )
     with python(code) as owner:

@@ -30,6 +30,9 @@ FICLONE = 0x40049409
 #: Changes when what is kept changes, so that an older pgslate's folders are not taken for ours.
 LAYOUT = "1"
 
+#: Names of what is kept by key begin with this; so many are kept, of 25 MB or more each.
+KEPT, MOST_KEPT = "kept-", 16
+
 #: Blocks of zeros of this size become holes in what is kept; a page of PostgreSQL's log.
 SPARSE_BLOCK = 8192
 
@@ -57,16 +60,31 @@ def initialised(installation: Installation, account: Account, scratch: Path) -> 
 
 def kept(installation: Installation, key: str) -> Path | None:
     """The data directory kept under ``key`` for this server, or None."""
-    place = _place(installation, key)
-    return place if is_complete(place) else None
+    place = _place(installation, key, prefix=KEPT)
+    if not is_complete(place):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(place)  # it was used, so it is not the next to go
+    return place
 
 
 def keep(data: Path, installation: Installation, key: str) -> Path:
     """Keep a copy of ``data``, of a server that was stopped cleanly, under ``key``; replaces an older one."""
-    place = _place(installation, key)
+    place = _place(installation, key, prefix=KEPT)
     with _locked(place):
         _keep(data, place)
+    _forget_oldest(place.parent)
     return place
+
+
+def _forget_oldest(folder: Path) -> None:
+    """Forget what was kept by key and not used for longest; whoever is copying it finds it damaged."""
+    by_use = []
+    for place in folder.glob(f"{KEPT}*"):
+        with contextlib.suppress(FileNotFoundError):  # another process forgot it meanwhile
+            by_use.append((place.stat().st_mtime_ns, place))
+    for _, place in sorted(by_use, reverse=True)[MOST_KEPT:]:
+        forget(place)
 
 
 def forget(place: Path) -> None:
@@ -94,11 +112,13 @@ def copy_kept(place: Path, destination: Path, account: Account) -> None:
     _copy_tree(place / "data", destination, folders, files, account)
 
 
-def _place(installation: Installation, key: str) -> Path:
+def _place(installation: Installation, key: str, *, prefix: str = "") -> Path:
     build = (installation.bin / "postgres").stat()
     told = "\n".join((LAYOUT, installation.version, str(installation.bin), str(build.st_size), key))
     return (
-        cache_folder() / "data" / f"pg{installation.version}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        cache_folder()
+        / "data"
+        / f"{prefix}pg{installation.version}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     )
 
 
