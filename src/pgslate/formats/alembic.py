@@ -126,8 +126,8 @@ def _without_versions(text: str, table: str) -> str:
     """``text`` with the statements that keep Alembic's version table blanked."""
     writes = (
         rf"INSERT INTO {re.escape(table)} \(",
-        rf"UPDATE {re.escape(table)} SET",  # noqa: S608  a pattern of what to leave out, not SQL to run
-        rf"DELETE FROM {re.escape(table)} ",
+        rf"UPDATE {re.escape(table)} SET",
+        rf"DELETE FROM {re.escape(table)} ",  # noqa: S608  a pattern of what to leave out, not SQL to run
     )
     kept = re.compile(rf"^(?:{'|'.join(writes)})[^;]*;", re.MULTILINE)
     return _unwrapped(kept.sub("", text))
