@@ -6,6 +6,8 @@ import os
 import pwd
 import signal
 import socket
+import sys
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,11 +15,12 @@ from tests.targets.processes import AS_USER, OWNER, SAY, START, output, parent_o
 
 from pgslate.errors import TargetError
 from pgslate.targets.embedded import embedded
-from pgslate.targets.embedded.accounts import server_account
+from pgslate.targets.embedded.accounts import Account, server_account
 from pgslate.targets.embedded.folders import run_folder
 from pgslate.targets.embedded.launching import THROW_AWAY, fill, launch, recipe
 from pgslate.targets.embedded.rundirs import make_run_directory
 from pgslate.targets.embedded.server import Server
+from pgslate.targets.embedded.watcher import Watcher
 from pgslate.targets.target import Target
 
 linux_only = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for processes with pidfd_open")
@@ -108,24 +111,18 @@ def test_a_killed_owner_leaves_no_server_and_no_directory() -> None:
     assert not os.path.exists(os.path.dirname(server["data"]))  # noqa: PTH110, PTH120 - a string from JSON
 
 
-@linux_only
-def test_an_owner_killed_before_its_server_is_ready_leaves_nothing_either() -> None:
-    code = (
-        "import json, os\n"
-        "from pgslate.targets.embedded import watcher\n"
-        "from pgslate.targets.embedded.server import Server\n"
-        "start = watcher.Watcher.start\n"
-        "def start_and_die(command, run, account, *, detached):\n"
-        "    shell = start(command, run, account, detached=detached)._process.pid\n"
-        "    print(json.dumps({'run': str(run), 'watcher': shell}), flush=True)\n"
-        "    os.kill(os.getpid(), 9)\n"
-        "watcher.Watcher.start = start_and_die\n"
-        "Server.start()\n"
+def test_a_server_that_is_still_deaf_to_signals_is_ended_too(tmp_path: Path) -> None:
+    run, survived = tmp_path / "run", tmp_path / "survived"
+    run.mkdir()
+    # like a server: deaf to SIGQUIT from the shell that started it, until it is set up
+    program = (
+        "import pathlib, signal, time; signal.signal(signal.SIGQUIT, signal.SIG_DFL); "
+        f"time.sleep(20); pathlib.Path({str(survived)!r}).touch()"
     )
-    with python(code) as owner:
-        left = said(owner)
-    wait_for_end(left["watcher"])
-    assert not os.path.exists(left["run"])  # noqa: PTH110 - a string from JSON
+    ourselves = Account("ourselves", os.geteuid(), os.getegid(), ours=True)
+    Watcher.start([sys.executable, "-c", program], run, ourselves, detached=False).stop()
+    assert not survived.exists()
+    assert not run.exists()
 
 
 @linux_only
