@@ -1,0 +1,45 @@
+"""Gateway: the signals it receives, as audit events in PostgreSQL."""
+
+from __future__ import annotations
+
+import httpx
+
+from datastorage import AuditClient
+from datastorage.e2e import Environment, suite
+from datastorage.services import Service
+
+
+def test_a_run_is_persisted_and_found_by_its_correlation_id(
+    environment: Environment, service: Service, client: AuditClient, correlation_id: str
+) -> None:
+    for event in service.typical_run(correlation_id):
+        client.record(event)
+
+    events = suite.eventually_events(environment, correlation_id, at_least=len(service.run))
+
+    assert suite.differences_from_run(events, service) == []
+
+
+def test_its_query_reads_the_correlation_index(environment: Environment, correlation_id: str) -> None:
+    plan = suite.plan_of_correlation_query(environment.database, correlation_id)
+
+    assert suite.indexes_behind(environment.database, plan) == {"idx_audit_events_correlation"}
+
+
+def test_the_months_are_there_and_no_table_beyond_the_contract(environment: Environment) -> None:
+    assert {"audit_events_y2025m12", "audit_events_y2026m01"} <= set(
+        suite.partitions_of(environment.database)
+    )
+    assert suite.tables_of(environment.database) == suite.AUDIT_TABLES
+
+
+def test_its_signals_are_found_by_the_prefix_of_their_type(
+    environment: Environment, service: Service, client: AuditClient, correlation_id: str
+) -> None:
+    for event in service.typical_run(correlation_id):
+        client.record(event)
+    suite.eventually_events(environment, correlation_id, at_least=len(service.run))
+
+    answer = httpx.get(f"{environment.url}{suite.EVENTS}", params={"event_type": "gateway.signal.*"})
+
+    assert len(answer.json()["data"]) >= len(service.run)
