@@ -14,7 +14,8 @@ import pytest
 from tests.kubernetes import manifests
 from tests.kubernetes.conftest import TestCluster
 
-pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl isn't installed")
+needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl isn't installed")
+pytestmark = needs_kubectl
 
 
 class Kubectl:

@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "deployments": ("apps/v1", "Deployment", True),
     "jobs": ("batch/v1", "Job", True),
     "endpointslices": ("discovery.k8s.io/v1", "EndpointSlice", True),
+    "poddisruptionbudgets": ("policy/v1", "PodDisruptionBudget", True),
     "networkpolicies": ("networking.k8s.io/v1", "NetworkPolicy", True),
     "roles": ("rbac.authorization.k8s.io/v1", "Role", True),
     "rolebindings": ("rbac.authorization.k8s.io/v1", "RoleBinding", True),

@@ -1,0 +1,200 @@
+"""What runs in a cluster: the library's Job, the plain manifests and the chart; all say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.kubernetes.conftest import TestCluster
+from tests.kubernetes.helm import Chart
+from tests.kubernetes.test_kubectl import Kubectl, kubectl, needs_kubectl
+
+from pgslate.errors import UsageError
+from pgslate.targets.kubernetes.manifests import Database, init_container_manifest, job_manifest, to_yaml
+
+Json = dict[str, Any]
+
+__all__ = ["kubectl"]  # the fixture
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+CHART = DEPLOY / "helm" / "pgslate"
+MANIFESTS = sorted((DEPLOY / "manifests").glob("*.yaml"))
+
+
+def objects(file: Path) -> list[Json]:
+    return [document for document in yaml.safe_load_all(file.read_text()) if document]
+
+
+def pod_of(manifest: Json) -> Json:
+    pod = manifest["spec"]["template"]["spec"]
+    assert isinstance(pod, dict)
+    return pod
+
+
+def env_of(pod: Json) -> dict[str, Json]:
+    (container,) = pod["containers"]
+    return {entry["name"]: entry for entry in container["env"]}
+
+
+def test_the_job_applies_the_contract_with_nothing_but_libpqs_variables() -> None:
+    job = job_manifest("gateway", namespace="test")
+    (container,) = pod_of(job)["containers"]
+    assert (job["metadata"]["name"], job["metadata"]["namespace"]) == ("pgslate-gateway", "test")
+    assert container["args"] == ["apply", "--contract", "gateway"]
+    assert sorted(env_of(pod_of(job))) == ["PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGUSER"]
+
+
+def test_the_job_needs_no_cluster_dns_and_another_host_wins() -> None:
+    env = env_of(pod_of(job_manifest("gateway", database=Database(service="orders-db"))))
+    assert env["PGHOST"]["value"] == "$(ORDERS_DB_SERVICE_HOST)"
+    env = env_of(pod_of(job_manifest("gateway", database=Database(host="db.example.org", port=6432))))
+    assert (env["PGHOST"]["value"], env["PGPORT"]["value"]) == ("db.example.org", "6432")
+
+
+def test_the_password_stays_in_its_secret_and_so_may_the_rest() -> None:
+    database = Database(secret="orders-app", password_key="password", user_key="username", name_key="dbname")
+    env = env_of(pod_of(job_manifest("gateway", database=database)))
+    for variable, key in (("PGPASSWORD", "password"), ("PGUSER", "username"), ("PGDATABASE", "dbname")):
+        assert env[variable]["valueFrom"]["secretKeyRef"] == {"name": "orders-app", "key": key}
+
+
+def test_a_catalog_can_come_from_a_config_map() -> None:
+    pod = pod_of(job_manifest("gateway", config_map="migrations", form="statements"))
+    assert pod["containers"][0]["args"][3:] == ["--catalog", "/catalog", "--form", "statements"]
+    assert {"name": "catalog", "configMap": {"name": "migrations"}} in pod["volumes"]
+
+
+def test_a_hook_says_when_helm_runs_it() -> None:
+    annotations = job_manifest("gateway", hook="post-install,post-upgrade")["metadata"]["annotations"]
+    assert annotations["helm.sh/hook"] == "post-install,post-upgrade"
+
+
+def test_the_init_container_is_the_jobs() -> None:
+    part = init_container_manifest("gateway", config_map="migrations")
+    (container,) = part["initContainers"]
+    assert container == pod_of(job_manifest("gateway", config_map="migrations"))["containers"][0]
+    assert [volume["name"] for volume in part["volumes"]] == ["tmp", "catalog"]
+
+
+@pytest.mark.parametrize("contract", ["", "a b", "x" * 60, "../etc"])
+def test_a_contract_whose_name_kubernetes_refuses_is_refused_here(contract: str) -> None:
+    with pytest.raises(UsageError, match="can't be the name of a Job"):
+        job_manifest(contract)
+
+
+def test_the_committed_job_is_what_the_library_makes() -> None:
+    written = (DEPLOY / "manifests" / "job.yaml").read_text()
+    assert (
+        written.partition("apiVersion")[2]
+        == to_yaml(job_manifest("workflowexecution")).partition("apiVersion")[2]
+    )
+
+
+@pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.stem)
+def test_every_pod_runs_without_rights_and_without_a_writable_root(file: Path) -> None:
+    for manifest in objects(file):
+        if "template" in manifest["spec" if "spec" in manifest else "metadata"]:
+            check_pod(pod_of(manifest))
+
+
+def check_pod(pod: Json) -> None:
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    for container in [*pod.get("containers", []), *pod.get("initContainers", [])]:
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["resources"]["limits"]["memory"]
+
+
+def test_the_role_is_just_what_the_library_asks_for() -> None:
+    role, _ = objects(DEPLOY / "manifests" / "rbac.yaml")
+    granted = {(verb, what) for rule in role["rules"] for what in rule["resources"] for verb in rule["verbs"]}
+    assert granted == {
+        ("get", "services"),
+        ("list", "services"),
+        ("get", "pods"),
+        ("list", "pods"),
+        ("watch", "pods"),
+        ("get", "pods/portforward"),
+        ("create", "pods/portforward"),
+        ("list", "events"),
+        ("get", "pods/log"),
+        ("list", "endpointslices"),
+        ("get", "secrets"),
+    }
+
+
+@needs_kubectl
+@pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.stem)
+def test_kubectl_takes_the_manifests(
+    cluster: TestCluster, kubectl: Kubectl, namespace: str, file: Path
+) -> None:
+    check = ("apply", "--server-side", "--dry-run=server", "-n", namespace)
+    validate = () if cluster.standin is None else ("--validate=false",)
+    for manifest in objects(file):
+        done = kubectl(*check, *validate, "-f", "-", stdin=yaml.safe_dump(manifest))
+        assert f"{manifest['metadata']['name']} serverside-applied (server dry run)" in done
+
+
+# the chart
+
+
+def test_the_charts_job_is_the_librarys_but_for_its_name() -> None:
+    (job,) = Chart(CHART).render("apply.yaml")
+    made = job_manifest("workflowexecution", hook="post-install,post-upgrade")
+    assert job["metadata"]["name"] == "demo-workflowexecution"
+    assert job["metadata"]["annotations"] == made["metadata"]["annotations"]
+    chart, library = pod_of(job), pod_of(made)
+    for pod in (chart, library):
+        pod["containers"][0].pop("resources")
+        pod["containers"][0].pop("imagePullPolicy", None)
+    assert chart == library
+    assert {**job["spec"], "template": None} == {**made["spec"], "template": None}
+
+
+def test_the_chart_makes_a_job_for_each_contract() -> None:
+    chart = Chart(CHART, apply={"contracts": ["gateway", "notification"], "hook": "", "form": "objects"})
+    jobs = chart.render("apply.yaml")
+    assert [job["metadata"]["name"] for job in jobs] == ["demo-gateway", "demo-notification"]
+    assert "annotations" not in jobs[0]["metadata"]
+    assert pod_of(jobs[0])["containers"][0]["args"][-2:] == ["--form", "objects"]
+
+
+def test_the_charts_serve_has_replicas_behind_a_service() -> None:
+    deployment, service = Chart(CHART, serve={"enabled": True, "replicas": 3}).render("serve.yaml")
+    assert deployment["spec"]["replicas"] == 3
+    labels = deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert service["spec"]["selector"].items() <= labels
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels
+    check_pod(pod_of(deployment))
+
+
+@pytest.mark.parametrize("host", ["", "db.example.org"])
+def test_the_chart_lets_its_pods_out_to_the_database_only(host: str) -> None:
+    (policy,) = Chart(CHART, database={"host": host}).render("networkpolicy.yaml")
+    database = policy["spec"]["egress"][0]
+    expected = (
+        {"ipBlock": {"cidr": "0.0.0.0/0"}}
+        if host
+        else {"podSelector": {"matchLabels": {"app": "postgresql"}}}
+    )
+    assert database == {"to": [expected], "ports": [{"protocol": "TCP", "port": 5432}]}
+
+
+def test_the_charts_role_is_the_manifests_and_only_for_those_named() -> None:
+    assert Chart(CHART).render("rbac.yaml") == []
+    role, binding = Chart(CHART, users={"groups": ["team-a"]}).render("rbac.yaml")
+    assert role["rules"] == objects(DEPLOY / "manifests" / "rbac.yaml")[0]["rules"]
+    assert [subject["name"] for subject in binding["subjects"]] == ["team-a"]
+
+
+def test_the_chart_makes_nothing_where_all_is_switched_off() -> None:
+    chart = Chart(CHART, apply={"enabled": False}, networkPolicy={"enabled": False})
+    assert [chart.render(file.name) for file in sorted((CHART / "templates").glob("*.yaml"))] == [
+        [],
+        [],
+        [],
+        [],
+    ]
