@@ -226,6 +226,17 @@ class PartitionBlockedError(ApplyError):
     blockers: tuple[str, ...]
 
 
+class LockLostError(ApplyError):
+    """The connection that held the lock ended during the run; what was not committed by then never will be."""
+
+
+class InterruptedRunError(ApplyError):
+    """Ctrl-C: what was running was cancelled and rolled back; ``applied`` are the versions that stand."""
+
+    exit_status = 130
+    applied: tuple[str, ...]
+
+
 class LedgerError(ApplyError):
     """The ledger and the catalog contradict each other; ``migrations`` names the versions."""
 
@@ -245,6 +256,14 @@ class EditedMigrationError(LedgerError):
 
 class OutOfOrderError(LedgerError):
     """A migration was inserted below the last applied version."""
+
+
+class PartlyAppliedError(LedgerError):
+    """The database holds parts of migrations (the statements or objects form), and more is asked of it."""
+
+
+class UnfinishedMigrationError(LedgerError):
+    """A statement outside a transaction was begun by a run that was cut off, and nobody can tell how it ended."""
 
 
 class ProofError(PgslateError):

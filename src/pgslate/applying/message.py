@@ -1,0 +1,176 @@
+"""One message with many statements: sent in one round trip, and known by its answers which of them failed.
+
+PostgreSQL answers a simple query (manual, "Message Flow", 54.2.2.1) with one CommandComplete a statement, in
+order, and stops at the first that fails. So the number of answers says which it was; the position in an error
+counts characters of the whole message, and is absent from most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.abc import PQGen
+from psycopg.errors import error_from_result
+from psycopg.waiting import Ready, Wait
+
+_COPY_CHUNK = 1 << 18
+"""Bytes of COPY data given to libpq at a time, so that its buffer stays small."""
+
+# GRANT and REVOKE that did nothing are no errors to PostgreSQL, only these warnings.
+_NOTHING_GRANTED = frozenset({"01006", "01007"})
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One statement of a message: its ``text`` without semicolon; the ``data`` of a COPY ... FROM stdin."""
+
+    text: str
+    data: str | None = None
+
+
+class RefusedError(Exception):
+    """The server refused a piece of a message.
+
+    ``piece`` is its index, ``offset`` the character of its text that the error points at, or None where the
+    server didn't say. Where ``error`` is about the connection, ``piece`` is the one it was lost at.
+    """
+
+    def __init__(self, error: psycopg.Error, piece: int, offset: int | None = None) -> None:
+        super().__init__(error, piece, offset)
+        self.error = error
+        self.piece = piece
+        self.offset = offset
+
+
+def send(connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> None:
+    """Run all ``pieces`` in one round trip (and one more for each COPY); what they select is dropped.
+
+    Raises RefusedError for the first that fails, and for a GRANT or REVOKE that did nothing; what ran before
+    it stands as far as the transaction lets it. KeyboardInterrupt cancels what is running.
+    """
+    separator = "\n;\n"  # on a line of its own: a piece may end in a comment
+    message = separator.join(piece.text for piece in pieces)
+    talk = _Talk(connection, [piece.data for piece in pieces])
+    connection.add_notice_handler(talk.notice)
+    try:
+        connection.pgconn.send_query(message.encode())
+        failed = connection.wait(talk.results())
+    except psycopg.Error as error:
+        raise RefusedError(error, min(talk.done, len(pieces) - 1)) from error
+    finally:
+        connection.remove_notice_handler(talk.notice)
+    if failed is not None:
+        refusal = error_from_result(failed, encoding=connection.info.encoding)
+        raise RefusedError(refusal, *_culprit(connection, refusal, pieces, talk.done, len(separator)))
+    if talk.nothing_granted is not None:
+        piece, diagnostic = talk.nothing_granted
+        raise RefusedError(NothingGrantedError(diagnostic), piece)
+
+
+class NothingGrantedError(psycopg.DatabaseError):
+    """A GRANT or REVOKE changed nothing, since the role may not; PostgreSQL says so only in a warning."""
+
+    def __init__(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        super().__init__(diagnostic.message_primary or "")
+        self.sqlstate = diagnostic.sqlstate
+
+
+class _Talk:
+    """The server's side of one message: what it answered so far."""
+
+    def __init__(self, connection: psycopg.Connection[Any], data: Sequence[str | None]) -> None:
+        self.done = 0
+        self.nothing_granted: tuple[int, psycopg.errors.Diagnostic] | None = None
+        self._pgconn = connection.pgconn
+        self._data = data
+
+    def notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if diagnostic.sqlstate in _NOTHING_GRANTED and self.nothing_granted is None:
+            self.nothing_granted = (self.done, diagnostic)
+
+    def results(self) -> PQGen[pq.abc.PGresult | None]:
+        """Read every answer; comes back with the one that is an error, or None."""
+        yield from self._flush()
+        failed = None
+        while True:
+            if self._pgconn.is_busy():
+                yield from self._read()
+            result = self._pgconn.get_result()
+            if result is None:
+                return failed
+            match result.status:
+                case pq.ExecStatus.FATAL_ERROR:
+                    failed = failed or result
+                case pq.ExecStatus.COPY_IN:
+                    yield from self._give(self._data[self.done])
+                case pq.ExecStatus.COPY_OUT:
+                    yield from self._skip()
+                case _:
+                    self.done += 1
+
+    def _flush(self) -> PQGen[None]:
+        while self._pgconn.flush():
+            ready = yield Wait.RW
+            if ready & Ready.R:
+                self._pgconn.consume_input()
+
+    def _read(self) -> PQGen[None]:
+        while True:
+            while not (yield Wait.R):
+                continue
+            self._pgconn.consume_input()
+            if not self._pgconn.is_busy():
+                return
+
+    def _give(self, data: str | None) -> PQGen[None]:
+        raw = (data or "").encode()
+        for start in range(0, len(raw), _COPY_CHUNK):
+            self._pgconn.put_copy_data(raw[start : start + _COPY_CHUNK])
+            yield from self._flush()
+        self._pgconn.put_copy_end()
+        yield from self._flush()
+
+    def _skip(self) -> PQGen[None]:
+        while True:
+            size, _ = self._pgconn.get_copy_data(1)
+            if size < 0:
+                return
+            if size == 0:
+                yield from self._read_some()
+
+    def _read_some(self) -> PQGen[None]:
+        while not (yield Wait.R):
+            continue
+        self._pgconn.consume_input()
+
+
+def _culprit(
+    connection: psycopg.Connection[Any],
+    error: psycopg.Error,
+    pieces: Sequence[Piece],
+    done: int,
+    between: int,
+) -> tuple[int, int | None]:
+    """The piece that failed and the offset in it. Before anything is run, the whole message is parsed.
+
+    So where nothing was answered, a position in a later piece is a syntax error there.
+    """
+    said = error.diag.statement_position
+    if said is None:
+        return min(done, len(pieces) - 1), None
+    position = int(said) - 1
+    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+        # such a server counts bytes
+        whole = ("\n" * between).join(piece.text for piece in pieces).encode()
+        position = len(whole[:position].decode(errors="ignore"))
+    start = 0
+    for number, piece in enumerate(pieces):
+        end = start + len(piece.text)
+        if start <= position <= end:
+            return (number, position - start) if number == done or done == 0 else (done, None)
+        start = end + between
+    return min(done, len(pieces) - 1), None

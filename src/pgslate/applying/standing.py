@@ -1,0 +1,167 @@
+"""What stands in a database against the catalog: missing, edited, out of order, applied in part. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pgslate.applying.ledger import Ledger, Row, checksum_of
+from pgslate.catalog import Catalog, Migration
+from pgslate.errors import (
+    EditedMigrationError,
+    MissingMigrationError,
+    OutOfOrderError,
+    PartlyAppliedError,
+)
+from pgslate.failures import place_of
+from pgslate.slicing.slice import Slice
+from pgslate.sql import Statement
+
+
+def missing(catalog: Catalog, ledger: Ledger) -> tuple[Row, ...]:
+    """The ledger's rows whose migrations the catalog doesn't have."""
+    return tuple(row for version, row in ledger.by_version.items() if version not in catalog.by_version)
+
+
+def edited(catalog: Catalog, ledger: Ledger) -> tuple[Migration, ...]:
+    """The migrations that are not as they were when they were applied.
+
+    A file that was cut off may be edited from there on; a repeatable one is run again instead.
+    """
+    return tuple(
+        m for m in catalog.migrations if (row := ledger.by_version.get(m.version)) and _differs(m, row)
+    )
+
+
+def _differs(migration: Migration, row: Row) -> bool:
+    if row.checksum == migration.checksum or migration.repeatable:
+        return False
+    if row.next is None:
+        return True
+    return checksum_of(statements_before(migration, row.next, row.statements)) != row.done_checksum
+
+
+def statements_before(
+    migration: Migration, index: int, chosen: Sequence[int] | None
+) -> tuple[Statement, ...]:
+    """The statements of a file before an index, of those chosen (None: all)."""
+    return tuple(
+        statement
+        for block in migration.blocks
+        for number, statement in enumerate(block.statements, start=block.first)
+        if number < index and (chosen is None or number in chosen)
+    )
+
+
+def check_missing(catalog: Catalog, ledger: Ledger) -> None:
+    """Raise MissingMigrationError where the ledger has rows that the catalog knows nothing of."""
+    rows = missing(catalog, ledger)
+    if not rows:
+        return
+    files = ", ".join(sorted(row.file for row in rows))
+    raise MissingMigrationError(
+        f"the ledger says that {files} {'was' if len(rows) == 1 else 'were'} applied,"
+        f" but {catalog.root.name} has no such {'file' if len(rows) == 1 else 'files'}",
+        fix="bring the file back from version control, or check out the version of the catalog that has it",
+        migrations=tuple(sorted(row.version for row in rows)),
+    )
+
+
+def check_edited(migrations: Sequence[Migration], ledger: Ledger) -> None:
+    """Raise EditedMigrationError for migrations that were edited after they were applied."""
+    if not migrations:
+        return
+    first = migrations[0]
+    row = ledger.by_version[first.version]
+    lines = [
+        f"{m.file} was edited after it was applied at {ledger.by_version[m.version].applied_at}:"
+        f" checksum {ledger.by_version[m.version].checksum} then, {m.checksum} now"
+        for m in migrations
+    ]
+    accept = " ".join(f"--accept-edited {m.file}" for m in migrations)
+    raise EditedMigrationError(
+        "\n".join(lines),
+        fix=f"undo the edit and write a new migration; or, if the database is right all the same, {accept}",
+        migrations=tuple(m.version for m in migrations),
+        applied_checksum=row.checksum,
+        current_checksum=first.checksum,
+    )
+
+
+def check_order(catalog: Catalog, ledger: Ledger, pending: Sequence[Migration]) -> None:
+    """Raise OutOfOrderError where a pending migration stands before one that is applied.
+
+    One that the catalog had already when an earlier run left it out may be added: that slice was cut without
+    it.
+    """
+    positions = {m.version: at for at, m in enumerate(catalog.migrations)}
+    applied = [at for version in ledger.by_version if (at := positions.get(version)) is not None]
+    applied = [at for at in applied if not catalog.migrations[at].repeatable]
+    if not applied:
+        return
+    last = max(applied)
+    known = {version for run in ledger.runs for version in run.versions}
+    late = [
+        m
+        for m in pending
+        if positions[m.version] < last and m.version not in known and m.version not in ledger.by_version
+    ]
+    if late:
+        files = ", ".join(m.file for m in late)
+        raise OutOfOrderError(
+            f"{files} {'was' if len(late) == 1 else 'were'} inserted below {catalog.migrations[last].file},"
+            " which is applied",
+            fix=f"give it a version above {catalog.migrations[last].version};"
+            " or, if it doesn't matter which of them comes first, --allow-out-of-order",
+            migrations=tuple(m.version for m in late),
+        )
+
+
+def check_parts(slice_: Slice, ledger: Ledger, pending: Sequence[int]) -> None:
+    """Raise PartlyAppliedError where parts of migrations stand, or would, and the rest can't be added."""
+    rows = ledger.by_version.values()
+    parts = [row for row in rows if row.form in ("statements", "objects")]
+    wholes = [row for row in rows if row.form == "files"]
+    if pending and wholes and slice_.form != "files":
+        raise PartlyAppliedError(
+            f"the {slice_.form} form is for empty databases; this one holds {len(wholes)} whole migrations",
+            fix="use --form files here, or an empty database",
+            migrations=tuple(row.version for row in wholes),
+        )
+    if not parts:
+        return
+    known = {version for run in ledger.runs for version in run.versions}
+    catalog = slice_.catalog
+    held = ", ".join(dict.fromkeys(table for run in ledger.runs for table in run.tables)) or "everything"
+    for index in pending:
+        migration = catalog.migrations[index]
+        if migration.version in known and migration.version not in ledger.by_version:
+            raise PartlyAppliedError(
+                f"this database holds the {parts[0].form} form for {held}, which leaves out {migration.file};"
+                " it can't be added afterwards",
+                fix="apply all tables together to an empty database, or use the files form, which can grow",
+                migrations=(migration.version,),
+            )
+    for index in slice_.migrations:
+        migration = catalog.migrations[index]
+        row = ledger.by_version.get(migration.version)
+        if row is None or row.statements is None:
+            continue
+        absent = sorted(set(slice_.statements(index, needed=True)) - set(row.statements))
+        if absent:
+            place = place_of(migration, _statement(migration, absent[0]))
+            raise PartlyAppliedError(
+                f"this database holds {len(row.statements)} of the {row.of} statements of {migration.file},"
+                f" for {held};"
+                f" what is asked for now needs {len(absent)} more of them",
+                place=place,
+                fix="apply all tables together to an empty database, or use the files form, which can grow",
+                migrations=(migration.version,),
+            )
+
+
+def _statement(migration: Migration, index: int) -> Statement:
+    return next(
+        block.statements[index - block.first]
+        for block in migration.blocks
+        if block.first <= index < block.first + len(block.statements)
+    )

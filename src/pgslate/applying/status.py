@@ -1,0 +1,88 @@
+"""Status: what the ledger holds, and what the catalog has beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pgslate.applying import standing
+from pgslate.applying.connecting import connected, read_ledger
+from pgslate.applying.ledger import Ledger, Row, Run
+from pgslate.catalog import Catalog, Migration
+from pgslate.targets.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a database stands to a catalog.
+
+    ``applied`` are the ledger's finished rows in the catalog's order, ``unfinished`` those that were cut off;
+    ``pending`` are migrations newer than any run, ``left_out`` those that runs knew and didn't need;
+    ``edited`` differ from what was applied; ``missing`` are rows whose files the catalog no longer has.
+    """
+
+    database: str
+    applied: tuple[Row, ...]
+    unfinished: tuple[Row, ...]
+    pending: tuple[Migration, ...]
+    left_out: tuple[Migration, ...]
+    edited: tuple[Migration, ...]
+    missing: tuple[Row, ...]
+    runs: tuple[Run, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was cut off, edited or lost."""
+        return not (self.unfinished or self.edited or self.missing)
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs: lists of ``{version, file, ...}``."""
+        return {
+            "database": self.database,
+            "applied": [_applied(row) for row in self.applied],
+            "unfinished": [{**_applied(row), "next": row.next} for row in self.unfinished],
+            "pending": [{"version": m.version, "file": m.file} for m in self.pending],
+            "left_out": [{"version": m.version, "file": m.file} for m in self.left_out],
+            "edited": [{"version": m.version, "file": m.file} for m in self.edited],
+            "missing": [{"version": row.version, "file": row.file} for row in self.missing],
+        }
+
+
+def status(catalog: Catalog, target: Target) -> Status:
+    """What ``target``'s ledger holds of ``catalog``; only reads.
+
+    Raises TargetError, PrivilegeError, LedgerError.
+    """
+    with connected(target) as connection:
+        ledger, server = read_ledger(connection)
+    return status_of(catalog, ledger, server.database)
+
+
+def status_of(catalog: Catalog, ledger: Ledger, database: str) -> Status:
+    """The status from a ledger that was read. Pure."""
+    rows = [row for m in catalog.migrations if (row := ledger.by_version.get(m.version))]
+    known = {version for run in ledger.runs for version in run.versions}
+    absent = [m for m in catalog.migrations if m.version not in ledger.by_version]
+    return Status(
+        database=database,
+        applied=tuple(row for row in rows if row.finished),
+        unfinished=tuple(row for row in rows if not row.finished),
+        pending=tuple(m for m in absent if m.version not in known),
+        left_out=tuple(m for m in absent if m.version in known),
+        edited=standing.edited(catalog, ledger),
+        missing=standing.missing(catalog, ledger),
+        runs=ledger.runs,
+    )
+
+
+def _applied(row: Row) -> dict[str, Any]:
+    return {
+        "version": row.version,
+        "file": row.file,
+        "form": row.form,
+        "statements": None if row.statements is None else list(row.statements),
+        "of": row.of,
+        "applied_at": row.applied_at,
+        "applied_by": row.applied_by,
+        "duration_ms": row.duration_ms,
+    }
