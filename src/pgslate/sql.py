@@ -46,13 +46,15 @@ class Statement:
 class Block:
     """Statements that are run together: in one transaction, or, where ``transactional`` is false, each alone.
 
-    ``first`` is the index in the file of the block's first statement. ``BEGIN`` and ``COMMIT`` are not among
-    the ``statements``, but they are counted in the file's indexes.
+    ``first`` is the index in the file of the block's first statement; the others follow without a gap.
+    ``BEGIN``, ``COMMIT`` and a leading ``SET TRANSACTION`` are not among the ``statements``, but they are
+    counted in the file's indexes; ``mode`` is what they say of the transaction (``ISOLATION LEVEL ...``).
     """
 
     first: int
     statements: tuple[Statement, ...]
     transactional: bool
+    mode: str = ""
 
 
 _TOKEN = re.compile(
@@ -78,6 +80,8 @@ _BLOCK_EDGE = re.compile(r"/\*|\*/")
 _COPY_FROM_STDIN = re.compile(r"\s*copy\b.*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
 _END_OF_DATA = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 
+_BEGIN = re.compile(r"^(?:begin|start)(?:\s+(?:work|transaction))?\s*", re.IGNORECASE)
+_SET_TRANSACTION = re.compile(r"^set\s+(?:local\s+)?transaction\s+(?!snapshot)", re.IGNORECASE)
 _COMMITS = re.compile(r"\b(commit|rollback)\b", re.IGNORECASE)
 
 # Words that PostgreSQL 18's grammar has and libpg_query 17's does not: at one of these a refusal is no
@@ -123,24 +127,30 @@ def blocks(statements: Sequence[Statement], *, transactional: bool) -> tuple[Blo
     run: list[Statement] = []
     start = 0
     explicit = False
+    mode = ""
 
     def close() -> None:
+        nonlocal mode
         if run:
-            found.append(Block(start, tuple(run), transactional=True))
+            found.append(Block(start, tuple(run), transactional=True, mode=mode))
             run.clear()
+        mode = ""
 
     for index, statement in enumerate(statements):
         if statement.kind == "TransactionStmt":
             word = statement.text.split(maxsplit=1)[0].lower()
             if word in ("begin", "start"):
-                if not transactional:
-                    close()
+                close()
                 explicit = True
+                mode = _BEGIN.sub("", statement.text)
                 continue
             if word in ("commit", "end"):
                 close()
                 explicit = False
                 continue
+        if not run and _SET_TRANSACTION.match(statement.text):
+            mode = _SET_TRANSACTION.sub("", statement.text)
+            continue
         alone = statement.outside_transaction or not (transactional or explicit)
         if alone:
             close()
