@@ -63,6 +63,11 @@ MUTATIONS = [
         "DEFERRABLE",
     ),
     ("ALTER TABLE shop.people DROP CONSTRAINT same_nick", "same_nick on shop.people", "UNIQUE (nick, name)"),
+    (
+        "ALTER TABLE shop.orders DISABLE TRIGGER ALL",
+        "orders_person_fkey on shop.orders",
+        "enforced / its triggers",
+    ),
     ("ALTER TABLE shop.people CLUSTER ON people_email", "shop.people_email", "marked for CLUSTER"),
     ("ALTER TABLE shop.people DISABLE ROW LEVEL SECURITY", "shop.people", "row level security disabled"),
     ("ALTER TABLE shop.people NO FORCE ROW LEVEL SECURITY", "shop.people", "row level security not forced"),

@@ -90,6 +90,8 @@ def change(expected: SchemaObject, attribute: str, found: Value) -> str:
             return f"ALTER TABLE {owner} VALIDATE CONSTRAINT {name};"
         case "domain constraint" if attribute == "not_valid" and not value:
             return f"ALTER DOMAIN {owner} VALIDATE CONSTRAINT {name};"
+        case "table constraint" if attribute == "disabled":
+            return f"ALTER TABLE {owner} ENABLE TRIGGER ALL; (of the table it references, too)"
         case "table constraint" if attribute == "definition":
             return f"ALTER TABLE {owner} DROP CONSTRAINT {name}; {make(expected)}"
         case "trigger" | "rule" if attribute == "enabled":

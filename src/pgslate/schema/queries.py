@@ -44,12 +44,18 @@ RELATION_KIND = """CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materializ
 
 TYPE_OF_EXTENSION = extension_member("pg_type", "t.oid")
 
+CHOOSE_RELATIONS = f"""SELECT set_config('pgslate.relations', coalesce(array_agg(c.oid), ARRAY[]::oid[])::text, true)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {{visible}} AND {{named_relation}}
+    AND NOT {extension_member("pg_class", "c.oid")}"""
+"""What was asked for of the relations that have columns, kept in a setting until the message ends."""
+
 REL = f"""WITH rel AS MATERIALIZED (
-    SELECT c.*, {RELATION_KIND} AS kind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND {{visible}}
-        AND {{named_relation}} AND NOT {extension_member("pg_class", "c.oid")}
+    SELECT c.*, {RELATION_KIND} AS kind, c.oid::regclass::text AS name
+    FROM unnest(current_setting('pgslate.relations')::oid[]) AS chosen (oid)
+    JOIN pg_class c ON c.oid = chosen.oid
 )"""
+"""Those relations; with an empty search_path the text of a regclass is qualified."""
 
 RELATIONS = f"""{{rel}}
 SELECT rel.kind, rel.name, rel.kind AS owner_kind, rel.name AS owner_name,
@@ -76,16 +82,15 @@ SELECT rel.kind, rel.name, rel.kind AS owner_kind, rel.name AS owner_name,
     rel.reloptions || ARRAY(SELECT 'toast.' || o FROM pg_class t, unnest(t.reloptions) o
                             WHERE t.oid = rel.reltoastrelid) AS options,
     (SELECT NULLIF(amname, 'heap') FROM pg_am WHERE pg_am.oid = rel.relam) AS access_method,
-    (SELECT spcname FROM pg_tablespace WHERE pg_tablespace.oid = rel.reltablespace) AS tablespace,
-    (SELECT s.srvname FROM pg_foreign_table f JOIN pg_foreign_server s ON s.oid = f.ftserver
-     WHERE f.ftrelid = rel.oid) AS server,
-    (SELECT f.ftoptions FROM pg_foreign_table f WHERE f.ftrelid = rel.oid) AS server_options,
+    CASE WHEN rel.reltablespace <> 0 THEN
+        (SELECT spcname FROM pg_tablespace t WHERE t.oid = rel.reltablespace) END AS tablespace,
+    (SELECT srvname FROM pg_foreign_server s WHERE s.oid = f.ftserver) AS server,
+    f.ftoptions AS server_options,
     {acl("rel.relacl", "r", "rel.relowner")} AS acl
-FROM rel LEFT JOIN LATERAL (
-    SELECT array_agg(quote_ident(n.nspname) || '.' || quote_ident(p.relname) ORDER BY i.inhseqno) AS names,
+FROM rel LEFT JOIN pg_foreign_table f ON f.ftrelid = rel.oid LEFT JOIN LATERAL (
+    SELECT array_agg(i.inhparent::regclass::text ORDER BY i.inhseqno) AS names,
            bool_or(i.inhdetachpending) AS detaching
-    FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhparent JOIN pg_namespace n ON n.oid = p.relnamespace
-    WHERE i.inhrelid = rel.oid) parents ON true
+    FROM pg_inherits i WHERE i.inhrelid = rel.oid) parents ON true
 """
 
 COLUMNS = f"""{{rel}}
@@ -127,30 +132,30 @@ SELECT 'table constraint' AS kind, quote_ident(k.conname) || ' on ' || rel.name 
     pg_get_constraintdef(k.oid) AS definition,
     NOT k.convalidated AS not_valid,
     k.coninhcount > 0 AS inherited,
-    k.coninhcount > 0 AND k.conislocal AS local
+    k.coninhcount > 0 AND k.conislocal AS local,
+    k.contype = 'f' AND EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = k.oid AND t.tgenabled = 'D') AS disabled
 FROM rel JOIN pg_constraint k ON k.conrelid = rel.oid AND k.contype IN ('c', 'f', 'p', 'u', 'x')
 LEFT JOIN pg_constraint whole ON whole.oid = k.conparentid
 WHERE whole.oid IS NULL OR whole.conrelid <> k.conrelid
 """
 
 INDEXES = """{rel}
-SELECT 'index' AS kind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
+SELECT 'index' AS kind, i.indexrelid::regclass::text AS name,
     rel.kind AS owner_kind, rel.name AS owner_name,
     pg_get_indexdef(i.indexrelid) AS definition,
-    (SELECT quote_ident(k.conname) FROM pg_constraint k
-     WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')) AS constraint,
+    quote_ident(k.conname) AS constraint,
     NOT i.indisvalid AS invalid,
     NOT (i.indisready AND i.indislive) AS not_ready,
     i.indisreplident AS replica_identity,
     i.indisclustered AS clustered,
-    (SELECT quote_ident(pn.nspname) || '.' || quote_ident(p.relname) FROM pg_inherits h
-     JOIN pg_class p ON p.oid = h.inhparent JOIN pg_namespace pn ON pn.oid = p.relnamespace
-     WHERE h.inhrelid = i.indexrelid) AS partition_of,
-    (SELECT spcname FROM pg_tablespace WHERE pg_tablespace.oid = c.reltablespace) AS tablespace,
+    CASE WHEN c.relispartition THEN
+        (SELECT h.inhparent::regclass::text FROM pg_inherits h WHERE h.inhrelid = i.indexrelid) END AS partition_of,
+    CASE WHEN c.reltablespace <> 0 THEN
+        (SELECT spcname FROM pg_tablespace t WHERE t.oid = c.reltablespace) END AS tablespace,
     (SELECT array_agg(a.attnum || '=' || a.attstattarget ORDER BY a.attnum) FROM pg_attribute a
      WHERE a.attrelid = i.indexrelid AND a.attstattarget >= 0) AS statistics
-FROM rel JOIN pg_index i ON i.indrelid = rel.oid
-JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+FROM rel JOIN pg_index i ON i.indrelid = rel.oid JOIN pg_class c ON c.oid = i.indexrelid
+LEFT JOIN pg_constraint k ON k.conrelid = i.indrelid AND k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x')
 """
 
 TRIGGERS = """{rel}
@@ -182,12 +187,12 @@ FROM rel JOIN pg_policy p ON p.polrelid = rel.oid
 """
 
 STATISTICS = f"""{{rel}}
-SELECT 'statistics object' AS kind, quote_ident(n.nspname) || '.' || quote_ident(s.stxname) AS name,
+SELECT 'statistics object' AS kind, s.stxnamespace::regnamespace || '.' || quote_ident(s.stxname) AS name,
     rel.kind AS owner_kind, rel.name AS owner_name,
     {role("s.stxowner")} AS owner,
     pg_get_statisticsobjdef(s.oid) AS definition,
     NULLIF(to_jsonb(s) ->> 'stxstattarget', '-1') AS statistics
-FROM rel JOIN pg_statistic_ext s ON s.stxrelid = rel.oid JOIN pg_namespace n ON n.oid = s.stxnamespace
+FROM rel JOIN pg_statistic_ext s ON s.stxrelid = rel.oid
 """
 
 SEQUENCES = f"""{{rel}}

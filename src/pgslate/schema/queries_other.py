@@ -74,6 +74,8 @@ SELECT * FROM (
             'functions', (SELECT jsonb_agg(a.amprocnum || ' ' || a.amproc::oid::regprocedure
                           ORDER BY a.amprocnum, a.amproc::text) FROM pg_amproc a WHERE a.amprocfamily = o.oid)), NULL
         FROM pg_opfamily o WHERE o.oid >= 16384
+            AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_opfamily'::regclass AND e.objid = o.oid
+                            AND e.deptype = 'e')
       UNION ALL
         SELECT 'pg_cast'::regclass, k.oid, NULL, jsonb_strip_nulls(jsonb_build_object(
             'function', NULLIF(k.castfunc, 0)::regprocedure::text, 'method', k.castmethod::text,
@@ -135,8 +137,8 @@ SELECT * FROM (
         SELECT 'pg_event_trigger'::regclass, e.oid, {role("e.evtowner")}, jsonb_strip_nulls(jsonb_build_object(
             'event', e.evtevent, 'tags', e.evttags, 'function', e.evtfoid::regprocedure::text,
             'enabled', NULLIF(e.evtenabled::text, 'O'))), NULL
-        FROM pg_event_trigger e JOIN pg_proc p ON p.oid = e.evtfoid JOIN pg_namespace n ON n.oid = p.pronamespace
-        WHERE {{visible}}
+        FROM pg_event_trigger e
+        WHERE ((pg_identify_object('pg_proc'::regclass, e.evtfoid, 0)).schema <> ALL ({{excluded}}::text[]))
       UNION ALL
         SELECT 'pg_publication'::regclass, b.oid, {role("b.pubowner")}, jsonb_strip_nulls(jsonb_build_object(
             'all_tables', NULLIF(b.puballtables, false), 'via_root', NULLIF(b.pubviaroot, false),

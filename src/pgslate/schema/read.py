@@ -104,8 +104,8 @@ def _message(
         ),
     }
     fragments["rel"] = _formatted(queries.REL, fragments)
-    statements = [_formatted(each, fragments) for each in (*readings, queries_other.COMMENTS)]
-    return pinned(*statements)
+    queried = (queries.CHOOSE_RELATIONS, *readings, queries_other.COMMENTS)
+    return pinned(*(_formatted(each, fragments) for each in queried))
 
 
 def _formatted(query: str, fragments: dict[str, sql.Composable]) -> sql.Composed:
@@ -116,6 +116,7 @@ def _schema(cursor: psycopg.Cursor[Any], readings: int, major: int) -> Schema:
     cursor.nextset()
     role = str(cursor.fetchall()[0][-1])
     objects: dict[Name, SchemaObject] = {}
+    cursor.nextset()
     for _ in range(readings):
         cursor.nextset()
         columns = [(d.name, d.type_code) for d in cursor.description or ()]
@@ -128,9 +129,9 @@ def _schema(cursor: psycopg.Cursor[Any], readings: int, major: int) -> Schema:
 
 def _objects(columns: list[tuple[str, int]], rows: list[tuple[Any, ...]]) -> Iterable[SchemaObject]:
     names = [name for name, _ in columns]
-    arrays = [name for name, oid in columns if oid in _ARRAY_TYPES]
-    for kind, name, owner_kind, owner_name, *values in rows:
-        attributes = {key: value for key, value in zip(names, values, strict=True) if value}
+    arrays = [name for name, oid in columns if oid in _ARRAY_TYPES and name != "acl"]
+    for row in rows:
+        attributes = {key: value for key, value in zip(names, row[4:], strict=True) if value}
         for array in arrays:
             if array in attributes:
                 attributes[array] = tuple(attributes[array])
@@ -143,7 +144,7 @@ def _objects(columns: list[tuple[str, int]], rows: list[tuple[Any, ...]]) -> Ite
             attributes |= _flat(attributes.pop("attributes"))
         if "not_valid" in attributes:
             attributes["definition"] = attributes["definition"].removesuffix(" NOT VALID")
-        yield SchemaObject(kind, name, (owner_kind, owner_name), attributes)
+        yield SchemaObject(row[0], row[1], row[2:4], attributes)
 
 
 def _flat(document: dict[str, Any]) -> dict[str, Value]:

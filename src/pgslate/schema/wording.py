@@ -8,6 +8,7 @@ _PAIRS: dict[str, tuple[str, str]] = {
     "not_null": ("NOT NULL", "nullable"),
     "not_valid": ("NOT VALID", "validated"),
     "invalid": ("INVALID", "valid"),
+    "disabled": ("its triggers disabled", "enforced"),
     "not_ready": ("not ready", "ready"),
     "row_security": ("row level security enabled", "row level security disabled"),
     "force_row_security": ("row level security forced", "row level security not forced"),
