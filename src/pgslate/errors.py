@@ -20,11 +20,15 @@
     ├── ApplyError                  exit 4: a migration failed, or may not run
     │   ├── MigrationFailedError
     │   ├── LockTimeoutError
+    │   ├── LockLostError
+    │   ├── InterruptedRunError     exit 130: Ctrl-C
     │   ├── PartitionBlockedError
     │   └── LedgerError
     │       ├── MissingMigrationError
     │       ├── EditedMigrationError
-    │       └── OutOfOrderError
+    │       ├── OutOfOrderError
+    │       ├── PartlyAppliedError
+    │       └── UnfinishedMigrationError
     ├── ProofError                  exit 4: a slice could not be proved
     └── VerificationError           exit 1: the answer is no
         └── MissingTablesError
@@ -227,7 +231,7 @@ class PartitionBlockedError(ApplyError):
 
 
 class LockLostError(ApplyError):
-    """The connection that held the lock ended during the run; what was not committed by then never will be."""
+    """The connection that held the lock ended during the run; what was not committed by then is not kept."""
 
 
 class InterruptedRunError(ApplyError):
@@ -263,7 +267,7 @@ class PartlyAppliedError(LedgerError):
 
 
 class UnfinishedMigrationError(LedgerError):
-    """A statement outside a transaction was begun by a run that was cut off, and nobody can tell how it ended."""
+    """A run was cut off in a statement outside a transaction, and nobody can tell how that ended."""
 
 
 class ProofError(PgslateError):

@@ -106,7 +106,7 @@ class _Talk:
                 case pq.ExecStatus.FATAL_ERROR:
                     failed = failed or result
                 case pq.ExecStatus.COPY_IN:
-                    yield from self._give(self._data[self.done])
+                    yield from self._give(self._data[self.done] if self.done < len(self._data) else None)
                 case pq.ExecStatus.COPY_OUT:
                     yield from self._skip()
                 case _:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from importlib import metadata
 from typing import Any
 
@@ -16,11 +16,11 @@ from pgslate.applying.executing import AppliedMigration, Execution
 from pgslate.applying.ledger import Ledger
 from pgslate.applying.plan import Plan, plan
 from pgslate.applying.progress import Progress, Silent
-from pgslate.errors import InterruptedRunError, UsageError, VerificationError
-from pgslate.schema.compare import Difference, compare
-from pgslate.schema.read import read
+from pgslate.errors import InterruptedRunError, UsageError
+from pgslate.partitions import PartitionPolicy
 from pgslate.slicing.slice import Slice
 from pgslate.targets.target import Target
+from pgslate.verifying import VerifyResult, verify
 
 #: Seconds to wait for another run's lock.
 LOCK_TIMEOUT = 60.0
@@ -53,19 +53,21 @@ def apply(
     assume_applied: Iterable[str] = (),
     progress: Progress | None = None,
     definitions: Callable[[], Sequence[str]] | None = None,
-    as_of: date | None = None,
-    policies: Sequence[Any] = (),
+    policies: Collection[PartitionPolicy] = (),
+    as_of: datetime | None = None,
 ) -> Applied:
     """Apply what of ``slice_`` is not in ``target``'s ledger, then verify what is there.
 
     Timeouts are in seconds: ``lock_timeout`` for another run to end, ``statement_timeout`` for each
     statement. ``definitions`` gives the final DDL for the objects form, asked for only when it is to be run.
-    ``as_of`` (UTC) and ``policies`` are for the partitions that should be there.
+    The verification covers the windows of ``policies`` at ``as_of`` (UTC; by default the server's clock), too.
 
     Where nothing is pending it takes no lock and one round trip, and doesn't verify. Raises LedgerError and
     its kinds before anything is run, MigrationFailedError, PrivilegeError, MissingExtensionError or
     TargetError when a statement fails, LockTimeoutError, InterruptedRunError on Ctrl-C, VerificationError.
     """
+    from pgslate.checking import require  # reads ledgers, and so imports this package
+
     told = progress or Silent()
     accepted, assumed = tuple(accept_edited), tuple(assume_applied)
 
@@ -105,17 +107,8 @@ def apply(
                 tool_version=_version(),
             )
             _run(execution, connection, current, definitions)
-        differences = _verify(slice_, connection)
-    applied = Applied(current, tuple(execution.done), verified=True)
-    if differences:
-        raise VerificationError(
-            f"everything was applied, but {len(differences)} things are not as they should be:\n"
-            + "\n".join(f"  {each}" for each in differences),
-            fix=differences[0].fix,
-            differences=differences,
-            applied=applied,
-        )
-    return applied
+        require(_verify(slice_, connection, policies, as_of))
+    return Applied(current, tuple(execution.done), verified=True)
 
 
 def plan_for(
@@ -172,10 +165,14 @@ def _interrupted(execution: Execution, connection: psycopg.Connection[Any]) -> I
     )
 
 
-def _verify(slice_: Slice, connection: psycopg.Connection[Any]) -> tuple[Difference, ...]:
-    expected = slice_.expected
-    within = [each.key for each in expected.top_level()]
-    return compare(expected, read(connection, within=within))
+def _verify(
+    slice_: Slice,
+    connection: psycopg.Connection[Any],
+    policies: Collection[PartitionPolicy],
+    as_of: datetime | None,
+) -> VerifyResult:
+    units = (slice_.trace.units[unit] for unit in slice_.required)
+    return verify(slice_.expected, connection, [(u.kind, u.name) for u in units], policies, as_of)
 
 
 def _version() -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pgslate.applying import standing
 from pgslate.applying.connecting import connected, read_ledger
 from pgslate.applying.ledger import Ledger, Row, Run
 from pgslate.catalog import Catalog, Migration
+from pgslate.slicing.slice import Slice
 from pgslate.targets.target import Target
 
 
@@ -35,6 +37,15 @@ class Status:
         """Whether nothing was cut off, edited or lost."""
         return not (self.unfinished or self.edited or self.missing)
 
+    def within(self, migrations: Collection[Migration]) -> Status:
+        """The same for those who need only some migrations: these are pending, and others are left out."""
+        absent = (*self.pending, *self.left_out)
+        return replace(
+            self,
+            pending=tuple(m for m in migrations if m in absent),
+            left_out=tuple(m for m in absent if m not in migrations),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """For programs: lists of ``{version, file, ...}``."""
         return {
@@ -48,14 +59,15 @@ class Status:
         }
 
 
-def status(catalog: Catalog, target: Target) -> Status:
-    """What ``target``'s ledger holds of ``catalog``; only reads.
+def status(of: Catalog | Slice, target: Target) -> Status:
+    """What ``target``'s ledger holds of a catalog; only reads. For a slice, only its migrations are pending.
 
     Raises TargetError, PrivilegeError, LedgerError.
     """
     with connected(target) as connection:
         ledger, server = read_ledger(connection)
-    return status_of(catalog, ledger, server.database)
+    found = status_of(of.catalog if isinstance(of, Slice) else of, ledger, server.database)
+    return found.within(of.files) if isinstance(of, Slice) else found
 
 
 def status_of(catalog: Catalog, ledger: Ledger, database: str) -> Status:
