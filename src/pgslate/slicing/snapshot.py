@@ -37,6 +37,16 @@ _SETTING = re.compile(r"^SET default_(?:tablespace|table_access_method) = .*;\n"
 _FOOTER = re.compile(r"^-- Completed on .*\n|^--\n-- PostgreSQL database dump complete\n--\n", re.MULTILINE)
 _META = re.compile(r"^\\(?:un)?restrict \S+\n", re.MULTILINE)
 
+# PostgreSQL writes ``status IN ('a', 'b')`` of a varchar as a comparison of text with a cast array, and reads
+# that back as an array of cast elements: the definition would say the same in other words. Without the casts
+# it is read as it was first.
+_CAST_ARRAY = re.compile(
+    r"""\((?P<column>(?:\w+|"(?:[^"]|"")+")(?:\.(?:\w+|"(?:[^"]|"")+"))?)\)::text (?P<compares>= ANY|<>
+    ALL)"""
+    r""" \(\(ARRAY\[(?P<items>'(?:[^']|'')*'::character varying(?:, '(?:[^']|'')*'::character varying)*)\]"""
+    r"""\)::text\[\]\)"""
+)
+
 # What a dump is read under, whatever the session has: names are qualified, and function bodies come before
 # what they touch. All of it ends with the transaction.
 _PROLOGUE = """\
@@ -199,6 +209,7 @@ def _entries(dump: str, world: World, role: str) -> Iterable[Entry]:
 def _clean(text: str, role: str) -> str:
     """An entry's SQL without what belongs to the next or to the dump, and without naming its own owner."""
     text = _META.sub("", _FOOTER.sub("", _SETTING.sub("", text)))
+    text = _CAST_ARRAY.sub(r"\g<column> \g<compares> (ARRAY[\g<items>])", text)
     owner = re.compile(rf'^ALTER [^\n]* OWNER TO (?:{re.escape(role)}|"{re.escape(role)}");\n', re.MULTILINE)
     return owner.sub("", text).strip("\n")
 
