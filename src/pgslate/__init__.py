@@ -14,7 +14,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pgslate.applying.plan import plan
+    from pgslate.applying.run import apply
+    from pgslate.applying.status import status
     from pgslate.catalog import Catalog, Migration
+    from pgslate.checking import verify
     from pgslate.config import Config, Contract
     from pgslate.errors import (
         ApplyError,
@@ -27,12 +31,15 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from pgslate.project import Project, Selection
+    from pgslate.provisioning import provision
     from pgslate.reasons import why
     from pgslate.slicing.slice import Slice
+    from pgslate.standing import down, up
     from pgslate.targets.dsn import connect
     from pgslate.targets.embedded import embedded
     from pgslate.targets.kubernetes import kubernetes
     from pgslate.targets.target import Target
+    from pgslate.verifying import VerifyResult
 
 # Where each name lives; `__all__` is these names, sorted.
 _HOMES = {
@@ -52,9 +59,17 @@ _HOMES = {
     "TargetError": "errors",
     "UsageError": "errors",
     "VerificationError": "errors",
+    "VerifyResult": "verifying",
+    "apply": "applying.run",
     "connect": "targets.dsn",
+    "down": "standing",
     "embedded": "targets.embedded",
     "kubernetes": "targets.kubernetes",
+    "plan": "applying.plan",
+    "provision": "provisioning",
+    "status": "applying.status",
+    "up": "standing",
+    "verify": "checking",
     "why": "reasons",
 }
 
@@ -75,9 +90,17 @@ __all__ = [
     "TargetError",
     "UsageError",
     "VerificationError",
+    "VerifyResult",
+    "apply",
     "connect",
+    "down",
     "embedded",
     "kubernetes",
+    "plan",
+    "provision",
+    "status",
+    "up",
+    "verify",
     "why",
 ]
 

@@ -17,7 +17,7 @@ from pgslate.config import Config, Contract, suggestion
 from pgslate.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
-    from pgslate.partitions import PartitionPolicy, Window
+    from pgslate.partitions import PartitionPolicy
     from pgslate.slicing.effects import Trace
     from pgslate.slicing.slice import Form, Slice
     from pgslate.targets.target import Target
@@ -35,12 +35,12 @@ Progress = Callable[[int, int, Migration], None]
 class Selection:
     """What was asked for: ``tables`` (empty: everything), and partitions that no migration makes.
 
-    ``windows`` are the windows of those partitions, by the name of the table whose policy makes them.
-    ``contracts`` are those that were named.
+    ``partitions`` are their names, by the table whose policy makes them. ``contracts`` are those that were
+    named.
     """
 
     tables: tuple[str, ...] = ()
-    windows: Mapping[str, tuple[Window, ...]] = field(default_factory=dict)
+    partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     contracts: tuple[Contract, ...] = ()
 
 
@@ -134,18 +134,16 @@ class Project:
         if EVERYTHING in asked:
             asked = [EVERYTHING, *(name for name in asked if self._rolling(name))]
         wanted: dict[str, None] = {}
-        windows: dict[str, list[Window]] = {}
+        partitions: dict[str, dict[str, None]] = {}
         for name in asked:
-            rolling = self._rolling(name)
-            if rolling is None:
-                wanted[name] = None
-                continue
-            policy, window = rolling
-            wanted[policy.table] = None
-            if window not in windows.setdefault(policy.table, []):
-                windows[policy.table].append(window)
+            policy = self._rolling(name)
+            wanted[policy.table if policy else name] = None
+            if policy:
+                partitions.setdefault(policy.table, {})[name] = None
         selected = () if EVERYTHING in wanted else tuple(wanted)
-        return Selection(selected, {table: tuple(sorted(each)) for table, each in windows.items()}, named)
+        return Selection(
+            selected, {table: tuple(sorted(names)) for table, names in partitions.items()}, named
+        )
 
     def slice(self, selection: Selection | Sequence[str] = (), *, form: Form = "files") -> Slice:
         """What the selection (or just tables) needs of the catalog. Raises UnknownTableError."""
@@ -159,12 +157,11 @@ class Project:
         units = select(self.catalog, self.trace, chosen.tables)
         return slice_of(self.catalog, self.trace, units, tables=chosen.tables, form=form)
 
-    def _rolling(self, name: str) -> tuple[PartitionPolicy, Window] | None:
-        """The policy and the window of a partition that only a policy makes."""
+    def _rolling(self, name: str) -> PartitionPolicy | None:
+        """The policy of a partition that only a policy makes."""
         for policy in self.policies.values():
-            window = policy.window_of(name)
-            if window is not None and not self._is_made(name):
-                return policy, window
+            if policy.window_of(name) is not None and not self._is_made(name):
+                return policy
         return None
 
     def _is_made(self, name: str) -> bool:

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgslate.catalog import Catalog, Migration
-from pgslate.errors import UsageError
+from pgslate.errors import UnknownTableError, UsageError
 from pgslate.project import Project
 from pgslate.slicing.effects import Trace, Unit
 from pgslate.slicing.select import relations, select
 from pgslate.slicing.slice import Cause, Slice, slice_of
 
 ASKED = "asked for"
+
+# Schemas whose objects end with the session, or belong to a table anyway.
+_PASSING = ("pg_temp", "pg_toast")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,8 @@ def why_migration(project: Project, migration: Migration) -> WhyMigration:
     used: set[Unit] = set()
     for unit in relations(trace):
         name = trace.units[unit].name
+        if trace.units[unit].kind == "sequence" and _is_owned(trace, unit):
+            continue  # its table says it
         chosen = slice_of(catalog, trace, [unit], tables=(name,), form="statements")
         if index in chosen.migrations:
             using.append(TableUse(name, statements_needed(chosen, index)))
@@ -181,13 +186,18 @@ def statements_needed(chosen: Slice, migration: int) -> tuple[StatementReason, .
 
 
 def reasons(chosen: Slice, migration: int) -> tuple[str, ...]:
-    """Why a slice has a migration: each first link of its needed statements' chains once, in their order."""
+    """Why a slice has a migration: what its needed statements do, and for what; the nearest first."""
+    chains = [
+        chain_of_effect(chosen, index)
+        for index in sorted(chosen.needed)
+        if chosen.trace.effects[index].migration == migration
+    ]
     found: dict[str, None] = {}
-    for index in sorted(chosen.needed):
-        if chosen.trace.effects[index].migration == migration:
-            chain = chain_of_effect(chosen, index)
-            found[chain[0] if len(chain) < 3 else f"{chain[0]}, {chain[1]}"] = None
-    return tuple(found) or ("nothing of it counts by itself",)
+    for chain in sorted(chains, key=len):
+        said = chain[0] if len(chain) < 3 else f"{chain[0]}, {chain[1]}"
+        if f"creates{said.removeprefix('changes')}" not in found:
+            found[said] = None
+    return tuple(found) or ("none of its statements is needed by itself",)
 
 
 def exclusion(chosen: Slice, migration: int) -> str:
@@ -197,12 +207,14 @@ def exclusion(chosen: Slice, migration: int) -> str:
     for effect in trace.effects:
         if effect.migration == migration:
             touched |= dict.fromkeys(sorted(effect.touches | effect.drops | effect.cascades))
-    relevant = [trace.units[unit] for unit in touched]
-    shown = [unit.name for unit in relevant if unit.kind != "schema"] or [unit.name for unit in relevant]
-    if not shown:
-        return "changes nothing"
-    more = f" and {len(shown) - 3} more" if len(shown) > 4 else ""
-    return f"only touches {', '.join(shown[:3] if more else shown)}{more}"
+    names = [trace.units[unit] for unit in touched if not trace.units[unit].name.startswith(_PASSING)]
+    # the tables say it, where there are some
+    for kinds in (("table", "view", "materialized view"), ("function", "procedure", "type", "extension"), ()):
+        shown = list(dict.fromkeys(unit.name for unit in names if not kinds or unit.kind in kinds))
+        if shown:
+            more = f" and {len(shown) - 3} more" if len(shown) > 4 else ""
+            return f"only touches {', '.join(shown[:3] if more else shown)}{more}"
+    return "changes nothing that stays"
 
 
 def chain_of_effect(chosen: Slice, effect: int) -> tuple[str, ...]:
@@ -244,9 +256,11 @@ def _place(chosen: Slice, effect: int) -> str:
     return f"{chosen.catalog.migrations[found.migration].file}:{found.line}"
 
 
-def _is_relation(project: Project, name: str) -> bool:
-    from pgslate.errors import UnknownTableError
+def _is_owned(trace: Trace, sequence: Unit) -> bool:
+    return any(needs.get(sequence) == "owned sequence" for needs in trace.requires.values())
 
+
+def _is_relation(project: Project, name: str) -> bool:
     try:
         return bool(select(project.catalog, project.trace, [name]))
     except UnknownTableError:

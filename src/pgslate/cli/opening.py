@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from pgslate.catalog import Migration
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
-from pgslate.errors import UsageError
+from pgslate.errors import TargetError, UsageError
 from pgslate.project import Project, Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pgslate.slicing.slice import Slice
     from pgslate.targets.target import Target
+
+# Seconds to wait for a server, and for a pod that may still be pulling its image.
+SERVER_TIMEOUT, CLUSTER_TIMEOUT = 10.0, 120.0
 
 NO_TARGET_FIX = "give --dsn URL (or set PGSLATE_DSN, or PGHOST), --kube NAMESPACE, or --embedded"
 
@@ -65,3 +69,61 @@ def names_target(asked: Asked) -> bool:
     if not asked.kube and (asked.kubeconfig or asked.context):
         raise UsageError("--kubeconfig and --context are for --kube", fix="add --kube NAMESPACE")
     return bool(given) or from_environment() is not None
+
+
+@contextmanager
+def target(asked: Asked, output: Output, opened: Project, chosen: Slice | None = None) -> Iterator[Target]:
+    """The database that the command line or the environment names, once it takes connections.
+
+    Raises UsageError where none is named, TargetError and its kinds where it can't be reached.
+    """
+    if not names_target(asked):
+        raise UsageError("no target: where is the database?", fix=NO_TARGET_FIX)
+    if asked.embedded:
+        with _embedded(output, opened, chosen) as found:
+            yield found
+        return
+    with _named(asked, output) as found:
+        output.note(f"target: {found.label}")
+        yield found
+
+
+def _named(asked: Asked, output: Output) -> Target:
+    if asked.kube:
+        from pgslate.targets.kubernetes import kubernetes, split_address
+
+        namespace, service = split_address(asked.kube)
+        return kubernetes(
+            namespace,
+            service=service,
+            kubeconfig=asked.kubeconfig,
+            context=asked.context,
+            note=output.note,
+            timeout=asked.timeout or CLUSTER_TIMEOUT,
+        )
+    from pgslate.targets.dsn import connect, from_environment
+
+    dsn = asked.dsn if asked.dsn is not None else from_environment()
+    return connect(dsn or "", timeout=asked.timeout or SERVER_TIMEOUT)
+
+
+@contextmanager
+def _embedded(output: Output, opened: Project, chosen: Slice | None) -> Iterator[Target]:
+    from pgslate.standing import running
+
+    standing = running(opened)
+    if standing is not None:
+        output.note(f"target: the server of `pgslate up`, PostgreSQL {standing.server}")
+        yield standing.target()
+        return
+    if chosen is None:
+        raise TargetError(
+            "no embedded server is up for this project", fix="pgslate up, with the tables it should have"
+        )
+    from pgslate.provisioning import extensions, prepare
+    from pgslate.targets.embedded import embedded
+
+    with embedded(extensions=extensions(chosen)) as found:
+        output.say(f"on a throw-away server ({found.label}); `pgslate up` keeps one")
+        prepare(opened, found)
+        yield found

@@ -6,9 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pgslate.cli.options import Asked
+
+if TYPE_CHECKING:
+    from pgslate.applying import Progress
 
 Advance = Callable[[int, int, str], None]
 """Told before each step: how many are done, how many there are, and what comes."""
@@ -45,10 +48,23 @@ class Output:
     def progress(self, doing: str) -> Iterator[Advance]:
         """Show how something goes on that may take seconds; nothing is left of it on a terminal."""
         if sys.stderr.isatty():
-            with _live(doing) as advance:
+            from pgslate.report.progress import bar_of
+
+            with bar_of(doing) as advance:
                 yield advance
         else:
             yield self._lines(doing)
+
+    @contextmanager
+    def applying(self) -> Iterator[Progress]:
+        """Show how migrations are applied: a bar on a terminal, a line for each in a pipe."""
+        from pgslate.report.progress import Bar, Lines
+
+        if sys.stderr.isatty():
+            with Bar() as bar:
+                yield bar
+        else:
+            yield Lines(self.say)
 
     def _lines(self, doing: str) -> Advance:
         begun = False
@@ -62,27 +78,6 @@ class Output:
             begun = True
 
         return advance
-
-
-@contextmanager
-def _live(doing: str) -> Iterator[Advance]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[what]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(doing, total=None, what="")
-
-        def advance(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, what=what)
-
-        yield advance
 
 
 def _write(stream: TextIO, said: str) -> None:

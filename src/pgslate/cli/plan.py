@@ -22,6 +22,22 @@ def command(asked: Asked) -> int:
 
     output = Output(asked)
     with opening.traced(asked, output) as project:
-        chosen = project.slice(opening.selection(asked, project), form=asked.form)
-        output.result(lambda: report.text(chosen), lambda: report.document(chosen))
+        selection = opening.selection(asked, project)
+        chosen = project.slice(selection, form=asked.form)
+        if not opening.names_target(asked):
+            found = None
+        else:
+            from pgslate.applying import plan_for
+
+            with opening.target(asked, output, project, chosen) as target:
+                found = plan_for(
+                    chosen,
+                    target,
+                    allow_out_of_order=asked.allow_out_of_order,
+                    accept_edited=asked.accept_edited,
+                )
+    partitions = [name for names in selection.partitions.values() for name in names]
+    output.result(
+        lambda: report.text(chosen, found, partitions), lambda: report.document(chosen, found, partitions)
+    )
     return 0

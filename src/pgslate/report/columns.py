@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -31,6 +32,18 @@ def width(text: str) -> int:
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
+
+
+_USUAL_SCHEMAS = re.compile(r"(?<![\w.\"])(?:public|pg_catalog)\.(?=[\w\"])")
+
+
+def plain(text: str) -> str:
+    """The text with the schemas that go without saying left out.
+
+    >>> plain("creates function public.f(pg_catalog.text), needed by table app.t")
+    'creates function f(text), needed by table app.t'
+    """
+    return _USUAL_SCHEMAS.sub("", text)
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -1,91 +1,92 @@
-"""`plan`: what would run and why, and what would not and why not."""
+"""`plan`: what would run and why, and what would not and why not.
+
+Without a target it is told from the slice alone, which needs no database and no driver.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pgslate.reasons import exclusion, reasons
-from pgslate.report.columns import aligned, counted
+from pgslate.report.columns import aligned, counted, plain
 from pgslate.slicing.slice import Slice
 
+if TYPE_CHECKING:
+    from pgslate.applying import Plan
 
-def text(chosen: Slice, applied: Collection[str] = (), partitions: Collection[str] = ()) -> str:
-    """The plan for people. ``applied`` versions stand already, ``partitions`` are made by policy."""
-    pending = [n for n in chosen.migrations if chosen.catalog.migrations[n].version not in applied]
-    lines = [_headline(chosen, len(pending))]
-    lines.append(aligned([_row(chosen, n) for n in pending]))
-    for name in partitions:
-        lines.append(f"  partition {name}, by policy")
-    standing = len(chosen.migrations) - len(pending)
-    if standing:
-        lines.append(f"{counted(standing, 'migration')} of it stand already")
-    left_out = _left_out(chosen)
-    if left_out:
-        lines.append(f"not needed: {len(left_out)} of {counted(len(chosen.catalog), 'migration')}")
-        lines.append(aligned([(chosen.catalog.migrations[n].file, exclusion(chosen, n)) for n in left_out]))
+_SHOWN = 2
+"""Reasons of a migration that fit on a line; JSON has them all."""
+
+
+def text(chosen: Slice, found: Plan | None = None, partitions: Sequence[str] = ()) -> str:
+    """The plan for people: ``found``, or without one that for an empty database.
+
+    ``partitions`` are those that are asked for by name, and made by policy.
+    """
+    said = document(chosen, found, partitions)
+    steps, excluded = said["migrations"], said["excluded"]
+    lines = [_headline(chosen, len(steps))]
+    lines.append(aligned([_row(chosen, step) for step in steps]))
+    lines += [f"  partition {name}, by policy" for name in partitions]
+    if excluded:
+        lines.append(f"not run: {len(excluded)} of {counted(len(chosen.catalog), 'migration')}")
+        lines.append(aligned([(each["file"], plain(each["reason"])) for each in excluded]))
     lines += [f"widened after a failed proof: {why}" for why in chosen.widened]
     return "\n".join(line for line in lines if line)
 
 
-def document(
-    chosen: Slice, applied: Collection[str] = (), partitions: Collection[str] = ()
-) -> dict[str, Any]:
-    """The plan for programs. ``statements`` is how many count for themselves, ``of`` how many there are."""
-    found: list[dict[str, Any]] = []
-    for n in chosen.migrations:
-        migration = chosen.catalog.migrations[n]
-        entry = {
-            "version": migration.version,
-            "file": migration.file,
-            "statements": len(chosen.statements(n, needed=True)),
-            "of": _count(chosen, n),
-            "reasons": list(reasons(chosen, n)),
-            "applied": migration.version in applied,
-        }
-        found.append(entry)
+def document(chosen: Slice, found: Plan | None = None, partitions: Sequence[str] = ()) -> dict[str, Any]:
+    """The plan for programs: ``tables``, ``form``, ``migrations``, ``excluded``, ``partitions``, ``widened``.
+
+    Of a migration, ``statements`` is how many count for themselves, ``of`` how many the file has.
+    """
+    said = found.to_json() if found is not None else _for_an_empty_database(chosen)
+    return {**said, "partitions": list(partitions), "widened": list(chosen.widened)}
+
+
+def _for_an_empty_database(chosen: Slice) -> dict[str, Any]:
+    totals: dict[int, int] = {}
+    for effect in chosen.trace.effects:
+        totals[effect.migration] = totals.get(effect.migration, 0) + 1
+    wanted = frozenset(chosen.migrations)
     return {
         "tables": list(chosen.tables),
         "form": chosen.form,
-        "migrations": found,
-        "excluded": [
+        "migrations": [
             {
-                "version": chosen.catalog.migrations[n].version,
-                "file": chosen.catalog.migrations[n].file,
-                "reason": exclusion(chosen, n),
+                "version": chosen.catalog.migrations[index].version,
+                "file": chosen.catalog.migrations[index].file,
+                "statements": len(chosen.statements(index, needed=True)),
+                "of": totals.get(index, 0),
+                "reasons": list(reasons(chosen, index)),
             }
-            for n in _left_out(chosen)
+            for index in chosen.migrations
         ],
-        "partitions": list(partitions),
-        "widened": list(chosen.widened),
+        "excluded": [
+            {"version": migration.version, "file": migration.file, "reason": exclusion(chosen, index)}
+            for index, migration in enumerate(chosen.catalog)
+            if index not in wanted
+        ],
     }
 
 
-def _headline(chosen: Slice, pending: int) -> str:
+def _headline(chosen: Slice, steps: int) -> str:
     what = ", ".join(chosen.tables) if chosen.tables else "everything"
-    if not pending:
+    if not steps:
         return f"nothing to do for {what}"
+    whole = counted(len(chosen.catalog), "migration")
     if chosen.form == "objects":
-        made = counted(len(chosen.required), "object")
-        return f"{what}: the final definition of {made}, from {counted(pending, 'migration')}"
-    total = sum(len(chosen.statements(n)) for n in chosen.migrations)
-    how = "" if chosen.form == "files" else f", {counted(total, 'statement')} of them"
-    return f"{what}: {pending} of {counted(len(chosen.catalog), 'migration')}{how}"
+        return f"{what}: the final DDL of {counted(len(chosen.required), 'object')}, from {steps} of {whole}"
+    if chosen.form == "statements":
+        return f"{what}: {counted(len(chosen.effects), 'statement')} from {steps} of {whole}"
+    return f"{what}: {steps} of {whole}"
 
 
-def _row(chosen: Slice, n: int) -> tuple[str, str, str]:
-    count = f"{len(chosen.statements(n, needed=True))} of {counted(_count(chosen, n), 'statement')}"
+def _row(chosen: Slice, step: dict[str, Any]) -> tuple[str, str, str]:
     if chosen.is_whole:
-        return chosen.catalog.migrations[n].file, counted(_count(chosen, n), "statement"), ""
-    found = reasons(chosen, n)
-    more = f"; and {len(found) - 2} more" if len(found) > 2 else ""
-    return chosen.catalog.migrations[n].file, count, "; ".join(found[:2]) + more
-
-
-def _count(chosen: Slice, n: int) -> int:
-    return sum(1 for effect in chosen.trace.effects if effect.migration == n)
-
-
-def _left_out(chosen: Slice) -> list[int]:
-    included = set(chosen.migrations)
-    return [n for n in range(len(chosen.catalog)) if n not in included]
+        return step["file"], counted(step["of"], "statement"), ""
+    shown = [plain(reason) for reason in step["reasons"][:_SHOWN]]
+    more = len(step["reasons"]) - _SHOWN
+    why = "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+    return step["file"], f"{step['statements']} of {counted(step['of'], 'statement')}", why

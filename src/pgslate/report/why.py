@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pgslate.reasons import ASKED, StatementReason, WhyMigration, WhyTable
-from pgslate.report.columns import aligned, counted
+from pgslate.report.columns import aligned, counted, plain
 
 
 def text(answer: WhyTable | WhyMigration) -> str:
@@ -15,14 +15,14 @@ def text(answer: WhyTable | WhyMigration) -> str:
 
 def _table(answer: WhyTable) -> Iterable[str]:
     yield f"{answer.table} needs"
-    yield aligned([(each.kind, each.name, _chain(each.because)) for each in answer.required])
+    yield aligned([(each.kind, plain(each.name), _chain(each.because)) for each in answer.required])
     yield f"made by {counted(len(answer.migrations), 'migration')}"
     for each in answer.migrations:
         yield f"  {each.migration.file}: {len(each.statements)} of {counted(each.of, 'statement')}"
         yield from _statements(each.statements, "    ")
     if answer.excluded:
         yield f"and not by {counted(len(answer.excluded), 'other')}"
-        yield aligned([(migration.file, reason) for migration, reason in answer.excluded])
+        yield aligned([(migration.file, plain(reason)) for migration, reason in answer.excluded])
 
 
 def _migration(answer: WhyMigration) -> Iterable[str]:
@@ -44,8 +44,8 @@ def _statements(statements: Sequence[StatementReason], indent: str) -> Iterable[
         later = statements[position + 1].because if position + 1 < len(statements) else None
         if later != statement.because:
             for depth, link in enumerate(statement.because):
-                yield f"{indent}{'   ' * depth}└─ {link}"
+                yield f"{indent}{'   ' * depth}└─ {plain(link)}"
 
 
 def _chain(because: Sequence[str]) -> str:
-    return ", ".join(because) if tuple(because) != (ASKED,) else ASKED
+    return plain(", ".join(because)) if tuple(because) != (ASKED,) else ASKED

@@ -1,0 +1,76 @@
+"""``verify``: is there what a slice says, and did the ledger apply what the files say?"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+
+from pgslate import verifying
+from pgslate.applying import ledger, standing
+from pgslate.catalog import Catalog
+from pgslate.errors import MissingTablesError, VerificationError
+from pgslate.partitions import PartitionPolicy, Window
+from pgslate.report.columns import counted
+from pgslate.schema.compare import Difference
+from pgslate.slicing.slice import Slice
+from pgslate.targets.target import Target
+from pgslate.verifying import VerifyResult
+
+_NO_WINDOWS: Mapping[str, Collection[Window]] = {}
+
+
+def verify(
+    slice_: Slice,
+    target: Target,
+    *,
+    policies: Collection[PartitionPolicy] = (),
+    windows: Mapping[str, Collection[Window]] = _NO_WINDOWS,
+    as_of: datetime | None = None,
+) -> VerifyResult:
+    """How the database differs from what ``slice_`` requires, and the ledger from the slice's files.
+
+    The windows of the ``policies`` at ``as_of`` (UTC; by default the server's clock) must have partitions,
+    and those in ``windows``, by the policy's table. Changes nothing. Raises psycopg.Error where the
+    connection fails.
+    """
+    required = [(u.kind, u.name) for u in (slice_.trace.units[unit] for unit in slice_.required)]
+    with target.connect(autocommit=True) as connection:
+        found = verifying.verify(slice_.expected, connection, required, policies, as_of, windows=windows)
+        applied, _ = ledger.read(connection)
+    return found.and_also(_ledger_differences(slice_.catalog, applied))
+
+
+def require(result: VerifyResult) -> None:
+    """Raise MissingTablesError, or VerificationError, where something is not as it should be."""
+    if result.ok:
+        return
+    said = "\n".join(f"  {difference}" for difference in result.differences[:20])
+    missing = result.missing_tables
+    if missing:
+        raise MissingTablesError(
+            f"{counted(len(missing), 'table')} missing: {', '.join(missing)}\n{said}",
+            fix=f"pgslate apply {' '.join(missing)}",
+            tables=missing,
+            differences=result.differences,
+        )
+    raise VerificationError(
+        f"{counted(len(result.differences), 'difference')} from what should be there\n{said}",
+        fix=result.differences[0].fix,
+        differences=result.differences,
+    )
+
+
+def _ledger_differences(catalog: Catalog, applied: ledger.Ledger) -> Iterator[Difference]:
+    rows = applied.by_version
+    for row in standing.missing(catalog, applied):
+        fix = "bring the file back from version control"
+        yield Difference(row.file, "migration", f"the file, applied at {row.applied_at}", "missing", fix)
+    for migration in standing.edited(catalog, applied):
+        was = rows[migration.version].checksum
+        fix = f"undo the edit, or pgslate apply --accept-edited {migration.file}"
+        yield Difference(
+            migration.file, "migration", f"checksum {was}", f"checksum {migration.checksum}", fix
+        )
+    for row in rows.values():
+        if not row.finished and row.version in catalog.by_version:
+            yield Difference(row.file, "migration", "applied", "cut off in the middle", "pgslate apply")

@@ -1,0 +1,25 @@
+"""pgslate status: what the ledger holds, what is pending, what was edited."""
+
+from __future__ import annotations
+
+import click
+
+from pgslate.cli import opening, options
+from pgslate.cli.options import Asked
+from pgslate.cli.output import Output
+
+
+@click.command("status")
+@options.takes(options.TARGET, options.CATALOG)
+def command(asked: Asked) -> int:
+    """What the target's ledger holds; what is pending; what was edited or lost. Needs no trace."""
+    from pgslate.applying import status
+    from pgslate.report import status as report
+
+    output = Output(asked)
+    project = opening.project(asked)
+    with opening.target(asked, output, project) as target:
+        found = status(project.catalog, target)
+        label = target.label
+    output.result(lambda: report.text(found, label), found.to_json)
+    return 0

@@ -1,0 +1,42 @@
+"""pgslate up: an embedded server with the schema, that stays up; prints its DSN."""
+
+from __future__ import annotations
+
+import click
+
+from pgslate.cli import opening, options
+from pgslate.cli.options import Asked
+from pgslate.cli.output import Output
+
+
+@click.command("up")
+@options.takes(options.SELECTION, options.FORM, options.AS_OF, options.CATALOG)
+@click.option("--name", metavar="NAME", help="A server of its own, beside the project's.")
+@click.option("--quiet", "-q", is_flag=True, help="Print only the DSN.")
+def command(asked: Asked, name: str | None, quiet: bool) -> int:
+    """An embedded server with what the TABLEs (or all) need, verified; prints its DSN.
+
+    It stays up until `pgslate down`. Run it again for the same server: what it lacks is applied to it.
+    """
+    from pgslate.report.columns import counted
+    from pgslate.standing import up
+
+    output = Output(asked)
+    with opening.traced(asked, output) as project:
+        selection = opening.selection(asked, project)
+        with output.applying() as progress:
+            found = up(project, selection, form=asked.form, name=name, as_of=asked.as_of, progress=progress)
+
+    def text() -> str:
+        if quiet:
+            return found.dsn
+        what = (
+            counted(len(found.tables), "table") + f": {', '.join(found.tables)}"
+            if found.tables
+            else "everything"
+        )
+        state = "started" if found.started else "was up"
+        return f"{found.dsn}\nPostgreSQL {found.server} {state}, verified for {what}; `pgslate down` stops it"
+
+    output.result(text, found.as_json)
+    return 0

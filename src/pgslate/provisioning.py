@@ -1,0 +1,121 @@
+"""Provisioning: what a slice asks of a database beside its migrations: a prelude, extensions, partitions.
+
+These are the library's functions with what the project's configuration says filled in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pgslate.applying import Applied, Progress, apply
+from pgslate.applying.run import LOCK_TIMEOUT
+from pgslate.checking import verify
+from pgslate.partitions import PartitionPolicy, Window, ensure
+from pgslate.project import Project, Selection
+from pgslate.slicing.slice import Slice
+from pgslate.targets.target import Target
+from pgslate.verifying import VerifyResult
+
+_EVERYTHING = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What was done to a database: the run of migrations, and the ``partitions`` that were made, by name."""
+
+    applied: Applied
+    partitions: tuple[str, ...] = ()
+
+    @property
+    def nothing_to_do(self) -> bool:
+        return self.applied.nothing_to_do and not self.partitions
+
+
+def provision(
+    project: Project,
+    chosen: Slice,
+    target: Target,
+    *,
+    selection: Selection = _EVERYTHING,
+    as_of: datetime | None = None,
+    timeout: float | None = None,
+    allow_out_of_order: bool = False,
+    accept_edited: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Provisioned:
+    """Apply the slice, and make the partitions that the policies and the selection ask for; then verify.
+
+    ``timeout`` is in seconds, for locks that others hold. Raises what ``apply`` and ``partitions.ensure``
+    raise, and VerificationError.
+    """
+    limit = timeout or LOCK_TIMEOUT
+    applied = apply(
+        chosen,
+        target,
+        lock_timeout=limit,
+        allow_out_of_order=allow_out_of_order,
+        accept_edited=accept_edited,
+        progress=progress,
+        definitions=lambda: _definitions(project, chosen, target),
+    )
+    made: list[str] = []
+    policies = policies_within(project, chosen)
+    if policies:
+        with target.connect(autocommit=True) as connection:
+            for policy in policies:
+                also = selection.partitions.get(policy.table, ())
+                made += ensure(connection, policy, as_of=as_of, also=also, timeout=limit).made
+    return Provisioned(applied, tuple(made))
+
+
+def check(
+    project: Project,
+    chosen: Slice,
+    target: Target,
+    *,
+    selection: Selection = _EVERYTHING,
+    as_of: datetime | None = None,
+) -> VerifyResult:
+    """How the database differs from what the slice and the partition policies ask for; only reads."""
+    policies = policies_within(project, chosen)
+    windows = {policy.table: _windows(policy, selection) for policy in policies}
+    return verify(chosen, target, policies=policies, windows=windows, as_of=as_of)
+
+
+def prepare(project: Project, target: Target) -> None:
+    """Run the prelude, in an empty database that nobody else prepares."""
+    if project.prelude:
+        with target.connect(autocommit=True) as connection:
+            for text in project.prelude:
+                connection.execute(text.encode())
+
+
+def extensions(chosen: Slice) -> tuple[str, ...]:
+    """The extensions that a server must have for the slice to be applied."""
+    made = {unit for index in chosen.effects for unit in chosen.trace.effects[index].creates}
+    units = (chosen.trace.units[unit] for unit in made | chosen.required)
+    return tuple(sorted({unit.name.strip('"') for unit in units if unit.kind == "extension"} - {"plpgsql"}))
+
+
+def policies_within(project: Project, chosen: Slice) -> tuple[PartitionPolicy, ...]:
+    """The partition policies of tables that the slice has."""
+    names = {chosen.trace.units[unit].name for unit in chosen.required}
+    bare = {name.rpartition(".")[2] for name in names}
+    return tuple(p for p in project.policies.values() if p.table in (names if "." in p.table else bare))
+
+
+def _windows(policy: PartitionPolicy, selection: Selection) -> tuple[Window, ...]:
+    named = (policy.window_of(name) for name in selection.partitions.get(policy.table, ()))
+    return tuple(window for window in named if window is not None)
+
+
+def _definitions(project: Project, chosen: Slice, target: Target) -> list[str]:
+    """The final DDL of a slice in the objects form, for a server of the target's version."""
+    from pgslate.slicing.known import snapshot_of
+    from pgslate.slicing.snapshot import script_of
+
+    with target.connect() as connection:
+        major = connection.info.server_version // 10000
+    return [script_of(chosen, snapshot_of(project.catalog, prelude=project.prelude, major=major))]
