@@ -34,13 +34,14 @@ class Proved:
     """One form of one subject's slice: what it replays (effects; units in the objects form), and its proof.
 
     ``servers`` are the major versions it was proved on; ``whole`` says that nothing less than the whole
-    catalog would do.
+    catalog would do; unproved says why there is no proof, where there is none.
     """
 
     replays: frozenset[int]
     servers: tuple[int, ...]
     widening: Widening = NOTHING
     whole: bool = False
+    unproved: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def lock(
     write.
 
     ``contracts`` maps names to tables (``*``: all). Proofs of an earlier lock at ``path`` are kept where a
-    slice replays what it did. Raises what tracing raises, and ProofError.
+    slice replays what it did. Raises what tracing raises.
     """
     earlier = read_or_nothing(path)
     trace = trace_of(catalog, prelude=prelude, progress=tracing)
@@ -187,7 +188,7 @@ def _kept(earlier: Lock | None, trace: Trace, subject: Subject, now: Slice) -> P
     if earlier is None:
         return None
     proved = earlier.slices.get(subject, {}).get(now.form)
-    if proved is None or proved.replays != _replays(now) or proved.whole:
+    if proved is None or proved.replays != _replays(now) or proved.whole or proved.unproved:
         return None
     if now.form == "objects":  # the statements that made these units are those of the other form
         own = slice_of(now.catalog, trace, sorted(now.required), form="statements").effects
@@ -237,7 +238,8 @@ def _replays(slice_: Slice) -> frozenset[int]:
 
 
 def _from_proof(proof: Proof) -> Proved:
-    return Proved(_replays(proof.slice), (proof.server,), proof.widening, proof.fell_back)
+    servers = () if proof.unproved else (proof.server,)
+    return Proved(_replays(proof.slice), servers, proof.widening, proof.fell_back, proof.unproved)
 
 
 def _proved(proved: Proved) -> dict[str, Any]:
@@ -250,6 +252,8 @@ def _proved(proved: Proved) -> dict[str, Any]:
         }
     if proved.whole:
         told["whole"] = True
+    if proved.unproved:
+        told["unproved"] = proved.unproved
     return told
 
 
@@ -261,7 +265,11 @@ def _to_proved(told: Mapping[str, Any]) -> Proved:
             from_ranges(widened["effects"]), from_ranges(widened["units"]), tuple(widened["why"])
         )
     return Proved(
-        from_ranges(told["replays"]), tuple(told["proved"]), widening, bool(told.get("whole", False))
+        from_ranges(told["replays"]),
+        tuple(told["proved"]),
+        widening,
+        bool(told.get("whole", False)),
+        told.get("unproved", ""),
     )
 
 
