@@ -29,7 +29,9 @@ def grant(owner: psycopg.Connection, role: str, *, password: str | None = None) 
         if password is not None:
             owner.execute(SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(role), password))
         tables = owner.execute(_TABLES, [list(READ_ONLY)]).fetchall()
-        owner.execute(SQL("GRANT USAGE ON SCHEMA public TO {}").format(Identifier(role)))
+        # Everybody has it unless it was taken from PUBLIC: a right that isn't needed is one to explain.
+        if owner.execute("SELECT has_schema_privilege(%s, 'public', 'USAGE')", [role]).fetchone() == (False,):
+            owner.execute(SQL("GRANT USAGE ON SCHEMA public TO {}").format(Identifier(role)))
         for table, read_only in tables:
             for statement in _rights(table, role, SQL("SELECT") if read_only else SQL("SELECT, INSERT")):
                 owner.execute(statement)
