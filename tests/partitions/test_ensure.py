@@ -13,7 +13,9 @@ import pytest
 
 from pgslate.errors import LockTimeoutError, PartitionBlockedError, UnknownTableError, UsageError
 from pgslate.partitions import PartitionPolicy, ensure, list_partitions, survey
-from pgslate.schema import Schema, compare, read
+from pgslate.schema import Schema
+from pgslate.schema.compare import compare
+from pgslate.schema.read import read
 from pgslate.targets.target import Target
 
 Connection = psycopg.Connection[Any]

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from pgslate.partitions import PartitionPolicy, ensure
-from pgslate.schema import Schema, read
+from pgslate.schema import Schema
 from pgslate.schema.model import Name
+from pgslate.schema.read import read
 from pgslate.targets.target import Target
 from pgslate.verifying import VerifyResult, unquoted, verify
 

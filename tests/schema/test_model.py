@@ -7,7 +7,8 @@ import pickle
 
 from tests.schema.conftest import Connection
 
-from pgslate.schema import Schema, SchemaObject, read
+from pgslate.schema import Schema, SchemaObject
+from pgslate.schema.read import read
 
 TABLE = ("table", "public.t")
 PLAIN = Schema(

@@ -6,7 +6,9 @@ import psycopg
 import pytest
 from tests.schema.conftest import Connection
 
-from pgslate.schema import Schema, compare, read
+from pgslate.schema import Schema
+from pgslate.schema.compare import compare
+from pgslate.schema.read import read
 from pgslate.targets.target import Target
 
 MUTATIONS = [
@@ -194,6 +196,11 @@ MUTATIONS = [
     ("ALTER FOREIGN TABLE shop.remote OPTIONS (SET table_name 'u')", "shop.remote", "table_name=u"),
     ("ALTER FOREIGN TABLE shop.remote ALTER a OPTIONS (DROP column_name)", "shop.remote.a", "column_name=aa"),
     ("ALTER SERVER far OPTIONS (SET host 'example.com')", "far", "host=example.com"),
+    (
+        "ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS (SET username 'y')",
+        "server far",
+        "username=x / options",
+    ),
     ("ALTER EVENT TRIGGER watch ENABLE", "watch", "D / enabled"),
     ("ALTER PUBLICATION feed DROP TABLE shop.parent", "feed", "shop.orders"),
     ("ALTER OPERATOR shop.*** (integer, integer) SET SCHEMA public", "shop.***(integer,integer)", "missing"),

@@ -9,7 +9,9 @@ import psycopg
 import pytest
 from tests.schema.conftest import Connection
 
-from pgslate.schema import Schema, compare, read
+from pgslate.schema import Schema
+from pgslate.schema.compare import compare
+from pgslate.schema.read import read
 from pgslate.targets.target import Target
 
 ODD_SETTINGS = """
@@ -141,3 +143,18 @@ def test_it_is_one_message(database: Target) -> None:
     with database.connect(autocommit=True, cursor_factory=Counting) as connection:
         read(connection)
     assert len(sent) == 1
+
+
+def test_passwords_of_user_mappings_are_never_read(rich: Connection) -> None:
+    text = read(rich).dumps()
+    assert '"options":["password","username=x"]' in text
+    assert "secret" not in text
+
+
+def test_a_comment_on_a_not_null_constraint_is_its_columns(rich_on: Callable[[int], Connection]) -> None:
+    connection = rich_on(18)
+    expected = read(connection)
+    with connection.transaction(force_rollback=True):
+        connection.execute("COMMENT ON CONSTRAINT people_name_not_null ON shop.people IS 'a name, please'")
+        (difference,) = compare(expected, read(connection))
+    assert (difference.object, difference.found) == ("shop.people.name", "not null comment a name, please")

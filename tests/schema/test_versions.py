@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from tests.schema.conftest import Connection
 
-from pgslate.schema import compare, read
+from pgslate.schema.compare import compare
+from pgslate.schema.read import read
 
 PAIRS = [(15, 17), (15, 18), (17, 18), (17, 15), (18, 15), (18, 17), (15, 15), (17, 17), (18, 18)]
 

@@ -1,7 +1,8 @@
-"""What a database holds: a model of it, reading it in one round trip, and comparing two of them."""
+"""What a database holds: a model of it (here), ``read`` in one round trip, and ``compare`` two of them.
 
-from .compare import ANYBODY, Difference, compare
+Only the model is imported with the package: reading a lock needs no database driver.
+"""
+
 from .model import Name, Schema, SchemaObject, Value
-from .read import read
 
-__all__ = ["ANYBODY", "Difference", "Name", "Schema", "SchemaObject", "Value", "compare", "read"]
+__all__ = ["Name", "Schema", "SchemaObject", "Value"]

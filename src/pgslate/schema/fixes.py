@@ -126,6 +126,10 @@ def _column(expected: SchemaObject, attribute: str, alter: str) -> str:
             return f"{alter} TYPE {expected.get('type')}{collate};"
         case "not_null":
             return f"{alter} {'SET' if value else 'DROP'} NOT NULL;"
+        case "not_null_comment":
+            return (
+                f"COMMENT ON CONSTRAINT ... ON {expected.owner[1]} (that of NOT NULL) as its migration does"
+            )
         case "default":
             return f"{alter} SET DEFAULT {value};" if value else f"{alter} DROP DEFAULT;"
         case "identity":

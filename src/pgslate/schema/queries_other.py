@@ -131,7 +131,8 @@ SELECT * FROM (
         FROM pg_foreign_server s WHERE s.oid >= 16384
       UNION ALL
         SELECT 'pg_user_mapping'::regclass, u.umid, NULL, jsonb_build_object('options', (
-            SELECT jsonb_agg(split_part(x, '=', 1) ORDER BY x) FROM unnest(u.umoptions) x)), NULL
+            SELECT jsonb_agg(CASE WHEN x ~* '^[^=]*(pass|secret|token|key)' THEN split_part(x, '=', 1) ELSE x END ORDER BY x)
+            FROM unnest(u.umoptions) x)), NULL
         FROM pg_user_mappings u
       UNION ALL
         SELECT 'pg_event_trigger'::regclass, e.oid, {role("e.evtowner")}, jsonb_strip_nulls(jsonb_build_object(
@@ -175,7 +176,12 @@ COMMENTS = """
 SELECT o.type AS kind, o.identity AS name, CASE WHEN d.objsubid > 0 THEN w.type END AS owner_kind,
     CASE WHEN d.objsubid > 0 THEN w.identity END AS owner_name, d.attribute, d.said
 FROM (
-    SELECT objoid, classoid, objsubid, 'comment' AS attribute, description AS said FROM pg_description
+    SELECT coalesce(k.conrelid, objoid) AS objoid,
+        CASE WHEN k.oid IS NULL THEN classoid ELSE 'pg_class'::regclass END AS classoid,
+        coalesce(k.conkey[1], objsubid) AS objsubid,
+        CASE WHEN k.oid IS NULL THEN 'comment' ELSE 'not_null_comment' END AS attribute, description AS said
+    FROM pg_description LEFT JOIN pg_constraint k
+        ON classoid = 'pg_constraint'::regclass AND k.oid = objoid AND k.contype = 'n' AND k.conrelid <> 0
     WHERE objoid >= 16384
         OR (classoid = 'pg_namespace'::regclass AND objoid = 'public'::regnamespace
             AND description <> 'standard public schema')

@@ -49,7 +49,7 @@ def same(kind: str, attribute: str, expected: Value, found: Value, *, majors: Co
     """
     if expected == found or (not expected and not found):
         return True
-    if attribute == "not_null_constraint":
+    if attribute in ("not_null_constraint", "not_null_comment"):
         return any(0 < major < 18 for major in majors)
     if attribute == "acl":
         return _common_rights(expected, majors) == _common_rights(found, majors)
