@@ -10,7 +10,8 @@ They raise errors that can be told apart: ``ServerNotReadyError``, ``MigrationFa
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -22,6 +23,7 @@ from pgslate.errors import MigrationFailedError, MissingTablesError, ServerNotRe
 from pgslate.project import Project
 from pgslate.provisioning import check, provision
 from pgslate.report.progress import Lines
+from pgslate.slicing.effects import Effect, Trace
 from pgslate.slicing.slice import Slice
 from pgslate.targets.target import Target
 
@@ -65,7 +67,8 @@ class MigrationConfig:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A migration and what it makes, as tracing saw it; ``description`` is its file's first comment."""
+    """A migration and what it makes, as tracing saw it; ``description`` is the first sentence of its
+    file's first comment."""
 
     name: str
     file: str
@@ -82,28 +85,19 @@ def default_migration_config(namespace: str, kubeconfig_path: str) -> MigrationC
 def available_migrations(catalog: str | Path | None = None) -> tuple[Migration, ...]:
     """Every migration in order, with the tables and indexes that it makes; derived, never typed in."""
     project = _project(catalog)
-    trace = project.trace
-    tables: dict[int, list[str]] = {}
-    indexes: dict[int, list[str]] = {}
-    for effect in trace.effects:
-        made = {trace.units[unit].name for unit in effect.creates}
-        tables.setdefault(effect.migration, []).extend(
-            _bare(trace.units[unit].name)
-            for unit in sorted(effect.creates)
-            if trace.units[unit].kind == "table"
+    found = []
+    for number, migration in enumerate(project.catalog):
+        effects = [effect for effect in project.trace.effects if effect.migration == number]
+        found.append(
+            Migration(
+                name=migration.name,
+                file=migration.file,
+                description=_description(project, migration),
+                tables=tuple(_tables_made(project.trace, effects)),
+                indexes=tuple(_indexes_made(project.trace, migration, effects)),
+            )
         )
-        taken = (name.partition(":")[2] for name in sorted(effect.takes) if name.startswith("relation:"))
-        indexes.setdefault(effect.migration, []).extend(_bare(name) for name in taken if name not in made)
-    return tuple(
-        Migration(
-            name=migration.name,
-            file=migration.file,
-            description=_description(project, migration),
-            tables=tuple(tables.get(number, ())),
-            indexes=tuple(indexes.get(number, ())),
-        )
-        for number, migration in enumerate(project.catalog)
-    )
+    return tuple(found)
 
 
 def apply_migrations(config: MigrationConfig, writer: TextIO) -> None:
@@ -201,8 +195,35 @@ def _target(config: MigrationConfig, writer: TextIO) -> Target:
     )
 
 
+def _tables_made(trace: Trace, effects: Iterable[Effect]) -> Iterator[str]:
+    for effect in effects:
+        made = (trace.units[unit] for unit in sorted(effect.creates))
+        yield from (_bare(u.name) for u in made if u.kind == "table" and not u.name.startswith("pg_temp."))
+
+
+def _indexes_made(trace: Trace, migration: CatalogMigration, effects: Iterable[Effect]) -> Iterator[str]:
+    """The indexes that are made for themselves: not a constraint's, nor a partition's after its parent's.
+
+    An index is no unit of a trace; its name is taken like a table's.
+    """
+    for effect in effects:
+        made = {trace.units[unit].name for unit in effect.creates}
+        kind = migration.statements[effect.statement].kind
+        for taken in sorted(effect.takes):
+            space, _, name = taken.partition(":")
+            if space != "relation" or name in made:
+                continue
+            index = trace.schema.get("index", name)
+            if index is None:  # a later migration drops or renames it
+                for_itself = kind in ("IndexStmt", "RenameStmt")
+            else:
+                for_itself = not (index.get("constraint") or index.get("partition_of"))
+            if for_itself:
+                yield _bare(name)
+
+
 def _description(project: Project, migration: CatalogMigration) -> str:
-    """The first comment of the file, as one line; annotations of the format are no comments."""
+    """The first sentence of the file's first comment; annotations of the format are no comments."""
     words: list[str] = []
     for line in (project.catalog.root / migration.file).read_text(encoding="utf-8").splitlines():
         said = line.strip()
@@ -210,7 +231,8 @@ def _description(project: Project, migration: CatalogMigration) -> str:
             words.append(said.lstrip("- "))
         elif words:
             break
-    return " ".join(word for word in words if word)
+    sentence = re.match(r".*?[.!?](?=\s|$)", " ".join(word for word in words if word))
+    return sentence.group() if sentence else " ".join(words)
 
 
 def _tables(chosen: Slice) -> str:

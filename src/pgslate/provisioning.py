@@ -5,16 +5,22 @@ These are the library's functions with what the project's configuration says fil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+
+import psycopg
 
 from pgslate.applying import Applied, Progress, apply
 from pgslate.applying.run import LOCK_TIMEOUT
 from pgslate.checking import verify
+from pgslate.errors import PrivilegeError
 from pgslate.partitions import PartitionPolicy, Window, ensure
 from pgslate.project import Project, Selection
 from pgslate.slicing.slice import Slice
+from pgslate.slicing.trace import create_scratch, drop_scratch
 from pgslate.targets.target import Target
 from pgslate.verifying import VerifyResult
 
@@ -90,6 +96,29 @@ def prepare(project: Project, target: Target) -> None:
         with target.connect(autocommit=True) as connection:
             for text in project.prelude:
                 connection.execute(text.encode())
+
+
+@contextmanager
+def scratch_database(target: Target) -> Iterator[Target]:
+    """An empty database on the target's server, dropped at the end: to trace in where nothing is embedded.
+
+    Raises PrivilegeError where the role may not make one.
+    """
+    name = f"pgslate_scratch_{uuid.uuid4().hex[:12]}"
+    with target.connect(autocommit=True) as connection:
+        try:
+            create_scratch(connection, name)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise PrivilegeError(
+                f"no scratch database can be made on {target.label}: {error.diag.message_primary}",
+                fix="pip install 'pgslate[embedded]', commit a pgslate.lock, or give the role CREATEDB",
+                right="CREATEDB",
+                on=target.label,
+            ) from None
+        try:
+            yield target.with_dbname(name)
+        finally:
+            drop_scratch(connection, name)
 
 
 def extensions(chosen: Slice) -> tuple[str, ...]:

@@ -35,18 +35,26 @@ def project(asked: Asked) -> Project:
 
 
 @contextmanager
-def traced(asked: Asked, output: Output, scratch: Target | None = None) -> Iterator[Project]:
+def traced(asked: Asked, output: Output) -> Iterator[Project]:
     """The project with its trace at hand, and progress shown if it has to be made."""
     opened = project(asked)
+    output.note(f"{opened.catalog.root}: {opened.catalog.format} format ({opened.catalog.evidence})")
     with output.progress("tracing") as advance:
 
         def tell(done: int, total: int, migration: Migration) -> None:
             advance(done, total, migration.file)
 
         opened = Project(opened.catalog, opened.config, tell)
-        opened.trace_in(scratch)
-    if opened.catalog.evidence:
-        output.note(f"{opened.catalog.root}: {opened.catalog.format} format ({opened.catalog.evidence})")
+        try:
+            opened.trace_in(None)
+        except TargetError:
+            # no server here can run the catalog: the target's own may
+            if not (asked.dsn or asked.kube) or asked.embedded:
+                raise
+            from pgslate.provisioning import scratch_database
+
+            with target(asked, output, opened) as found, scratch_database(found) as scratch:
+                opened.trace_in(scratch)
     yield opened
 
 
