@@ -105,10 +105,11 @@ def _namespace(cluster: TestCluster) -> Iterator[str]:
 
 @pytest.fixture
 def target(cluster: TestCluster, postgres: str) -> Iterator[Target]:
-    """The session's PostgreSQL as a target."""
+    """The session's PostgreSQL as a target; each ``connect()`` is a new connection."""
     from pgslate.targets.kubernetes import kubernetes
 
     with kubernetes(postgres, kubeconfig=cluster.kubeconfig, environ={}, patience=cluster.patience) as target:
+        target.connect().close()  # the first is the one that was opened to see that the server answers
         yield target
 
 

@@ -174,7 +174,7 @@ def test_a_pod_replaced_in_the_middle_fails_the_statement_and_not_the_next_conne
             cluster.api.delete(path_of("pods", namespace, pods[0]["metadata"]["name"]))
             with pytest.raises(psycopg.OperationalError):
                 connection.execute("SELECT pg_sleep(20)")
-        with closing(target.connect(connect_timeout=60)) as connection:
+        with closing(target.connect(connect_timeout=120)) as connection:
             assert connection.execute("SELECT 'again'").fetchone() == ("again",)
 
 

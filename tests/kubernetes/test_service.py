@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import selectors
+from contextlib import closing
 
 import pytest
 from tests.kubernetes import manifests
@@ -44,6 +46,39 @@ def test_what_is_no_address_is_refused_with_an_example(address: str) -> None:
     with pytest.raises(UsageError) as caught:
         split_address(address)
     assert "NAMESPACE/SERVICE" in caught.value.fix
+
+
+def test_the_connection_that_proved_the_server_is_the_first_one_given_out(
+    cluster: TestCluster, postgres: str
+) -> None:
+    with kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience) as target:
+        opened = target._opened  # type: ignore[attr-defined]  # what it is about
+        with closing(target.connect(autocommit=True)) as first, closing(target.connect()) as second:
+            assert first is opened
+            assert first.autocommit
+            assert second.info.backend_pid != first.info.backend_pid
+
+
+def test_a_first_connection_that_broke_is_not_given_out(
+    cluster: TestCluster, postgres: str, faults: StandIn
+) -> None:
+    with kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience) as target:
+        opened = target._opened  # type: ignore[attr-defined]  # what is to break
+        for websocket in list(faults.forwards):
+            websocket.sock.reset()
+        with selectors.PollSelector() as selector:
+            selector.register(opened.fileno(), selectors.EVENT_READ)
+            assert selector.select(5)
+        with closing(target.connect()) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_connection_that_needs_more_said_before_is_a_new_one(cluster: TestCluster, postgres: str) -> None:
+    with (
+        kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience) as target,
+        closing(target.connect(options="-c statement_timeout=1234")) as connection,
+    ):
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("1234ms",)
 
 
 # finding

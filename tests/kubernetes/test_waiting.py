@@ -35,17 +35,26 @@ def failure(cluster: TestCluster, namespace: str) -> PodNotReadyError:
 
 
 def test_an_image_that_is_not_there_ends_the_wait_early(cluster: TestCluster, namespace: str) -> None:
-    cluster.apply(*broken(namespace, image="registry.invalid/postgres:17", readinessProbe=None))
+    cluster.apply(*broken(namespace, image="pgslate.invalid/postgres:17", imagePullPolicy="Never"))
     error = failure(cluster, namespace)
     assert "of the same trouble" in error.message
-    assert "ImagePull" in error.message
-    assert "registry.invalid/postgres:17" in error.message
+    assert "ErrImageNeverPull" in error.message
+    assert "pgslate.invalid/postgres:17" in error.message
     assert "check the image's name" in error.fix
+
+
+def test_an_image_that_can_not_be_pulled_ends_the_wait_early(
+    cluster: TestCluster, namespace: str, faults: StandIn
+) -> None:
+    cluster.apply(*broken(namespace, image="registry.invalid/postgres:17"))
+    error = failure(cluster, namespace)
+    assert "ImagePullBackOff" in error.message
+    assert "no such host" in error.message
 
 
 def test_a_crash_loop_ends_the_wait_early_with_the_last_words(cluster: TestCluster, namespace: str) -> None:
     last = "echo 'FATAL: no config file'; exit 3"
-    cluster.apply(*broken(namespace, command=["sh", "-c", last], readinessProbe=None))
+    cluster.apply(*broken(namespace, command=["sh", "-c", last]))
     error = failure(cluster, namespace)
     assert "status 3" in error.message
     assert "FATAL: no config file" in error.message

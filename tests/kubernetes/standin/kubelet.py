@@ -124,6 +124,9 @@ class Kubelet:
         container = spec["containers"][0]
         if spec.get("nodeSelector"):
             return self._unschedulable(pod)
+        if container.get("imagePullPolicy") == "Never":
+            message = f'Container image "{container["image"]}" is not present with pull policy of Never'
+            return self._waiting(pod, container, "ErrImageNeverPull", message)
         if container["image"].partition("/")[0].endswith(".invalid"):
             return self._no_image(pod, container)
         try:

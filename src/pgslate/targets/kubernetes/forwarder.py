@@ -43,7 +43,7 @@ class Forwarder:
         pods: Pods,
         *,
         port: int = 0,
-        dial_timeout: float = 20.0,
+        dial_timeout: float = 30.0,
         pace: Pace = DEFAULT_PACE,
         first_pause: float = 0.1,
         note: Callable[[str], None] = lambda line: None,

@@ -9,11 +9,13 @@ from contextlib import ExitStack, closing
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.rows import TupleRow
 
 from pgslate.errors import PgslateError, ServerNotReadyError, TargetError, UsageError
 from pgslate.targets.kubernetes import kubeconfig as kubeconfigs
 from pgslate.targets.kubernetes.api import Api, HttpApi
 from pgslate.targets.kubernetes.finding import Backend, ReadyPods, find_backend, list_pods
+from pgslate.targets.kubernetes.forwarded import ForwardedTarget
 from pgslate.targets.kubernetes.forwarder import Forwarder
 from pgslate.targets.kubernetes.login import Login, find_login
 from pgslate.targets.kubernetes.relay import DEFAULT_PACE, Pace
@@ -122,9 +124,12 @@ def kubernetes(
             note(line)
         forwarder = stack.enter_context(Forwarder(api, ReadyPods(api, backend), pace=pace, note=note))
         dsn = _dsn(forwarder, login)
-        _wait_for_login(api, backend, dsn, login, forwarder, until, patience, note)
+        opened = _wait_for_login(api, backend, dsn, login, forwarder, until, patience, note)
+        if not opened.pgconn.ssl_in_use and "PGSSLMODE" not in environ:
+            # it has no TLS, and the forward has: don't ask at each connection
+            dsn = make_conninfo(dsn, sslmode="disable")
         label = f"{backend.label}, database {login.database.value} as {login.user.value}"
-        return Target(dsn, label=label, on_close=stack.pop_all().close)
+        return ForwardedTarget(dsn, label=label, on_close=stack.pop_all().close, opened=opened)
 
 
 def _dsn(forwarder: Forwarder, login: Login) -> str:
@@ -146,15 +151,15 @@ def _wait_for_login(
     until: float,
     patience: Patience,
     note: Note,
-) -> None:
-    """Return once the server takes a connection. A ready pod may still be starting PostgreSQL."""
+) -> psycopg.Connection[TupleRow]:
+    """The first connection that the server takes. A ready pod may still be starting PostgreSQL."""
     attempts: list[str] = []
     pause = _FIRST_PAUSE
     while True:
         left = until - patience.clock()
         forwarder.last_error = ""
         try:
-            psycopg.connect(dsn, connect_timeout=max(2, min(10, round(left)))).close()
+            return Target(dsn).connect(client_encoding="UTF8", connect_timeout=max(2, min(10, round(left))))
         except psycopg.OperationalError as error:
             said = _cleaned(error, login)
             if refusal := _refusal(said, backend, login):
@@ -165,8 +170,6 @@ def _wait_for_login(
             if said not in attempts:
                 attempts.append(said)
                 note(f"not yet: {said}")
-        else:
-            return
         if patience.clock() + pause >= until:
             raise _no_answer(api, backend, attempts, patience)
         forwarder.closed.wait(pause)

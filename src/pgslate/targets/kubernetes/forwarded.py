@@ -1,0 +1,70 @@
+"""A target at the end of a forward, which begins with the connection that proved it."""
+
+from __future__ import annotations
+
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from pgslate.targets.target import Target
+
+_FRESH = 5.0  # seconds: afterwards the pod may be another one
+_SETTABLE = {"autocommit", "prepare_threshold"}
+_AS_IT_IS = {"client_encoding": "UTF8"}
+
+
+class ForwardedTarget(Target):
+    """A target whose first ``connect()`` gets the connection that was made to see that the server answers.
+
+    Through a cluster a connection takes some 30 ms, and a run makes only two or three. It is handed over only
+    while it is fresh, and only to who asks for nothing that has to be said before connecting.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        label: str,
+        on_close: Callable[[], None],
+        opened: psycopg.Connection[TupleRow],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(dsn, label=label, on_close=on_close)
+        self._lock = threading.Lock()
+        self._opened: psycopg.Connection[TupleRow] | None = opened
+        self._clock, self._since = clock, clock()
+
+    def connect(self, **kwargs: Any) -> psycopg.Connection[TupleRow]:
+        opened = self._take()
+        if opened is not None:
+            asked = {name: value for name, value in kwargs.items() if _AS_IT_IS.get(name) != value}
+            if asked.keys() <= _SETTABLE and self._clock() - self._since < _FRESH and _stands(opened):
+                for name, value in asked.items():
+                    setattr(opened, name, value)
+                return opened
+            opened.close()
+        return super().connect(**kwargs)
+
+    def close(self) -> None:
+        if (opened := self._take()) is not None:
+            opened.close()
+        super().close()
+
+    def _take(self) -> psycopg.Connection[TupleRow] | None:
+        with self._lock:
+            opened, self._opened = self._opened, None
+        return opened
+
+
+def _stands(connection: psycopg.Connection[TupleRow]) -> bool:
+    """Whether nobody hung up: an idle server says nothing, so anything to read is a goodbye."""
+    if connection.closed:
+        return False
+    with getattr(selectors, "PollSelector", selectors.SelectSelector)() as selector:
+        selector.register(connection.fileno(), selectors.EVENT_READ)
+        return not selector.select(0)
