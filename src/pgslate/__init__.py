@@ -30,7 +30,9 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from pgslate.locking import affected, lock
     from pgslate.project import Project, Selection
+    from pgslate.proving import prove, snapshot
     from pgslate.provisioning import provision
     from pgslate.reasons import why
     from pgslate.slicing.slice import Slice
@@ -60,13 +62,17 @@ _HOMES = {
     "UsageError": "errors",
     "VerificationError": "errors",
     "VerifyResult": "verifying",
+    "affected": "locking",
     "apply": "applying.run",
     "connect": "targets.dsn",
     "down": "standing",
     "embedded": "targets.embedded",
     "kubernetes": "targets.kubernetes",
+    "lock": "locking",
     "plan": "applying.plan",
+    "prove": "proving",
     "provision": "provisioning",
+    "snapshot": "proving",
     "status": "applying.status",
     "up": "standing",
     "verify": "checking",
@@ -91,13 +97,17 @@ __all__ = [
     "UsageError",
     "VerificationError",
     "VerifyResult",
+    "affected",
     "apply",
     "connect",
     "down",
     "embedded",
     "kubernetes",
+    "lock",
     "plan",
+    "prove",
     "provision",
+    "snapshot",
     "status",
     "up",
     "verify",

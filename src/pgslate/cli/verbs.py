@@ -18,6 +18,10 @@ VERBS: tuple[tuple[str, str, str], ...] = (
     ("status", "status", "What the ledger holds, what is pending, what was edited."),
     ("up", "up", "An embedded server with that schema; prints its DSN."),
     ("down", "down", "Stop what `up` started."),
+    ("lock", "lock", "Trace, slice and prove; write pgslate.lock, or --check it."),
+    ("prove", "prove", "One slice, proved now on a scratch server."),
+    ("snapshot", "snapshot", "The final DDL of just what the tables need."),
+    ("affected", "affected", "The contracts whose slice changed since a git revision."),
     ("why", "why", "The chain of reasons: for a table, or for a migration."),
     ("partitions", "partitions", "Rolling partitions, by policy."),
 )
@@ -55,9 +59,13 @@ class Verbs(click.Group):
 
 def _version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
+        from importlib import metadata
 
-        click.echo(f"pgslate {version('pgslate')}")
+        try:
+            found = metadata.version("pgslate")
+        except metadata.PackageNotFoundError:
+            found = "(from a source tree that is not installed)"
+        click.echo(f"pgslate {found}")
         context.exit()
 
 

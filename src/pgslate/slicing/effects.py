@@ -125,6 +125,8 @@ class Trace:
     definitions: Mapping[str, Any] = field(repr=False)
     uncertain: tuple[Uncertainty, ...] = ()
     widenings: Mapping[tuple[str, Unit], Widening] = field(default_factory=dict)
+    unproved: Mapping[tuple[str, Unit], str] = field(default_factory=dict)
+    """Why there is no proof, by form and unit asked for, where a lock says so."""
 
     @cached_property
     def touching(self) -> Mapping[Unit, tuple[int, ...]]:

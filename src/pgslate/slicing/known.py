@@ -151,13 +151,13 @@ def _trace_on_embedded(catalog: Catalog, prelude: Sequence[str], progress: Progr
 
 
 def _locked(catalog: Catalog, lock: Path | None) -> Trace | None:
-    if lock is None or not lock.exists():
+    """The lock's trace, with what its proofs added, if it is of these migrations."""
+    if lock is None:
         return None
-    try:
-        found, _ = document.loads(lock.read_text())
-    except ValueError:
-        return None
-    return found if matches(found, catalog) else None
+    from pgslate.slicing.lockfile import read_or_nothing
+
+    found = read_or_nothing(lock)
+    return found.trace if found is not None and matches(found.trace, catalog) else None
 
 
 # -- the cache

@@ -142,7 +142,7 @@ def lock(
         str(trace.units[unit]): (unit,) for unit in relations(trace) if trace.units[unit].made is not None
     }
     for name, tables in contracts.items():
-        subjects[f"contract {name}"] = relations(trace) if "*" in tables else select(catalog, trace, tables)
+        subjects[f"contract {name}"] = units_of(catalog, trace, tables)
     if earlier is not None:
         trace = _keep_widenings(trace, earlier, subjects)
     wanted = [(subject, units, form) for subject, units in subjects.items() for form in FORMS]
@@ -170,6 +170,11 @@ def lock(
         slices,
         {name: tuple(tables) for name, tables in contracts.items()},
     )
+
+
+def units_of(catalog: Catalog, trace: Trace, tables: Sequence[str]) -> tuple[Unit, ...]:
+    """The units that a contract's tables name; ``*`` is every relation. Raises UnknownTableError."""
+    return relations(trace) if "*" in tables else select(catalog, trace, tables)
 
 
 def read_or_nothing(path: Path) -> Lock | None:
@@ -223,7 +228,14 @@ def _with_widenings(trace: Trace, slices: Mapping[Subject, Mapping[Form, Proved]
         for form, proved in forms.items()
         if proved.widening.why
     }
-    return replace(trace, widenings=widenings)
+    unproved: dict[tuple[str, Unit], str] = {
+        (form, alive[subject]): proved.unproved
+        for subject, forms in slices.items()
+        if subject in alive
+        for form, proved in forms.items()
+        if proved.unproved
+    }
+    return replace(trace, widenings=widenings, unproved=unproved)
 
 
 def _same_order(trace: Trace, catalog: Catalog) -> bool:

@@ -21,6 +21,7 @@ from operator import or_
 from typing import Literal
 
 from pgslate.catalog import Catalog, Migration
+from pgslate.errors import ProofError
 from pgslate.schema.model import Schema
 from pgslate.slicing.effects import NOTHING, Effect, Link, Trace, Unit, Widening
 
@@ -114,9 +115,17 @@ def slice_of(
 ) -> Slice:
     """The slice of ``trace`` for the units ``asked``; ``tables`` are their names, as they were asked for.
 
-    ``widening`` is by default what the proofs of these units have added.
+    ``widening`` is by default what the proofs of these units have added. Raises ProofError where the lock
+    says that the slice could not be proved.
     """
     if widening is None:
+        for unit in asked:
+            if (form, unit) in trace.unproved:
+                raise ProofError(
+                    f"the {form} form of {trace.units[unit]} could not be proved:"
+                    f" {trace.unproved[form, unit]}",
+                    fix="use another --form; or make the migrations independent of time and chance",
+                )
         known = (trace.widenings.get((form, unit)) for unit in asked)
         widening = reduce(or_, filter(None, known), NOTHING)
     required = required_units(trace, asked)

@@ -1,0 +1,37 @@
+"""pgslate lock: trace, slice and prove; write pgslate.lock, or check it."""
+
+from __future__ import annotations
+
+import click
+
+from pgslate.cli import opening, options
+from pgslate.cli.options import Asked
+from pgslate.cli.output import Output
+
+
+@click.command("lock")
+@options.takes(options.CATALOG)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 and say what is stale, if anything is.")
+@click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Servers that prove side by side.")
+def command(asked: Asked, check: bool, workers: int | None) -> int:
+    """Trace the catalog, prove the slice of every table and contract in every form, write pgslate.lock.
+
+    Commit it beside the catalog: with it nothing is traced, and a review sees what a migration changes.
+    """
+    from pgslate import locking
+    from pgslate.report import lock as report
+
+    output = Output(asked)
+    if check:
+        project = opening.project(asked)
+        found = locking.stale(project)
+        output.result(
+            lambda: report.stale(project.lock_file, found), lambda: {"ok": not found, "stale": found}
+        )
+        return 1 if found else 0
+    with opening.traced(asked, output) as project, output.progress("proving") as advance:
+        locked = locking.lock(
+            project, workers=workers, proving=lambda done, total: advance(done - 1, total, "slices")
+        )
+    output.result(lambda: report.text(locked), locked.as_json)
+    return 4 if locked.unproved else 0

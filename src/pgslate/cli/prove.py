@@ -1,0 +1,23 @@
+"""pgslate prove: one slice, applied to an empty scratch database and compared with the whole catalog."""
+
+from __future__ import annotations
+
+import click
+
+from pgslate.cli import opening, options
+from pgslate.cli.options import Asked
+from pgslate.cli.output import Output
+
+
+@click.command("prove")
+@options.takes(options.SELECTION, options.FORM, options.CATALOG)
+def command(asked: Asked) -> int:
+    """Prove the slice for the selection, now, and show the proof."""
+    from pgslate.proving import prove
+    from pgslate.report import lock as report
+
+    output = Output(asked)
+    with opening.traced(asked, output) as project:
+        proven = prove(project, opening.selection(asked, project), form=asked.form)
+    output.result(lambda: report.proof(proven), proven.as_json)
+    return 0

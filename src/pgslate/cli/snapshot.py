@@ -1,0 +1,26 @@
+"""pgslate snapshot: the final DDL of just what the selection needs."""
+
+from __future__ import annotations
+
+import click
+
+from pgslate.cli import opening, options
+from pgslate.cli.options import Asked
+from pgslate.cli.output import Output
+
+
+@click.command("snapshot")
+@options.takes(options.SELECTION, options.CATALOG)
+@click.option("--major", type=int, metavar="N", help="PostgreSQL's major version to write it for.")
+def command(asked: Asked, major: int | None) -> int:
+    """Print the final DDL, and the rows that migrations seeded, of what the selection requires.
+
+    It is SQL for one transaction on an empty database: `pgslate snapshot users | psql -1 ...`
+    """
+    from pgslate.proving import snapshot
+
+    output = Output(asked)
+    with opening.traced(asked, output) as project:
+        text = snapshot(project, opening.selection(asked, project), major=major)
+    output.result(lambda: text, lambda: {"sql": text})
+    return 0

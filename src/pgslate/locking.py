@@ -1,0 +1,216 @@
+"""``pgslate.lock`` of a project: written, checked, and compared with that of a git revision."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgslate.errors import ConfigError, UsageError
+from pgslate.project import Project
+from pgslate.slicing import lockfile
+from pgslate.slicing.effects import Trace
+from pgslate.slicing.slice import slice_of
+
+Steps = Callable[[int, int], None]
+"""Told after each proof how many are done, and how many there are."""
+
+
+@dataclass(frozen=True)
+class Locked:
+    """A lock as it was written to ``path``; ``changed`` says whether the file is another than before."""
+
+    path: Path
+    lock: lockfile.Lock
+    changed: bool
+
+    @property
+    def widened(self) -> Mapping[str, tuple[str, ...]]:
+        """The slices that a failed proof made larger, each with what the failures said."""
+        return {
+            f"{subject} ({form})": proved.widening.why
+            for subject, forms in self.lock.slices.items()
+            for form, proved in forms.items()
+            if proved.widening.why and not proved.unproved
+        }
+
+    @property
+    def unproved(self) -> Mapping[str, str]:
+        """The slices that could not be proved, each with why; these can't be used."""
+        return {
+            f"{subject} ({form})": proved.unproved
+            for subject, forms in self.lock.slices.items()
+            for form, proved in forms.items()
+            if proved.unproved
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        """The outcome for programs."""
+        return {
+            "lock": str(self.path),
+            "changed": self.changed,
+            "migrations": len(self.lock.trace.migrations),
+            "slices": sum(map(len, self.lock.slices.values())),
+            "widened": {name: list(why) for name, why in self.widened.items()},
+            "unproved": dict(self.unproved),
+        }
+
+
+def lock(project: Project, *, workers: int | None = None, proving: Steps | None = None) -> Locked:
+    """Trace, slice and prove the project's catalog, and write its lock; what has not changed is kept.
+
+    ``workers`` is how many servers prove side by side (None: one a core). Raises MigrationFailedError where a
+    migration fails, TargetError where no server can be started, ConfigError where the lock can't be written.
+    """
+    found = lockfile.lock(
+        project.catalog,
+        path=project.lock_file,
+        contracts=_contracts(project),
+        prelude=project.prelude,
+        workers=workers or os.cpu_count() or 1,
+        tracing=project.progress,
+        proving=proving,
+    )
+    path, text = project.lock_file, lockfile.dumps(found)
+    changed = not path.exists() or path.read_text() != text
+    if changed:
+        try:
+            path.write_text(text)
+        except OSError as error:
+            raise ConfigError(
+                f"{path} can't be written: {error.strerror}", fix="make its folder writable"
+            ) from None
+    return Locked(path, found, changed)
+
+
+def stale(project: Project) -> list[str]:
+    """What has changed since the project's lock was written, a sentence each; nothing is traced."""
+    found = lockfile.read(project.lock_file)
+    if found is None:
+        return [f"there is no {project.lock_file}"]
+    return found.stale(project.catalog, _contracts(project))
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A contract whose slice is another than it was: statements that are new to it, and how many are gone.
+
+    ``statements`` are (file, line, the statement's opening).
+    """
+
+    contract: str
+    statements: tuple[tuple[str, int, str], ...]
+    gone: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Affected:
+    """The contracts whose statements changed since ``revision``, and those whose did not."""
+
+    revision: str
+    changes: tuple[Change, ...]
+    untouched: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """``affected`` is a list of contracts, as a CI matrix wants it; ``changes`` says why."""
+        return {
+            "since": self.revision,
+            "affected": [change.contract for change in self.changes],
+            "untouched": list(self.untouched),
+            "changes": [
+                {
+                    "contract": change.contract,
+                    "statements": [
+                        {"file": file, "line": line, "statement": text}
+                        for file, line, text in change.statements
+                    ],
+                    "gone": change.gone,
+                    "note": change.note,
+                }
+                for change in self.changes
+            ],
+        }
+
+
+def affected(project: Project, revision: str) -> Affected:
+    """The contracts whose statements changed since a git revision, from its lock and today's catalog.
+
+    A contract that the revision's lock doesn't have, or every one where the revision has no lock, counts as
+    changed. Raises UsageError for an unknown revision, or outside a git checkout.
+    """
+    before = _lock_at(project, revision)
+    changes: list[Change] = []
+    untouched: list[str] = []
+    for name, tables in _contracts(project).items():
+        change = _change(project, name, tables, before)
+        if change is None:
+            untouched.append(name)
+        else:
+            changes.append(change)
+    return Affected(revision, tuple(changes), tuple(untouched))
+
+
+def _change(
+    project: Project, name: str, tables: tuple[str, ...], before: lockfile.Lock | None
+) -> Change | None:
+    trace = project.trace
+    asked = lockfile.units_of(project.catalog, trace, tables)
+    now = slice_of(project.catalog, trace, asked, form="statements").effects
+    if before is None:
+        return Change(name, (), 0, "there was no lock")
+    known = before.slices.get(f"contract {name}", {}).get("statements")
+    if known is None:
+        return Change(name, (), 0, "the contract is new")
+    then = [before.trace.effects[index].digest for index in sorted(known.replays)]
+    today = [trace.effects[index].digest for index in sorted(now)]
+    if then == today:
+        return None
+    new = [index for index in sorted(now) if trace.effects[index].digest not in then]
+    places = tuple(_place(project, trace, index) for index in new)
+    note = "" if places or len(then) != len(today) else "the statements stand in another order"
+    return Change(name, places, sum(digest not in today for digest in then), note)
+
+
+def _place(project: Project, trace: Trace, index: int) -> tuple[str, int, str]:
+    effect = trace.effects[index]
+    migration = project.catalog.migrations[effect.migration]
+    return migration.file, effect.line, migration.statements[effect.statement].first_line
+
+
+def _lock_at(project: Project, revision: str) -> lockfile.Lock | None:
+    folder = project.lock_file.parent
+    if _git(folder, "rev-parse", "--is-inside-work-tree") is None:
+        raise UsageError(f"{folder} is not in a git checkout", fix="run it in the checkout of your project")
+    if _git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None:
+        raise UsageError(
+            f"git knows no revision {revision!r}",
+            fix="give a commit, tag or branch; in CI, fetch the history first (fetch-depth: 0)",
+        )
+    text = _git(folder, "show", f"{revision}:./{project.lock_file.name}")
+    return None if text is None else lockfile.loads(text, f"{project.lock_file.name} of {revision}")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """What git says, or None where it fails."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],  # noqa: S607  whichever git the user has
+            capture_output=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise UsageError("git is not installed", fix="install git") from None
+    return done.stdout.decode() if done.returncode == 0 else None
+
+
+def _contracts(project: Project) -> dict[str, tuple[str, ...]]:
+    """The contracts' tables, by name; a partition that only a policy makes stands for its table."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name in sorted(project.config.contracts):
+        chosen = project.selection(contracts=[name])
+        found[name] = tuple(sorted(chosen.tables)) or ("*",)
+    return found
