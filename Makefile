@@ -14,7 +14,7 @@ help:  ## What there is
 setup: $(VENV)/.installed  ## The virtual environment, from requirements.lock
 
 demo: setup  ## The main job on real migrations: plan, apply, verify, look, tear down
-	@$(BIN)/python -m pgslate.demo
+	@$(BIN)/python examples/demo.py
 
 test: setup  ## All tests; under six minutes on two cores
 	@$(BIN)/python -m pytest -q -n 2 --doctest-modules tests src
@@ -66,5 +66,5 @@ $(VENV)/.dependencies: requirements.lock
 		exit 1; \
 	}
 	@echo "installing the locked dependencies into $(VENV)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements.lock
 	@touch $@

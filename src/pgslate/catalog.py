@@ -13,9 +13,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgslate import sql
 from pgslate.errors import CatalogError, DuplicateVersionError
+
+if TYPE_CHECKING:
+    from pgslate.slicing.slice import Form, Slice
 
 Order = tuple[int | str, ...]
 
@@ -125,6 +129,16 @@ class Catalog:
         for migration in self.migrations:
             digest.update(f"{migration.version}\0{migration.checksum}\0".encode())
         return digest.hexdigest()
+
+    def slice(self, *tables: str, form: Form = "files") -> Slice:
+        """What the tables (none: everything) need of the catalog.
+
+        Names are ``schema.table``, or bare. The catalog is traced, unless a ``pgslate.lock`` beside it or the
+        cache has its trace. Raises UnknownTableError, with "did you mean", and what tracing raises.
+        """
+        from pgslate.project import Project
+
+        return Project(self).slice(tables, form=form)
 
     def find(self, name: str) -> Migration | None:
         """The migration with this version, file, file name or stem, or None; leading zeros don't matter."""

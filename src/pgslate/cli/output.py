@@ -45,7 +45,7 @@ class Output:
         _write(sys.stderr, said + "\n")
 
     @contextmanager
-    def progress(self, doing: str) -> Iterator[Advance]:
+    def progress(self, doing: str, things: str = "migrations") -> Iterator[Advance]:
         """Show how something goes on that may take seconds; nothing is left of it on a terminal."""
         if sys.stderr.isatty():
             from pgslate.report.progress import bar_of
@@ -53,7 +53,7 @@ class Output:
             with bar_of(doing) as advance:
                 yield advance
         else:
-            yield self._lines(doing)
+            yield self._lines(doing, things)
 
     @contextmanager
     def applying(self) -> Iterator[Progress]:
@@ -66,7 +66,7 @@ class Output:
         else:
             yield Lines(self.say)
 
-    def _lines(self, doing: str) -> Advance:
+    def _lines(self, doing: str, things: str) -> Advance:
         begun = False
 
         def advance(done: int, total: int, what: str) -> None:
@@ -74,7 +74,7 @@ class Output:
             if self.verbose:
                 self.say(f"{doing} {done + 1}/{total} {what}")
             elif not begun:
-                self.say(f"{doing} {total} migrations")
+                self.say(f"{doing} {total} {things}")
             begun = True
 
         return advance
