@@ -1,0 +1,400 @@
+"""The book: a small database on the server itself, which says what every database of ours is there for.
+
+Everything that more than one runner has to know is here, so that runners on different machines can share a
+server. Its tables are unlogged: after a crash of the server they are empty, and nothing made before is
+trusted. Each role has its own rows, and sees no others (row security).
+
+A runner holds an advisory lock with its number while its connection stands. A clone is somebody's while that
+lock is held, or until its lease is over, whichever is later: a paused runner keeps the lock, one behind a
+broken connection has the lease to come back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import sql
+
+from pgslate.clones import names
+from pgslate.clones.connecting import Note, connect_patiently, is_lost, silent
+from pgslate.clones.server import ServerFacts, facts_of
+from pgslate.errors import LockTimeoutError, PrivilegeError
+from pgslate.targets.target import Target
+
+Result = TypeVar("Result")
+
+SCHEMA = "pgslate_1"
+"""The book's schema; its number changes with its tables: two versions of pgslate can share a server."""
+
+_MAKE = """
+SET LOCAL client_min_messages = warning;
+SELECT pg_advisory_xact_lock(hashtextextended('pgslate.book', 0));
+CREATE SCHEMA IF NOT EXISTS pgslate_1;
+CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_1.life (began timestamptz NOT NULL);
+CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_1.template (
+    name text PRIMARY KEY, role name NOT NULL DEFAULT current_user, tables text NOT NULL,
+    form text NOT NULL, used timestamptz NOT NULL DEFAULT clock_timestamp());
+CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_1.clone (
+    name text PRIMARY KEY, role name NOT NULL DEFAULT current_user, template text NOT NULL,
+    state text NOT NULL CHECK (state IN ('making', 'ready', 'taken', 'kept', 'done')),
+    runner int8 NOT NULL, until timestamptz NOT NULL, what text NOT NULL DEFAULT '');
+CREATE INDEX IF NOT EXISTS clone_ready ON pgslate_1.clone (template, name) WHERE state = 'ready';
+CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_1.timing (
+    template text NOT NULL, role name NOT NULL DEFAULT current_user, strategy text NOT NULL,
+    milliseconds float8 NOT NULL);
+ALTER TABLE pgslate_1.template ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pgslate_1.clone ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pgslate_1.timing ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS own ON pgslate_1.template;
+DROP POLICY IF EXISTS own ON pgslate_1.clone;
+DROP POLICY IF EXISTS own ON pgslate_1.timing;
+CREATE POLICY own ON pgslate_1.template USING (role = current_user);
+CREATE POLICY own ON pgslate_1.clone USING (role = current_user);
+CREATE POLICY own ON pgslate_1.timing USING (role = current_user);
+GRANT USAGE ON SCHEMA pgslate_1 TO PUBLIC;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgslate_1 TO PUBLIC;
+COMMENT ON SCHEMA pgslate_1 IS 'pgslate: which databases of this server are for tests (see pgslate reap)';
+"""
+
+_SESSION = """
+SET application_name = {application};
+SET synchronous_commit = off;
+SET idle_session_timeout = 0;
+SET statement_timeout = 0;
+SET search_path = pgslate_1, pg_catalog;
+"""
+
+RUNNER_IS_ALIVE = """EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted
+    AND l.objsubid = 1 AND (l.classid::int8 << 32) | l.objid::int8 = clone.runner
+    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))"""
+"""Whether the runner of a row of ``clone`` still holds its lock, as an SQL expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row of the book about one clone; ``what`` is what it is used for, in words."""
+
+    name: str
+    template: str
+    state: str
+    what: str
+    until: datetime
+
+
+class Book:
+    """A runner's connection to the book; it comes back where the server restarted.
+
+    ``lease`` is how many seconds after its runner's last sign of life a clone is still the runner's. Calls
+    come from any thread, one at a time.
+    """
+
+    def __init__(
+        self,
+        server: Target,
+        *,
+        lease: float = 60.0,
+        timeout: float = 30.0,
+        note: Note = silent,
+        application: str = "pgslate",
+    ) -> None:
+        self.server = server
+        self.lease = lease
+        self.runner = secrets.randbits(62) + 1
+        self.facts: ServerFacts
+        self._timeout = timeout
+        self._note = note
+        self._application = application
+        self._held: dict[str, tuple[str, str, str]] = {}  # name: template, state, what
+        self._lock = threading.RLock()
+        self._connection: psycopg.Connection[Any] | None = None
+        self._open()
+
+    # -- the connection
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Another connection to the book's database, in autocommit, for long statements; the caller's."""
+        connection = connect_patiently(
+            self.server.with_dbname(names.BOOK),
+            timeout=self._timeout,
+            note=self._note,
+            autocommit=True,
+            prepare_threshold=None,
+        )
+        connection.execute(
+            sql.SQL(_SESSION).format(application=sql.Literal(self._application)), prepare=False
+        )
+        return connection
+
+    def close(self) -> None:
+        """Let go of the connection, and with it of all that is still this runner's."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    def run(self, work: Callable[[psycopg.Connection[Any]], Result]) -> Result:
+        """Do ``work`` on the runner's connection; once more, on a new one, where the server restarted.
+
+        What is given to do must be right when done twice.
+        """
+        with self._lock:
+            if self._connection is None:
+                self._open()
+            assert self._connection is not None
+            try:
+                return work(self._connection)
+            except psycopg.OperationalError as error:
+                if not (self._connection.closed or is_lost(error)):
+                    raise
+            self._connection.close()
+            self._open()
+            return work(self._connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
+        """The runner's connection in a transaction, for this thread alone."""
+        with self._lock:
+            connection = self.run(_alive)
+            with connection.transaction():
+                yield connection
+
+    @contextmanager
+    def exclusively(
+        self, what: str, *, timeout: float, connection: psycopg.Connection[Any] | None = None
+    ) -> Iterator[psycopg.Connection[Any]]:
+        """Hold the server-wide advisory lock of that name, on a connection to make databases with.
+
+        Nothing else waits for a snapshot in the book's database, so that blocking in pg_advisory_lock is safe
+        here, and wakes up at once. Raises LockTimeoutError, which says who holds it.
+        """
+        own = connection or self.connect()
+        try:
+            own.execute(sql.SQL("SET lock_timeout = {}").format(max(1, int(timeout * 1000))))
+            try:
+                own.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [f"pgslate.{what}"])
+            except psycopg.errors.LockNotAvailable:
+                raise _held_by_another(own, what, timeout) from None
+            own.execute("SET lock_timeout = 0")
+            yield own
+        finally:
+            if connection is None:
+                own.close()
+            elif not own.closed:
+                with contextlib.suppress(psycopg.Error):
+                    own.execute("SELECT pg_advisory_unlock(hashtextextended(%s, 0))", [f"pgslate.{what}"])
+
+    def _open(self) -> None:
+        connection = self._connect_or_make()
+        try:
+            connection.execute("SELECT pg_advisory_lock(%s)", [self.runner])
+            self.facts = facts_of(connection)
+            self._say_what_is_held(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def _connect_or_make(self) -> psycopg.Connection[Any]:
+        try:
+            connection = self.connect()
+        except psycopg.OperationalError as error:
+            if "does not exist" not in str(error):
+                raise
+            _make_database(self.server, self._timeout, self._note)
+            connection = self.connect()
+        try:
+            if not connection.execute("SELECT to_regclass('pgslate_1.timing')").fetchone()[0]:  # type: ignore[index]  # one row
+                _make_tables(connection, self.server)
+            connection.execute(
+                "INSERT INTO life SELECT clock_timestamp() WHERE NOT EXISTS (SELECT FROM life)"
+            )
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _say_what_is_held(self, connection: psycopg.Connection[Any]) -> None:
+        """After the server went away: our clones are ours again, and nothing else is."""
+        with connection.transaction():
+            connection.execute("UPDATE clone SET state = 'done' WHERE runner = %s", [self.runner])
+            for name, (template, state, what) in list(self._held.items()):
+                connection.execute(_HOLD, [name, template, state, self.runner, self.lease, what])
+
+    # -- templates
+
+    def template_is_used(self, name: str, tables: str, form: str) -> None:
+        """Write down that a template is there, and is used now."""
+        self.run(
+            lambda c: c.execute(
+                "INSERT INTO template (name, tables, form) VALUES (%s, %s, %s)"
+                " ON CONFLICT (name) DO UPDATE SET used = clock_timestamp()",
+                [name, tables, form],
+            )
+        )
+
+    # -- clones
+
+    def begin(self, template: str, connection: psycopg.Connection[Any] | None = None) -> str:
+        """The name of a clone that is about to be made; written down before it is there."""
+        values = [names.clone_prefix(template), template, self.runner, self.lease]
+        row = self._do(_BEGIN, values, connection)
+        assert row is not None
+        return str(row[0])
+
+    def made(self, name: str, connection: psycopg.Connection[Any] | None = None) -> None:
+        """A clone is complete, and anybody's to take."""
+        self._do(
+            "UPDATE clone SET state = 'ready', until = clock_timestamp() + %s * interval '1 second'"
+            " WHERE name = %s AND state = 'making' RETURNING name",
+            [self.lease, name],
+            connection,
+        )
+
+    def take(self, template: str, what: str) -> tuple[str, datetime] | None:
+        """Take the oldest ready clone of a template; its name and the server's time, or None."""
+        row = self.run(
+            lambda c: c.execute(_TAKE, [self.runner, self.lease, what, template], prepare=True).fetchone()
+        )
+        if row is None:
+            return None
+        self._held[row[0]] = (template, "taken", what)
+        return row[0], row[1]
+
+    def take_new(self, name: str, template: str, what: str) -> datetime:
+        """Take a clone that this runner has just made; gives the server's time."""
+        self._held[name] = (template, "taken", what)
+        row = self.run(
+            lambda c: c.execute(_HOLD, [name, template, "taken", self.runner, self.lease, what]).fetchone()
+        )
+        assert row is not None
+        now: datetime = row[0]
+        return now
+
+    def keep(self, name: str, what: str) -> None:
+        """A clone stays, for somebody to look into, however long that takes."""
+        template = self._held.pop(name, (name.rpartition("_")[0], "", ""))[0]
+        self.run(lambda c: c.execute(_HOLD, [name, template, "kept", 0, self.lease, what]))
+
+    def lend(self, name: str, seconds: float, what: str) -> None:
+        """A clone is given away for so long; its runner may end."""
+        template = self._held.pop(name, (name.rpartition("_")[0], "", ""))[0]
+        self.run(lambda c: c.execute(_HOLD, [name, template, "taken", 0, seconds, what]))
+
+    def done_with(self, name: str) -> None:
+        """Nobody needs the clone any more; it will be dropped, by its runner or by another."""
+        self._held.pop(name, None)
+        self.run(lambda c: c.execute("UPDATE clone SET state = 'done' WHERE name = %s", [name]))
+
+    def gone(self, name: str, connection: psycopg.Connection[Any] | None = None) -> None:
+        """The database was dropped, or was never made."""
+        self._do("DELETE FROM clone WHERE name = %s RETURNING name", [name], connection)
+
+    def renew(self) -> None:
+        """A sign of life: what is this runner's stays its own for another lease."""
+        self.run(
+            lambda c: c.execute(
+                "UPDATE clone SET until = clock_timestamp() + %s * interval '1 second' WHERE runner = %s",
+                [self.lease, self.runner],
+            )
+        )
+
+    def ready(self, template: str, connection: psycopg.Connection[Any] | None = None) -> int:
+        """How many clones of a template are ready, or about to be."""
+        row = self._do(
+            "SELECT count(*) FROM clone WHERE template = %s AND state IN ('making', 'ready')",
+            [template],
+            connection,
+        )
+        assert row is not None
+        return int(row[0])
+
+    def standing(self, *states: str) -> list[Standing]:
+        """The clones in those states, oldest first."""
+        rows = self.run(
+            lambda c: c.execute(
+                "SELECT name, template, state, what, until FROM clone WHERE state = ANY(%s) ORDER BY name",
+                [list(states)],
+            ).fetchall()
+        )
+        return [Standing(*row) for row in sorted(rows, key=lambda row: row[0].rpartition("_")[2])]
+
+    def _do(
+        self, statement: str, values: list[Any], connection: psycopg.Connection[Any] | None
+    ) -> tuple[Any, ...] | None:
+        if connection is not None:
+            row: tuple[Any, ...] | None = connection.execute(statement.encode(), values).fetchone()
+            return row
+        found: tuple[Any, ...] | None = self.run(lambda c: c.execute(statement.encode(), values).fetchone())
+        return found
+
+
+# The name is a constant of ours around a value.
+_BEGIN = f"""
+INSERT INTO clone (name, template, state, runner, until)
+VALUES (%s || {names.NEW_UUID7}, %s, 'making', %s, clock_timestamp() + %s * interval '1 second')
+RETURNING name"""  # noqa: S608
+
+_HOLD = """
+INSERT INTO clone (name, template, state, runner, until, what)
+VALUES (%s, %s, %s, %s, clock_timestamp() + %s * interval '1 second', %s)
+ON CONFLICT (name) DO UPDATE SET state = excluded.state, runner = excluded.runner,
+    until = excluded.until, what = excluded.what
+RETURNING clock_timestamp()"""
+
+_TAKE = """
+UPDATE clone SET state = 'taken', runner = %s, until = clock_timestamp() + %s * interval '1 second', what = %s
+WHERE name = (SELECT name FROM clone WHERE template = %s AND state = 'ready' AND role = current_user
+              ORDER BY name LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING name, clock_timestamp()"""
+
+
+def _alive(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
+    connection.execute("SELECT 1")
+    return connection
+
+
+def _make_database(server: Target, timeout: float, note: Note) -> None:
+    with connect_patiently(server, timeout=timeout, note=note, autocommit=True) as connection:
+        facts_of(connection).require_createdb(server.label)
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(names.BOOK))
+        with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+            connection.execute(create)
+
+
+def _make_tables(connection: psycopg.Connection[Any], server: Target) -> None:
+    try:
+        with connection.transaction():
+            connection.execute(_MAKE.encode(), prepare=False)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise PrivilegeError(
+            f"the database {names.BOOK} of {server.label} is another role's, and has no {SCHEMA} yet",
+            fix=f"run once as its owner, or GRANT CREATE ON DATABASE {names.BOOK} TO this role",
+            right="CREATE",
+            on=names.BOOK,
+        ) from error
+
+
+def _held_by_another(connection: psycopg.Connection[Any], what: str, timeout: float) -> LockTimeoutError:
+    rows = connection.execute(
+        "SELECT l.pid, a.application_name, a.client_addr::text FROM pg_catalog.pg_locks l"
+        " LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid"
+        " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
+        " AND (l.classid::int8 << 32) | l.objid::int8 = hashtextextended(%s, 0)",
+        [f"pgslate.{what}"],
+    ).fetchall()
+    holder = "; ".join(
+        f"pid {pid}, {name or 'no name'}, from {address or 'here'}" for pid, name, address in rows
+    )
+    return LockTimeoutError(
+        f"another process has been making {what} for longer than {timeout:g} s: {holder or 'it is gone now'}",
+        fix="wait for it; if it hangs, end it with SELECT pg_terminate_backend(pid)",
+        holder=holder,
+    )

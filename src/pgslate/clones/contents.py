@@ -1,0 +1,155 @@
+"""What a template is to hold, and the key that stands for it: equal keys, equal templates."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pgslate.clones.server import ServerFacts
+from pgslate.errors import TargetError
+from pgslate.partitions.policy import PartitionPolicy, Window
+from pgslate.slicing.slice import Slice
+
+if TYPE_CHECKING:
+    from pgslate.catalog import Catalog
+    from pgslate.project import Project, Selection
+    from pgslate.schema.model import Name
+
+TEMPLATE_VERSION = 1
+"""Changes when templates are made in another way, so that those of an older pgslate are not used."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a template holds: a slice, run in the objects form (``script``) or, without one, as statements.
+
+    ``policies`` are those whose table the slice requires; ``named`` are partitions asked for by name, by
+    table; ``as_of`` is the moment that the policies count from, None for the server's clock.
+    """
+
+    slice: Slice
+    prelude: tuple[str, ...] = ()
+    script: str | None = field(default=None, repr=False)
+    policies: tuple[PartitionPolicy, ...] = ()
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    as_of: datetime | None = None
+
+    @property
+    def label(self) -> str:
+        """The tables, for people: ``audit_events, workflows``."""
+        return ", ".join(self.slice.tables) or "every table"
+
+    @cached_property
+    def required(self) -> list[Name]:
+        """The names of the required objects."""
+        units = self.slice.trace.units
+        return [(units[unit].kind, units[unit].name) for unit in self.slice.required]
+
+    def windows(self, now: datetime) -> list[tuple[str, Window]]:
+        """The stretches of time, by table, that the policies ask for at ``now``, or at ``as_of``."""
+        moment = self.as_of or now
+        return [(policy.table, window) for policy in self.policies for window in policy.windows(moment)]
+
+    def key(self, facts: ServerFacts) -> str:
+        """64 hexadecimal digits over all that makes a template what it is, on this server, now."""
+        extensions = sorted(name for kind, name in self.required if kind == "extension")
+        told = {
+            "template": TEMPLATE_VERSION,
+            "prelude": self.prelude,
+            "objects": self.script,
+            "statements": self._statements() if self.script is None else None,
+            "extensions": [(name, facts.extensions.get(name.strip('"'))) for name in extensions],
+            "major": facts.major,
+            "role": facts.role,
+            "locale": facts.locale,
+            "encoding": facts.encoding,
+            "settings": dict(facts.settings),
+            "partitions": [(table, str(window)) for table, window in self.windows(facts.now)],
+            "named": {table: sorted(names) for table, names in self.named.items()},
+            "policies": [repr(policy) for policy in self.policies],
+        }
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+    def _statements(self) -> list[str]:
+        """What stands for each statement that is replayed, in order."""
+        found = []
+        for index in sorted(self.slice.effects):
+            effect = self.slice.trace.effects[index]
+            file = self.slice.catalog.migrations[effect.migration]
+            found.append(effect.digest or f"{file.checksum} {effect.statement}")
+        return found
+
+
+def contents_of(
+    project: Project, selection: Selection, facts: ServerFacts, *, as_of: datetime | None = None
+) -> Contents:
+    """What a template for the selection holds on that server.
+
+    The objects form where a pg_dump is installed, else the statements form. Traces the catalog where nobody
+    has yet; of several processes, one does. Raises what ``Project.slice`` raises.
+    """
+    with _one_at_a_time(project.catalog):
+        script = None
+        try:
+            chosen = project.slice(selection, form="objects")
+            script = _script(project, chosen, facts.major)
+        except TargetError:  # no server, or none with a pg_dump, is installed here
+            chosen = project.slice(selection, form="statements")
+    tables = {(parts[-2] if len(parts) > 1 else "", parts[-1]) for parts in map(_parts, _tables(chosen))}
+    policies = [policy for policy in project.policies.values() if _is_among(policy, tables)]
+    return Contents(
+        chosen,
+        project.prelude,
+        script,
+        tuple(sorted(policies, key=lambda policy: policy.table)),
+        selection.partitions,
+        as_of,
+    )
+
+
+def as_statements(project: Project, selection: Selection, contents: Contents) -> Contents:
+    """The same contents in the statements form, for a server that doesn't take the objects form's script."""
+    chosen = project.slice(selection, form="statements")
+    return Contents(chosen, contents.prelude, None, contents.policies, contents.named, contents.as_of)
+
+
+def _script(project: Project, chosen: Slice, major: int) -> str:
+    from pgslate.slicing.known import snapshot_of
+    from pgslate.slicing.snapshot import script_of
+
+    return script_of(chosen, snapshot_of(project.catalog, prelude=project.prelude, major=major))
+
+
+def _tables(chosen: Slice) -> list[str]:
+    units = chosen.trace.units
+    return [units[unit].name for unit in chosen.required if units[unit].kind == "table"]
+
+
+def _parts(name: str) -> list[str]:
+    from pgslate.slicing.world import parts
+
+    return parts(name)
+
+
+def _is_among(policy: PartitionPolicy, tables: set[tuple[str, str]]) -> bool:
+    schema, _, name = policy.table.rpartition(".")
+    return any(table == name and schema in ("", found) for found, table in tables)
+
+
+@contextmanager
+def _one_at_a_time(catalog: Catalog) -> Iterator[None]:
+    """One process of this machine traces a catalog; the others then find the trace in the cache."""
+    from pgslate.targets.embedded.folders import cache_folder
+
+    folder = cache_folder() / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"trace-{catalog.checksum[:16]}").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

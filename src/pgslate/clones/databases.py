@@ -1,0 +1,190 @@
+"""Databases for tests, by the names of tables: the one thing that fixtures, verbs and the server hand out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal
+
+from pgslate.clones.book import Book
+from pgslate.clones.clone import Clone
+from pgslate.clones.connecting import Note, connect_patiently, silent
+from pgslate.clones.contents import Contents, as_statements, contents_of
+from pgslate.clones.pool import Pool, TemplateGoneError
+from pgslate.clones.reaper import Reaped, reap
+from pgslate.clones.server import ServerFacts, facts_of
+from pgslate.clones.template import Template, ensure_template, reseal
+from pgslate.errors import TargetError
+from pgslate.targets.target import Target
+
+if TYPE_CHECKING:
+    from pgslate.project import Project, Selection
+
+Isolation = Literal["database", "schema"]
+
+_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was found out about a selection: once for each session."""
+
+    contents: Contents
+    template: Template
+
+
+class Databases:
+    """Databases of their own for tests, on one server, with the tables of one project.
+
+    ``server`` is any database of the server that the role may connect to. ``ahead`` bounds how many clones
+    are made ahead of each template. ``as_of`` is the moment from which partitions are counted, None for the
+    server's clock. ``lease``: for how many seconds after this process's last sign of life nobody else drops
+    its databases. ``ephemeral``: the server ends with us, so nothing is dropped at the end. ``note`` is told,
+    once each, what makes things slow. Threads may share one.
+
+    Raises PrivilegeError where the role may not make databases: there is ``pgslate.clones.schemas`` for that.
+    """
+
+    def __init__(
+        self,
+        server: Target,
+        project: Project,
+        *,
+        ahead: int = 4,
+        as_of: datetime | None = None,
+        lease: float = 60.0,
+        timeout: float = 30.0,
+        ephemeral: bool = False,
+        note: Note = silent,
+        application: str = "pgslate",
+    ) -> None:
+        self.project = project
+        self.server = server
+        self._as_of = as_of
+        self._note = note
+        self._lock = threading.Lock()
+        self._templates: dict[tuple[object, ...], _Known] = {}
+        self.book = Book(server, lease=lease, timeout=timeout, note=note, application=application)
+        try:
+            self.book.facts.require_createdb(server.label)
+        except BaseException:
+            self.book.close()
+            raise
+        self._pool = Pool(self.book, ahead=ahead, ephemeral=ephemeral, note=note)
+
+    @property
+    def facts(self) -> ServerFacts:
+        """What is known of the server."""
+        return self.book.facts
+
+    def database(
+        self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = (), what: str = ""
+    ) -> Clone:
+        """A database of its own with what the tables need (none: every table); closing it gives it back.
+
+        ``what`` says what it is for, to people who look at the server. Raises UnknownTableError, UsageError,
+        MigrationFailedError, ProofError and TargetError.
+        """
+        selection = self.project.selection(tables, contracts=contracts, bundles=bundles)
+        for _ in range(_TRIES):
+            known = self._known(selection)
+            try:
+                name, now = self._pool.take(known.template, what)
+            except TemplateGoneError:
+                reseal(self.book, known.template)
+                self._forget(selection)
+                continue
+            clone = self._clone(name, known)
+            try:
+                self._top_up(clone, known.contents, now)
+            except BaseException:
+                clone.close()
+                raise
+            return clone
+        raise TargetError(
+            f"the template for {known.contents.label} on {self.server.label} is opened by somebody again and"
+            " again",
+            fix=f"see in pg_stat_activity who connects to {known.template.name}",
+        )
+
+    def prepare(self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = ()) -> Template:
+        """Make the template for the tables, if it isn't there: what the first ``database`` call does."""
+        return self._known(self.project.selection(tables, contracts=contracts, bundles=bundles)).template
+
+    def keep(self, clone: Clone, what: str, *, at_most: int) -> None:
+        """Let a clone stay when this process ends, for people to look into; of all kept, the newest stay."""
+        self.book.keep(clone.name, what)
+        for old in self.book.standing("kept")[:-at_most] if at_most else self.book.standing("kept"):
+            self._pool.discard(old.name)
+
+    def lend(self, clone: Clone, seconds: float, what: str = "") -> None:
+        """Give a clone away: it stays when this process ends, and may be reaped after so many seconds."""
+        self.book.lend(clone.name, seconds, what)
+
+    def reap(self, **how: bool | float) -> Reaped:
+        """Drop what runners that are gone left behind; see ``reaper.reap``."""
+        return reap(self.book, **how)  # type: ignore[arg-type]  # the same keywords
+
+    def close(self) -> None:
+        """Drop what is still ours, and disconnect. Safe to repeat."""
+        self._pool.close()
+        self.book.close()
+
+    def __enter__(self) -> Databases:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- what is known
+
+    def _known(self, selection: Selection) -> _Known:
+        with self._lock:
+            key = _key(selection)
+            if key not in self._templates:
+                contents = contents_of(self.project, selection, self.book.facts, as_of=self._as_of)
+                template = ensure_template(
+                    self.book, contents, instead=lambda: as_statements(self.project, selection, contents)
+                )
+                self._templates[key] = _Known(contents, template)
+            return self._templates[key]
+
+    def _forget(self, selection: Selection) -> None:
+        with self._lock:
+            self._templates.pop(_key(selection), None)
+
+    # -- one clone
+
+    def _clone(self, name: str, known: _Known) -> Clone:
+        return Clone(
+            self.server,
+            name,
+            tables=known.contents.label,
+            note=self._note,
+            on_close=lambda: self._pool.discard(name),
+        )
+
+    def _top_up(self, clone: Clone, contents: Contents, now: datetime) -> None:
+        """Make the partitions that the policies ask for by now, where the template is of an earlier time."""
+        if not contents.policies or contents.windows(now) == contents.windows(self.book.facts.now):
+            return
+        from pgslate.partitions.ensuring import ensure
+
+        with clone.connect(autocommit=True) as connection:
+            for policy in contents.policies:
+                ensure(connection, policy, as_of=contents.as_of)
+
+
+def _key(selection: Selection) -> tuple[object, ...]:
+    return (selection.tables, tuple(sorted(selection.partitions.items())))
+
+
+def role_may_create(server: Target, *, timeout: float = 30.0) -> bool:
+    """Whether the role may make databases on the server."""
+    with connect_patiently(server, timeout=timeout) as connection:
+        return facts_of(connection).may_create

@@ -1,0 +1,135 @@
+"""The reaper: drops what runners that are gone left on a server, and nothing that isn't ours.
+
+A database is ours if its name is one of ``names`` and the role owns it. A clone is dropped when its runner no
+longer holds its lock, its lease is over, and nobody is connected to it; one that the book doesn't know, when
+its own name says that it is older than a lease. A template is dropped when it was not used for a day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from pgslate.clones import names
+from pgslate.clones.book import RUNNER_IS_ALIVE, Book
+from pgslate.clones.clone import drop
+from pgslate.clones.template import drop_template
+from pgslate.errors import LockTimeoutError
+
+UNUSED_FOR = 24 * 3600.0
+"""Seconds without use after which a template is dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """The names of what was dropped; ``in_use`` was due, but somebody is connected to it."""
+
+    clones: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ()
+    in_use: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, list[str]]:
+        """For programs."""
+        return {
+            "clones": list(self.clones),
+            "templates": list(self.templates),
+            "in_use": list(self.in_use),
+        }
+
+
+def reap(book: Book, *, unused_for: float = UNUSED_FOR, kept: bool = False, force: bool = False) -> Reaped:
+    """Drop what nobody needs any more.
+
+    ``unused_for``: seconds after which a template that nobody used is dropped. ``kept``: also drop clones
+    that were kept to be looked into. ``force``: also clones whose lease is not over, and those that somebody
+    is connected to, as long as no runner of theirs is there.
+    """
+    dropped: list[str] = []
+    in_use: list[str] = []
+    templates: list[str] = []
+    with book.exclusively("reaper", timeout=60.0) as connection:
+        for name in _due(connection, book.lease, kept=kept, force=force):
+            if not force and _is_visited(connection, name):
+                in_use.append(name)
+                continue
+            if not _claim(connection, name, kept=kept, force=force):
+                continue
+            if drop(connection, name, force=force):
+                connection.execute("DELETE FROM clone WHERE name = %s", [name])
+                dropped.append(name)
+            else:
+                in_use.append(name)
+        found = [row[0] for row in connection.execute(_TEMPLATES, [names.TEMPLATES])]
+        _adopt(connection, found)
+        for name in found:
+            try:
+                if drop_template(book, name, unless_used_for=unused_for):
+                    templates.append(name)
+            except (LockTimeoutError, psycopg.errors.ObjectInUse):
+                in_use.append(name)
+        connection.execute(_FORGET)
+    return Reaped(tuple(dropped), tuple(templates), tuple(in_use))
+
+
+def _due(connection: psycopg.Connection[Any], lease: float, *, kept: bool, force: bool) -> list[str]:
+    """The clones that are nobody's, in the book and out of it, oldest first."""
+    known = connection.execute(_KNOWN.encode(), {"kept": kept, "force": force}, prepare=False).fetchall()
+    unknown = connection.execute(_UNKNOWN, {"clones": names.CLONES}, prepare=False).fetchall()
+    found = [row[0] for row in known]
+    for name, now, began in unknown:
+        made = names.parse(name)
+        # A book that was just emptied by a crash gives its runners a lease to come back.
+        since = max(made.made, began) if made else now
+        if force or (now - since).total_seconds() > lease:
+            found.append(name)
+    return sorted(found, key=lambda name: name.rpartition("_")[2])
+
+
+def _is_visited(connection: psycopg.Connection[Any], name: str) -> bool:
+    row = connection.execute(
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE datname = %s)", [name]
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _claim(connection: psycopg.Connection[Any], name: str, *, kept: bool, force: bool) -> bool:
+    """See once more that it is nobody's, and make it ours to drop: it may have been taken meanwhile."""
+    there = connection.execute("SELECT state FROM clone WHERE name = %s", [name]).fetchone()
+    if there is None:
+        return True
+    row = connection.execute(_CLAIM.encode(), {"name": name, "kept": kept, "force": force}).fetchone()
+    return row is not None
+
+
+def _adopt(connection: psycopg.Connection[Any], templates: list[str]) -> None:
+    """Templates that a crash made the book forget count as used now."""
+    for name in templates:
+        if names.is_template(name):
+            connection.execute(
+                "INSERT INTO template (name, tables, form) VALUES (%s, '', '') ON CONFLICT DO NOTHING", [name]
+            )
+
+
+# Put together from constants of ours, no values among them.
+_IS_DUE = f"""(NOT {RUNNER_IS_ALIVE}) AND (%(kept)s OR state <> 'kept')
+    AND (%(force)s OR state = 'kept' OR until < clock_timestamp())"""
+
+_CLAIM = f"UPDATE clone SET state = 'done' WHERE name = %(name)s AND {_IS_DUE} RETURNING name"  # noqa: S608
+
+_KNOWN = f"""SELECT name FROM clone WHERE pg_catalog.pg_has_role(role, 'USAGE') AND {_IS_DUE}"""  # noqa: S608
+
+_UNKNOWN = """
+SELECT d.datname::text, clock_timestamp(), (SELECT max(began) FROM life)
+FROM pg_catalog.pg_database d
+WHERE d.datname ~ %(clones)s AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
+    AND NOT EXISTS (SELECT FROM clone WHERE clone.name = d.datname)"""
+
+_TEMPLATES = """
+SELECT datname::text FROM pg_catalog.pg_database
+WHERE datname ~ %s AND pg_catalog.pg_has_role(datdba, 'USAGE') ORDER BY datname"""
+
+_FORGET = """
+DELETE FROM clone WHERE state = 'done' AND until < clock_timestamp()
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.datname = clone.name)"""

@@ -1,0 +1,278 @@
+"""Making a template so that one that has its name is always complete, whoever is killed, and whenever.
+
+Under an advisory lock: what a builder that was killed left behind is dropped; the template is made under a
+private name, filled, verified and left; sealed (IS_TEMPLATE, no connections); and, last, given its name.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pgslate.clones import names
+from pgslate.clones.book import Book
+from pgslate.clones.contents import Contents
+from pgslate.errors import PgslateError, ProofError, TargetError
+from pgslate.slicing.effects import Trace
+from pgslate.slicing.replay import ReplayFailedError, replay, told
+
+Step = Callable[[str], None]
+"""Told the name of each step before it is done."""
+
+#: How long (seconds) one process waits for another to make the same template.
+TIMEOUT = 600.0
+
+#: Seconds that a connection of ours may take to be gone from the server after we closed it.
+_LEAVING = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A sealed database to make clones of; ``tables`` are its contents, for people."""
+
+    name: str
+    tables: str
+    form: str
+
+
+def nothing(step: str) -> None:
+    """No step is told."""
+
+
+def ensure_template(
+    book: Book,
+    contents: Contents,
+    *,
+    instead: Callable[[], Contents] | None = None,
+    timeout: float = TIMEOUT,
+    step: Step = nothing,
+) -> Template:
+    """The template with those contents: the one that stands, or a new one, made by one process at a time.
+
+    ``instead`` gives the same contents in the statements form, where the server doesn't take the script of
+    the objects form. Raises MigrationFailedError, ProofError where what came out is not what the catalog
+    gives, LockTimeoutError where another process has been making it for ``timeout`` seconds, TargetError.
+    """
+    name = names.template_name(contents.key(book.facts))
+    template = Template(name, contents.label, "statements" if contents.script is None else "objects")
+    if not book.run(lambda c: is_complete(c, name)):
+        with book.exclusively(f"template {name}", timeout=timeout) as connection:
+            if not is_complete(connection, name):
+                _make(book, connection, template, contents, instead, step)
+    book.template_is_used(name, template.tables, template.form)
+    return template
+
+
+def drop_template(
+    book: Book, name: str, *, unless_used_for: float | None = None, timeout: float = 0.05
+) -> bool:
+    """Drop a template, also an unfinished one; False where it is in use or isn't there.
+
+    ``unless_used_for``: only if nobody has used it for so many seconds, and no clone of it is somebody's.
+    """
+    final = name.removesuffix("_building")
+    with book.exclusively(f"template {final}", timeout=timeout) as connection:
+        if unless_used_for is not None:
+            row = connection.execute(
+                "SELECT coalesce((SELECT used < clock_timestamp() - %s * interval '1 second'"
+                " FROM template WHERE name = %s), true)"
+                " AND NOT EXISTS (SELECT FROM clone WHERE template = %s AND state IN ('making', 'taken'))",
+                [unless_used_for, final, final],
+            ).fetchone()
+            if not (row and row[0]):
+                return False
+        there = _unseal_and_drop(connection, name)
+        connection.execute("DELETE FROM template WHERE name = %s", [name])
+        connection.execute("DELETE FROM timing WHERE template = %s", [name])
+        return there
+
+
+def reseal(book: Book, template: Template) -> None:
+    """End the sessions of somebody who opened a sealed template; it is made anew when asked for again.
+
+    Nobody can tell what they did in it.
+    """
+    with book.exclusively(f"template {template.name}", timeout=TIMEOUT) as connection:
+        if not is_complete(connection, template.name):
+            _unseal_and_drop(connection, template.name)
+
+
+def is_complete(connection: psycopg.Connection[Any], name: str) -> bool:
+    """Whether the template is there, and as sealed as it was when it got its name."""
+    row = connection.execute(
+        "SELECT datistemplate AND NOT datallowconn FROM pg_catalog.pg_database WHERE datname = %s", [name]
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _make(
+    book: Book,
+    connection: psycopg.Connection[Any],
+    template: Template,
+    contents: Contents,
+    instead: Callable[[], Contents] | None,
+    step: Step,
+) -> None:
+    step("clear")
+    _unseal_and_drop(connection, template.name)  # one that somebody opened
+    building = names.building_name(template.name)
+    try:
+        try:
+            _build(book, connection, building, contents, step)
+        except (psycopg.Error, PgslateError):
+            if instead is None or contents.script is None:
+                raise
+            step("instead")
+            contents = instead()
+            _build(book, connection, building, contents, step)
+        step("seal")
+        _seal(connection, building, contents)
+        step("rename")
+        connection.execute(
+            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                sql.Identifier(building), sql.Identifier(template.name)
+            )
+        )
+        step("named")
+    except BaseException:
+        if not connection.closed:
+            _unseal_and_drop(connection, building)
+        raise
+
+
+def _build(
+    book: Book, connection: psycopg.Connection[Any], building: str, contents: Contents, step: Step
+) -> None:
+    _unseal_and_drop(connection, building)
+    step("create")
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(building))
+    if book.facts.encoding == "SQL_ASCII":
+        statement += sql.SQL(" ENCODING 'UTF8'")
+    if book.facts.major >= 15 and not book.facts.durable:
+        statement += sql.SQL(" STRATEGY file_copy")
+    try:
+        connection.execute(statement)
+    except psycopg.errors.DiskFull as error:
+        raise no_room(book, error) from error
+    step("fill")
+    with book.server.with_dbname(building).connect(autocommit=True, prepare_threshold=None) as inside:
+        inside.execute("SET synchronous_commit = off")
+        fill(inside, contents)
+        step("verify")
+        check(inside, contents)
+    step("leave")
+    _wait_until_empty(connection, building)
+
+
+def fill(connection: psycopg.Connection[Any], contents: Contents) -> None:
+    """Make the contents in the empty database of ``connection``, which is in autocommit mode.
+
+    Raises MigrationFailedError, psycopg.Error and PartitionBlockedError.
+    """
+    from pgslate.partitions.ensuring import ensure
+
+    for text in contents.prelude:
+        connection.execute(text.encode(), prepare=False)
+    if contents.script is not None:
+        with connection.transaction():
+            connection.execute(contents.script.encode(), prepare=False)
+    else:
+        _replay(connection, contents)
+    for policy in contents.policies:
+        ensure(connection, policy, as_of=contents.as_of, also=contents.named.get(policy.table, ()))
+
+
+def check(connection: psycopg.Connection[Any], contents: Contents) -> None:
+    """Raise ProofError unless the database holds just what the catalog gives."""
+    from pgslate.verifying import verify
+
+    result = verify(contents.slice.expected, connection, contents.required, contents.policies, contents.as_of)
+    if not result.ok:
+        said = "\n".join(f"  {difference}" for difference in result.differences[:10])
+        raise ProofError(
+            f"a template for {contents.label} came out other than the catalog says:\n{said}",
+            fix="make the migrations independent of time, chance and the server's settings; `pgslate lock`"
+            " proves every slice",
+            differences=result.differences,
+        )
+
+
+def _replay(connection: psycopg.Connection[Any], contents: Contents) -> None:
+    """Replay the statements; roles belong to the whole server, and may be there from another template."""
+    from dataclasses import replace
+
+    chosen = contents.slice
+    known = frozenset(
+        row[0] for row in connection.execute("SELECT quote_ident(rolname) FROM pg_catalog.pg_roles")
+    )
+    standing = frozenset(index for index in chosen.effects if _makes_only_roles(chosen.trace, index, known))
+    if standing:
+        chosen = replace(chosen, effects=chosen.effects - standing)
+    try:
+        replay(chosen, connection)
+    except ReplayFailedError as failure:
+        raise told(failure, chosen) from failure.error
+
+
+def _makes_only_roles(trace: Trace, index: int, known: frozenset[str]) -> bool:
+    """Whether a statement makes roles that are all there already, and nothing else."""
+    made = [trace.units[unit] for unit in trace.effects[index].creates]
+    return bool(made) and all(unit.kind == "role" and unit.name in known for unit in made)
+
+
+def _seal(connection: psycopg.Connection[Any], building: str, contents: Contents) -> None:
+    name = sql.Identifier(building)
+    about = sql.Literal(f"pgslate template: {contents.label}")
+    connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, about))
+    connection.execute(
+        sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false").format(name)
+    )
+    _end_sessions(connection, building)  # of who slipped in between
+    _wait_until_empty(connection, building)
+
+
+def _unseal_and_drop(connection: psycopg.Connection[Any], name: str) -> bool:
+    row = connection.execute(
+        "SELECT datistemplate FROM pg_catalog.pg_database WHERE datname = %s", [name]
+    ).fetchone()
+    if row is None:
+        return False
+    if row[0]:
+        connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
+    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+    return True
+
+
+def _end_sessions(connection: psycopg.Connection[Any], name: str) -> None:
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = %s", [name]
+    )
+
+
+def _wait_until_empty(connection: psycopg.Connection[Any], name: str) -> None:
+    """Until the sessions that ended are gone, too: PostgreSQL itself looks only every 100 ms."""
+    until = time.monotonic() + _LEAVING
+    while time.monotonic() < until:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %s AND backend_type ="
+            " 'client backend'",
+            [name],
+        ).fetchone()
+        if row is None or not row[0]:
+            return
+        time.sleep(0.001)
+    _end_sessions(connection, name)
+
+
+def no_room(book: Book, error: psycopg.Error) -> TargetError:
+    """The error for a server without room for another database."""
+    said = error.diag.message_primary or str(error).strip()
+    return TargetError(
+        f"{book.server.label} has no room for another database: {said}",
+        fix="free disk space on the server; `pgslate reap` drops what tests left behind",
+    )

@@ -1,0 +1,132 @@
+"""Databases for tests, as somebody who writes tests meets them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pgslate.clones import Databases, names
+from pgslate.errors import UnknownTableError, UsageError
+from pgslate.project import Project
+from pgslate.targets.embedded.server import Server
+
+from .conftest import Open
+from .looking import clones, tables_of, templates
+
+
+def test_a_database_holds_only_what_its_tables_need(databases: Databases) -> None:
+    with databases.database("orders") as database:
+        assert tables_of(database.dsn) == ["customers", "orders"]
+
+
+def test_a_contract_names_the_tables(databases: Databases) -> None:
+    with databases.database(contracts=["till"]) as database:
+        assert tables_of(database.dsn) == ["customers", "orders"]
+
+
+def test_no_names_give_every_table(databases: Databases) -> None:
+    with databases.database() as database:
+        assert {"countries", "customers", "orders", "stock", "visits"} <= set(tables_of(database.dsn))
+
+
+def test_rows_that_migrations_seeded_are_there(databases: Databases) -> None:
+    with databases.database("countries") as database, database.connect() as connection:
+        assert connection.execute("SELECT code FROM countries ORDER BY 1").fetchall() == [("at",), ("ch",)]
+
+
+def test_two_databases_share_nothing(databases: Databases) -> None:
+    with databases.database("stock") as one, databases.database("stock") as other:
+        with one.connect() as connection:
+            connection.execute("INSERT INTO stock VALUES ('nails', 100)")
+        with other.connect() as connection:
+            assert connection.execute("SELECT * FROM stock").fetchall() == []
+
+
+def test_a_database_that_was_given_back_is_never_seen_again(databases: Databases) -> None:
+    seen = set()
+    for _ in range(12):
+        with databases.database("stock") as database, database.connect() as connection:
+            assert connection.execute("SELECT * FROM stock").fetchall() == []
+            connection.execute("INSERT INTO stock VALUES ('nails', 100)")
+            seen.add(database.name)
+    assert len(seen) == 12
+
+
+def test_nothing_is_left_but_the_template(server: Server, shop: Project, databases_on: Open) -> None:
+    databases = databases_on(server, shop)
+    for _ in range(5):
+        databases.database("stock").close()
+    template = databases.prepare("stock").name
+    databases.close()
+    assert [name for name in clones(server) if name.startswith(names.clone_prefix(template))] == []
+    assert template in templates(server)
+
+
+def test_a_session_left_open_does_not_keep_its_database(databases: Databases, server: Server) -> None:
+    database = databases.database("stock")
+    left_open = database.connect()
+    database.close()
+    databases.close()
+    assert database.name not in clones(server)
+    with pytest.raises(psycopg.OperationalError):
+        left_open.execute("SELECT 1")
+
+
+def test_an_unknown_table_is_told_as_everywhere(databases: Databases) -> None:
+    with pytest.raises(UnknownTableError, match="did you mean orders"):
+        databases.database("order")
+
+
+def test_an_unknown_contract_is_told_as_everywhere(databases: Databases) -> None:
+    with pytest.raises(UsageError, match="till"):
+        databases.database(contracts=["tills"])
+
+
+def test_partitions_are_those_of_the_policy_at_the_moment_given(
+    server: Server, shop: Project, databases_on: Open
+) -> None:
+    databases = databases_on(server, shop, as_of=dt.datetime(2031, 12, 31, 23, 59, tzinfo=dt.UTC))
+    with databases.database("visits") as database:
+        assert tables_of(database.dsn) == ["visits", "visits_y2031m12", "visits_y2032m01"]
+
+
+def test_another_month_is_another_template(server: Server, shop: Project, databases_on: Open) -> None:
+    december = databases_on(server, shop, as_of=dt.datetime(2031, 12, 31, tzinfo=dt.UTC))
+    january = databases_on(server, shop, as_of=dt.datetime(2032, 1, 1, tzinfo=dt.UTC))
+    assert december.prepare("visits") != january.prepare("visits")
+    assert december.prepare("stock") == january.prepare("stock")
+
+
+def test_a_changed_migration_is_another_template(server: Server, databases_on: Open, tmp_path: Path) -> None:
+    file = tmp_path / "001_a.sql"
+    file.write_text("CREATE TABLE a (x int); CREATE TABLE b (x int);")
+    before = databases_on(server, Project.open(tmp_path)).prepare("a")
+    file.write_text("CREATE TABLE a (x int); CREATE TABLE b (x int, y int);")
+    other = databases_on(server, Project.open(tmp_path))
+    assert other.prepare("a") == before  # it doesn't hold b
+    file.write_text("CREATE TABLE a (x int, y int); CREATE TABLE b (x int, y int);")
+    after = databases_on(server, Project.open(tmp_path))
+    assert after.prepare("a") != before
+    with after.database("a") as database, database.connect() as connection:
+        connection.execute("INSERT INTO a (x, y) VALUES (1, 2)")
+
+
+def test_clones_work_on_every_version(any_server: Server, shop: Project, databases_on: Open) -> None:
+    databases = databases_on(any_server, shop)
+    for _ in range(3):
+        with databases.database("orders") as database:
+            assert tables_of(database.dsn) == ["customers", "orders"]
+
+
+def test_a_database_can_be_used_from_asyncio(databases: Databases) -> None:
+    import asyncio
+
+    async def ask(dsn: str) -> object:
+        async with await database.async_connect() as connection:
+            return await (await connection.execute("SELECT count(*) FROM stock")).fetchone()
+
+    with databases.database("stock") as database:
+        assert asyncio.run(ask(database.dsn)) == (0,)
