@@ -89,10 +89,9 @@ def create_app(
     async def record_event(request: Request) -> Response:
         """Store one event: 201, or 200 with the stored one where the same was stored before."""
         event = ingest.parse_one(await request.body(), limits, now())
-        stored = await ingest.store(store, months, [event])
-        metrics.events.labels("created" if stored.created else "existing").inc()
-        text = await query.by_id(store, stored.event_ids[0])
-        return Response(text, 201 if stored.created else 200, media_type=JSON)
+        created, text = await ingest.store_one(store, months, event)
+        metrics.events.labels("created" if created else "existing").inc()
+        return Response(text, 201 if created else 200, media_type=JSON)
 
     @app.post(
         f"{PREFIX}/audit/events/batch",
@@ -105,7 +104,7 @@ def create_app(
     async def record_batch(request: Request) -> Response:
         """Store all events or none: 201, or 200 where every one was stored before."""
         events = ingest.parse_many(await request.body(), limits, now())
-        stored = await ingest.store(store, months, events)
+        stored = await ingest.store_many(store, months, events)
         metrics.events.labels("created").inc(stored.created)
         metrics.events.labels("existing").inc(stored.existing)
         answer = documents.batch_json(stored.created, stored.existing, stored.event_ids)

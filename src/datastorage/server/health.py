@@ -11,13 +11,13 @@ from datastorage.server.problems import Problem, schema_missing
 from datastorage.server.store import Store
 
 # to_regclass takes the names as SQL has them, and is null where there is no such relation.
-_MISSING = SQL("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL")
+_MISSING = SQL("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NULL").as_bytes()
 
 # An index that a failed CREATE INDEX CONCURRENTLY left behind serves no query.
 _INVALID = SQL("""
     SELECT i.indexrelid::regclass::text FROM pg_index AS i
     WHERE i.indrelid = ANY (SELECT to_regclass(name) FROM unnest(%s::text[]) AS name) AND NOT i.indisvalid
-""")
+""").as_bytes()
 
 
 class Readiness:

@@ -26,11 +26,11 @@ class NewHold:
 _RECORD = SQL(
     "INSERT INTO audit_legal_holds (correlation_id, action, reason, actor) VALUES (%s, %s, %s, %s)"
     " RETURNING row_to_json(audit_legal_holds)::text"
-)
+).as_bytes()
 _STANDING = SQL(
     "SELECT json_build_object('data', COALESCE(json_agg(h ORDER BY h.recorded_at), '[]'))::text"
     " FROM audit_correlations_on_hold AS h"
-)
+).as_bytes()
 
 
 async def record(store: Store, entry: NewHold) -> str:

@@ -12,22 +12,25 @@ import dataclasses
 import datetime as dt
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from psycopg import errors
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 from pydantic import Field, TypeAdapter, ValidationError
 
 from datastorage.events import FIELDS, AuditEvent
 from datastorage.server.months import Months
 from datastorage.server.problems import Problem
+from datastorage.server.query import COLUMNS, by_id
 from datastorage.server.settings import Limits
 from datastorage.server.store import Store
 
 one_event: TypeAdapter[AuditEvent] = TypeAdapter(AuditEvent)
 many_events: TypeAdapter[list[AuditEvent]] = TypeAdapter(Annotated[list[AuditEvent], Field(min_length=1)])
+
+Answer = TypeVar("Answer")
 
 #: An escape of U+0000: its backslash is not itself escaped.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -43,11 +46,11 @@ _VALUES = SQL(", ").join(
     for name in FIELDS
 )
 _INSERT = SQL(
-    "INSERT INTO audit_events ({columns}, event_date)"
+    "INSERT INTO audit_events AS e ({columns}, event_date)"
     " SELECT {values}, (COALESCE(g.event_timestamp, now()) AT TIME ZONE 'UTC')::date FROM given AS g"
 ).format(columns=_COLUMNS, values=_VALUES)
 
-_STORE: Composed = SQL("""
+_STORE = SQL("""
     WITH given AS MATERIALIZED (
         SELECT * FROM jsonb_populate_recordset(NULL::audit_events, %s::jsonb)
     ), stored AS MATERIALIZED (
@@ -56,13 +59,18 @@ _STORE: Composed = SQL("""
             SELECT e.event_id FROM audit_events AS e WHERE e.event_id = g.event_id LIMIT 1
         ) AS s
     ), inserted AS (
-        {insert} WHERE NOT EXISTS (SELECT FROM stored) RETURNING 1
+        {insert} WHERE NOT EXISTS (SELECT FROM stored) RETURNING {returning}
     )
-    SELECT (SELECT count(*) FROM inserted)
-""").format(insert=_INSERT)
+    SELECT {answer} FROM inserted
+""")
+_STORE_MANY = _STORE.format(insert=_INSERT, returning=SQL("1"), answer=SQL("count(*)")).as_bytes()
+_STORE_ONE = _STORE.format(
+    insert=_INSERT, returning=COLUMNS, answer=SQL("row_to_json(inserted)::text")
+).as_bytes()
 
 # An event without a timestamp is compared as if it had the stored one's.
-_STORE_REST: Composed = SQL("""
+_STORE_REST = (
+    SQL("""
     WITH given AS MATERIALIZED (
         SELECT * FROM jsonb_populate_recordset(NULL::audit_events, %(events)s::jsonb)
     ), stored AS MATERIALIZED (
@@ -83,7 +91,10 @@ _STORE_REST: Composed = SQL("""
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM inserted), (SELECT array_agg(event_id) FROM stored WHERE NOT same)
-""").format(insert=_INSERT)
+""")
+    .format(insert=_INSERT)
+    .as_bytes()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,41 +137,73 @@ def parse_many(body: bytes, limits: Limits, now: dt.datetime) -> list[AuditEvent
     return _checked(events, limits, now, many=True)
 
 
-async def store(store: Store, months: Months, events: Sequence[AuditEvent]) -> Stored:
+async def store_many(store: Store, months: Months, events: Sequence[AuditEvent]) -> Stored:
     """Stores all events, or none: those that are stored already with the same body are left as they are.
 
     Raises Problem 409 where an event_id is taken by another body, 503 where a month has no partition and none
     can be made, and psycopg's errors.
     """
     ids = tuple(event.event_id for event in events if event.event_id is not None)
-    document = many_events.dump_json(list(events), exclude_none=True).decode()
-    await months.cover(_dates(events))
-    for race in range(1, RACES + 1):
+    document = _document(events)
+
+    async def attempt() -> Stored:
+        (created,) = (await store.fetch(_STORE_MANY, [document]))[0]
+        if created != len(events):
+            created = await _store_rest(store, document, ids)
+        return Stored(created, ids)
+
+    return await _through_races(months, events, attempt)
+
+
+async def store_one(store: Store, months: Months, event: AuditEvent) -> tuple[bool, str]:
+    """Whether the event is new, and its JSON as it is stored. Raises as ``store_many`` does."""
+    document = _document([event])
+    event_id = event.event_id or uuid.uuid4()
+
+    async def attempt() -> tuple[bool, str]:
+        if rows := await store.fetch(_STORE_ONE, [document]):
+            return True, str(rows[0][0])
+        created = await _store_rest(store, document, (event_id,))
+        return created > 0, await by_id(store, event_id) or "null"
+
+    return await _through_races(months, [event], attempt)
+
+
+async def _store_rest(store: Store, document: str, ids: tuple[uuid.UUID, ...]) -> int:
+    """Stores what isn't there yet, and gives how many that were; Problem 409 where a body differs."""
+    created, taken = (await store.fetch(_STORE_REST, {"events": document}))[0]
+    if taken:
+        conflicts = [{"item": ids.index(one), "event_id": str(one)} for one in taken]
+        raise Problem(
+            409,
+            "event-exists",
+            "an event_id is taken by an event with another body",
+            errors=sorted(conflicts, key=lambda conflict: int(str(conflict["item"]))),
+        )
+    return int(created)
+
+
+async def _through_races(
+    months: Months, events: Sequence[AuditEvent], attempt: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    """Sees to the months, and attempts again where somebody else was faster."""
+    days = _dates(events)
+    await months.cover(days)
+    for _ in range(RACES):
         try:
-            (created,) = (await store.fetch(_STORE, [document]))[0]
-            if created == len(events):
-                return Stored(created, ids)
-            created, taken = (await store.fetch(_STORE_REST, {"events": document}))[0]
+            return await attempt()
         except errors.UniqueViolation:
-            if race == RACES:
-                raise
             continue
         except errors.CheckViolation as error:
-            if race == RACES or not _lacks_partition(error):
+            if not _lacks_partition(error):
                 raise
             months.forget()
-            await months.cover(_dates(events))
-            continue
-        if taken:
-            conflicts = [{"item": ids.index(one), "event_id": str(one)} for one in taken]
-            raise Problem(
-                409,
-                "event-exists",
-                "an event_id is taken by an event with another body",
-                errors=sorted(conflicts, key=lambda c: c["item"]),
-            )
-        return Stored(created, ids)
-    raise AssertionError("unreachable")
+            await months.cover(days)
+    return await attempt()
+
+
+def _document(events: Sequence[AuditEvent]) -> str:
+    return many_events.dump_json(list(events), exclude_none=True).decode()
 
 
 def _dates(events: Sequence[AuditEvent]) -> set[dt.date]:

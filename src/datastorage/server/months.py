@@ -23,7 +23,7 @@ _BOUNDS = SQL("""
     SELECT pg_get_expr(c.relpartbound, c.oid)
     FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'audit_events'::regclass AND NOT i.inhdetachpending
-""")
+""").as_bytes()
 
 
 class Months:

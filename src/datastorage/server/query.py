@@ -11,14 +11,16 @@ import datetime as dt
 import json
 import uuid
 from dataclasses import dataclass
+from functools import lru_cache
 
-from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
 from datastorage.events import FIELDS
 from datastorage.server.problems import Problem
 from datastorage.server.store import Store
 
-_COLUMNS = SQL(", ").join(
+#: An event as it is answered, of ``audit_events AS e``.
+COLUMNS = SQL(", ").join(
     [
         *(SQL("e.{}").format(Identifier(name)) for name in ("event_id", "event_date")),
         *(SQL("e.{}").format(Identifier(name)) for name in FIELDS if name != "event_id"),
@@ -26,9 +28,38 @@ _COLUMNS = SQL(", ").join(
     ]
 )
 
+#: Sorts after whatever may follow a prefix, byte by byte.
+LAST_CHARACTER = "\U0010ffff"
+
 #: The filters that are an equality on the column of their name.
 EQUALITIES = ("correlation_id", "event_category", "event_outcome", "severity", "namespace")
-_PAIRS = {"actor": ("actor_type", "actor_id"), "resource": ("resource_type", "resource_id")}
+
+# Each bound on the time bounds the day too: that is what lets PostgreSQL leave partitions out.
+_CONDITIONS = {
+    **{name: SQL("e.{} = %s").format(Identifier(name)) for name in EQUALITIES},
+    "event_type": SQL("e.event_type = %s"),
+    # What LIKE 'prefix%' means to text_pattern_ops; said so, it needs no plan for each prefix.
+    "event_type_prefix": SQL("e.event_type ~>=~ %s AND e.event_type ~<~ %s"),
+    "actor_type": SQL("e.actor_type = %s"),
+    "actor_id": SQL("e.actor_id = %s"),
+    "resource_type": SQL("e.resource_type = %s"),
+    "resource_id": SQL("e.resource_id = %s"),
+    "since": SQL("e.event_timestamp >= %s AND e.event_date >= %s"),
+    "until": SQL("e.event_timestamp < %s AND e.event_date <= %s"),
+    "cursor": SQL(
+        "(e.event_timestamp, e.event_id) < (%s, %s) AND e.event_timestamp <= %s AND e.event_date <= %s"
+    ),
+}
+
+
+_BY_ID = (
+    SQL(
+        "SELECT (SELECT row_to_json(r)::text FROM (SELECT {columns}) AS r)"
+        " FROM audit_events AS e WHERE e.event_id = %s LIMIT 1"
+    )
+    .format(columns=COLUMNS)
+    .as_bytes()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,56 +107,50 @@ class Cursor:
             raise Problem(422, "invalid-cursor", "take the cursor from the page before, unchanged") from None
 
 
-def select_events(filters: Filters, cursor: Cursor | None, limit: int) -> tuple[Composed, list[object]]:
+def select_events(filters: Filters, cursor: Cursor | None, limit: int) -> tuple[bytes, list[object]]:
     """The statement for one page, newest first, and its parameters; pure.
 
     It selects ``limit`` events and one more, which tells that there is a next page; each row is the event's
     JSON, its timestamp and its id.
     """
-    conditions: list[Composable] = []
-    parameters: list[object] = []
-
-    def where(condition: str, *values: object, **names: Composable) -> None:
-        conditions.append(SQL(condition).format(**names))
-        parameters.extend(values)
-
+    given: dict[str, tuple[object, ...]] = {}
     for name in EQUALITIES:
         if (value := getattr(filters, name)) is not None:
-            where("e.{column} = %s", value, column=Identifier(name))
-    for name, (type_column, id_column) in _PAIRS.items():
+            given[name] = (value,)
+    for name in ("actor", "resource"):
         if (value := getattr(filters, name)) is not None:
             kind, colon, identity = value.partition(":")
-            where("e.{column} = %s", identity if colon else value, column=Identifier(id_column))
+            given[f"{name}_id"] = (identity if colon else value,)
             if colon:
-                where("e.{column} = %s", kind, column=Identifier(type_column))
+                given[f"{name}_type"] = (kind,)
     if filters.event_type is not None:
         if filters.event_type.endswith("*"):
-            where("e.event_type LIKE %s", _like(filters.event_type[:-1]) + "%")
+            prefix = filters.event_type[:-1]
+            given["event_type_prefix"] = (prefix, prefix + LAST_CHARACTER)
         else:
-            where("e.event_type = %s", filters.event_type)
-    # Each bound on the time bounds the day too: that is what lets PostgreSQL leave partitions out.
+            given["event_type"] = (filters.event_type,)
     if filters.since is not None:
-        day = filters.since.astimezone(dt.UTC).date()
-        where("e.event_timestamp >= %s AND e.event_date >= %s", filters.since, day)
+        given["since"] = (filters.since, filters.since.astimezone(dt.UTC).date())
     if filters.until is not None:
-        day = filters.until.astimezone(dt.UTC).date()
-        where("e.event_timestamp < %s AND e.event_date <= %s", filters.until, day)
+        given["until"] = (filters.until, filters.until.astimezone(dt.UTC).date())
     if cursor is not None:
-        where(
-            "(e.event_timestamp, e.event_id) < (%s, %s) AND e.event_timestamp <= %s AND e.event_date <= %s",
-            cursor.timestamp,
-            cursor.event_id,
-            cursor.timestamp,
-            cursor.timestamp.date(),
+        moment = cursor.timestamp
+        given["cursor"] = (moment, cursor.event_id, moment, moment.date())
+    parameters = [value for values in given.values() for value in values]
+    return _statement(tuple(given)), [*parameters, limit + 1]
+
+
+@lru_cache(maxsize=512)
+def _statement(conditions: tuple[str, ...]) -> bytes:
+    where = SQL(" AND ").join(_CONDITIONS[name] for name in conditions)
+    return (
+        SQL(
+            "SELECT (SELECT row_to_json(r)::text FROM (SELECT {columns}) AS r), e.event_timestamp, e.event_id"
+            " FROM audit_events AS e {where} ORDER BY e.event_timestamp DESC, e.event_id DESC LIMIT %s"
         )
-    statement = SQL(
-        "SELECT (SELECT row_to_json(r)::text FROM (SELECT {columns}) AS r), e.event_timestamp, e.event_id"
-        " FROM audit_events AS e {where} ORDER BY e.event_timestamp DESC, e.event_id DESC LIMIT %s"
-    ).format(
-        columns=_COLUMNS,
-        where=SQL("WHERE {}").format(SQL(" AND ").join(conditions)) if conditions else SQL(""),
+        .format(columns=COLUMNS, where=SQL("WHERE {}").format(where) if conditions else SQL(""))
+        .as_bytes()
     )
-    return statement, [*parameters, limit + 1]
 
 
 async def page(store: Store, filters: Filters, cursor: Cursor | None, limit: int) -> str:
@@ -144,11 +169,7 @@ async def page(store: Store, filters: Filters, cursor: Cursor | None, limit: int
 
 async def by_id(store: Store, event_id: uuid.UUID) -> str | None:
     """One event as a JSON document, or None."""
-    statement = SQL(
-        "SELECT (SELECT row_to_json(r)::text FROM (SELECT {columns}) AS r)"
-        " FROM audit_events AS e WHERE e.event_id = %s LIMIT 1"
-    ).format(columns=_COLUMNS)
-    rows = await store.fetch(statement, [event_id])
+    rows = await store.fetch(_BY_ID, [event_id])
     return rows[0][0] if rows else None
 
 
@@ -158,7 +179,3 @@ def zoned(name: str, time: dt.datetime | None) -> dt.datetime | None:
         wrong = {"field": name, "message": "give a time zone, such as Z, and a year between 2 and 9998"}
         raise Problem(422, "invalid-request", f"{name} can't be used", errors=[wrong])
     return time
-
-
-def _like(prefix: str) -> str:
-    return prefix.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -69,7 +69,8 @@ class Search:
 
 
 # The catalog's trigger retires the version before; insert is all this needs.
-_CREATE = SQL("""
+_CREATE = (
+    SQL("""
     WITH workflow AS (
         INSERT INTO workflows (workflow_name, title, owner)
         VALUES (%(workflow_name)s, %(title)s, %(created_by)s)
@@ -89,7 +90,10 @@ _CREATE = SQL("""
         SELECT workflow_name, version, workflow_id, %(change_note)s FROM w
     )
     SELECT {json} FROM w
-""").format(json=_JSON)
+""")
+    .format(json=_JSON)
+    .as_bytes()
+)
 
 
 async def create(store: Store, new: NewWorkflow) -> str:
@@ -119,7 +123,7 @@ async def create(store: Store, new: NewWorkflow) -> str:
 async def get(store: Store, workflow_id: uuid.UUID) -> str | None:
     """One version of a workflow as JSON, or None."""
     statement = SQL("SELECT {json} FROM remediation_workflow_catalog AS w WHERE w.workflow_id = %s")
-    rows = await store.fetch(statement.format(json=_JSON), [workflow_id])
+    rows = await store.fetch(statement.format(json=_JSON).as_bytes(), [workflow_id])
     return rows[0][0] if rows else None
 
 
@@ -136,7 +140,7 @@ async def listing(store: Store, status: Status | None, name: str | None, limit: 
         "SELECT {json} FROM remediation_workflow_catalog AS w {where}"
         " ORDER BY w.created_at DESC, w.workflow_id LIMIT %s"
     )
-    rows = await store.fetch(statement.format(json=_JSON, where=where), [*parameters, limit])
+    rows = await store.fetch(statement.format(json=_JSON, where=where).as_bytes(), [*parameters, limit])
     return f'{{"data":[{",".join(row[0] for row in rows)}]}}'
 
 
@@ -169,7 +173,7 @@ async def search(store: Store, wanted: Search) -> str:
         order=distance if embedding else SQL("w.created_at DESC, w.workflow_id"),
     )
     ordered: list[object] = [embedding] if embedding else []
-    rows = await store.fetch(statement, [*shown, *parameters, *ordered, wanted.limit])
+    rows = await store.fetch(statement.as_bytes(), [*shown, *parameters, *ordered, wanted.limit])
     return f'{{"data":[{",".join(row[0] for row in rows)}]}}'
 
 
