@@ -9,6 +9,7 @@ anything is run.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,12 +61,12 @@ class Block:
 _TOKEN = re.compile(
     r"""
       (?P<space>\s+)
-    | (?P<comment>--[^\n]*)
+    | (?P<comment>--[^\n\r]*)
     | (?P<block>/\*)
-    | (?P<string>(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'?)
-    | (?P<name>(?:[uU]&)?"(?:[^"]|"")*"?)
-    | (?P<dollar>\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$)
-    | (?P<word>[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*)
+    | (?P<string>(?:[bBxXnN]|[uU]&)?'[^']*(?:''[^']*)*'?)
+    | (?P<name>(?:[uU]&)?"[^"]*(?:""[^"]*)*"?)
+    | (?P<dollar>\$(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?\$)
+    | (?P<word>[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*)
     | (?P<number>[0-9][\w.]*|\$[0-9]+)
     | (?P<open>[(\[])
     | (?P<close>[)\]])
@@ -75,9 +76,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_ESCAPE_STRING = re.compile(r"[eE]'(?:[^'\\]|''|\\.)*'?", re.DOTALL)
+_ESCAPE_STRING = re.compile(r"[eE]'[^'\\]*(?:(?:''|\\.)[^'\\]*)*'?", re.DOTALL)
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
-_COPY_FROM_STDIN = re.compile(r"\s*copy\b.*\bfrom\s+stdin\b", re.IGNORECASE | re.DOTALL)
 _END_OF_DATA = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 
 _BEGIN = re.compile(r"^(?:begin|start)(?:\s+(?:work|transaction))?\s*", re.IGNORECASE)
@@ -170,10 +170,11 @@ class _Source:
         self.text = text
         self.file = file
         self.first_line = first_line
+        self._line_starts = [0, *(found.end() for found in re.finditer("\n", text))]
 
     def position(self, offset: int) -> tuple[int, int]:
-        line_start = self.text.rfind("\n", 0, offset) + 1
-        return self.first_line + self.text.count("\n", 0, offset), offset - line_start + 1
+        line = bisect_right(self._line_starts, offset) - 1
+        return self.first_line + line, offset - self._line_starts[line] + 1
 
     def place(self, offset: int) -> Place:
         line, column = self.position(offset)
@@ -217,7 +218,7 @@ def _pieces(source: _Source) -> Iterator[tuple[int, int, str | None]]:
                     fix=f"close it with {token.group()}",
                 )
             after = close + len(token.group())
-        if kind == "backslash" and start < 0:
+        if kind == "backslash":
             raise SqlSyntaxError(
                 "a psql backslash command is not SQL",
                 place=source.place(at),
@@ -226,7 +227,7 @@ def _pieces(source: _Source) -> Iterator[tuple[int, int, str | None]]:
         if kind == "end" and depth == 0 and atomic == 0:
             if start >= 0:
                 data = None
-                if words[:1] == ["copy"] and _COPY_FROM_STDIN.match(text, start, at):
+                if words[:1] == ["copy"] and _reads_stdin(text[start:at]):
                     data, after = _copy_data(source, after)
                 yield start, at, data
             start, words = -1, []
@@ -271,6 +272,12 @@ def _end_of_comment(source: _Source, at: int) -> int:
         if nesting == 0:
             return edge.end()
     raise SqlSyntaxError("unterminated comment", place=source.place(at), fix="close it with */")
+
+
+def _reads_stdin(text: str) -> bool:
+    """Whether a statement is COPY ... FROM stdin, whose data follow it."""
+    copies = [tree["CopyStmt"] for tree in parse(text) if "CopyStmt" in tree]
+    return bool(copies) and bool(copies[0].get("is_from")) and not copies[0].get("filename")
 
 
 def _copy_data(source: _Source, at: int) -> tuple[str, int]:
@@ -323,8 +330,8 @@ def _outside_transaction(kind: str, body: Node, text: str) -> bool:
             return bool(body.get("concurrent"))
         case "ReindexStmt":
             options = {o["DefElem"]["defname"] for o in body.get("params", [])}
-            whole = body.get("kind") in ("REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_DATABASE")
-            return "concurrently" in options or whole
+            many = ("REINDEX_OBJECT_SCHEMA", "REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_DATABASE")
+            return "concurrently" in options or body.get("kind") in many
         case "VacuumStmt":
             return bool(body.get("is_vacuumcmd"))
         case "ClusterStmt":
