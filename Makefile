@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVICES := workflowexecution datastorage gateway aianalysis notification remediationorchestrator signalprocessing
 
-.PHONY: help setup demo test test-long test-e2e $(SERVICES:%=test-e2e-%) test-kubernetes lint format bench lock clean
+.PHONY: help setup docs demo test test-long test-e2e $(SERVICES:%=test-e2e-%) test-kubernetes lint format bench lock clean
 
 help:  ## What there is
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "make %-28s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: setup  ## ruff and mypy --strict
 format: setup  ## Put the code into ruff's format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: setup  ## docs/cli.md, from what --help prints
+	@$(BIN)/python -m pgslate.cli.manual > docs/cli.md
 
 bench: setup  ## The budgets, as ratios measured in one run
 	@$(BIN)/python -m bench

@@ -49,6 +49,7 @@ def provision(
     timeout: float | None = None,
     allow_out_of_order: bool = False,
     accept_edited: Sequence[str] = (),
+    assume_applied: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Provisioned:
     """Apply the slice, and make the partitions that the policies and the selection ask for; then verify.
@@ -63,6 +64,7 @@ def provision(
         lock_timeout=limit,
         allow_out_of_order=allow_out_of_order,
         accept_edited=accept_edited,
+        assume_applied=assume_applied,
         progress=progress,
         definitions=lambda: _definitions(project, chosen, target),
     )

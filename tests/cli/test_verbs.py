@@ -125,6 +125,17 @@ def test_an_edited_file_is_refused_until_it_is_accepted(project: Path, run: Run,
     assert run("apply", "--dsn", database.dsn).status == 0
 
 
+def test_a_migration_that_other_means_applied_is_recorded_without_being_run(
+    project: Path, run: Run, database: Target
+) -> None:
+    with database.connect(autocommit=True) as connection:
+        connection.execute("CREATE TABLE teams (id bigint PRIMARY KEY)")
+    ran = run("apply", "teams", "--dsn", database.dsn, "--assume-applied", "002_teams.sql")
+    assert ran.status == 0
+    said = run("status", "--dsn", database.dsn, "--format", "json").json
+    assert [(each["version"], each["form"]) for each in said["applied"]] == [("002", "assumed")]
+
+
 def test_status_shows_what_is_applied_pending_and_edited(project: Path, run: Run, database: Target) -> None:
     run("apply", "users", "--dsn", database.dsn)
     (project / "db" / "004_new.sql").write_text("CREATE TABLE fresh (i int);\n")
@@ -260,6 +271,7 @@ def test_the_second_up_begins_with_what_the_first_kept(
     project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGSLATE_STATE", str(project / "state"))
+    monkeypatch.setenv("PGSLATE_CACHE", str(project / "cache"))
     for expected in (False, True):
         said = run("up", "teams", "--format", "json").json
         run("down")

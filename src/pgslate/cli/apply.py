@@ -34,6 +34,7 @@ def command(asked: Asked) -> int:
                 as_of=asked.as_of,
                 allow_out_of_order=asked.allow_out_of_order,
                 accept_edited=asked.accept_edited,
+                assume_applied=asked.assume_applied,
                 timeout=asked.timeout,
                 progress=progress,
             )

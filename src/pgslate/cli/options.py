@@ -43,6 +43,7 @@ class Asked:
     as_of: dt.datetime | None = None
     allow_out_of_order: bool = False
     accept_edited: tuple[str, ...] = ()
+    assume_applied: tuple[str, ...] = ()
     output: str = "text"
     verbose: bool = False
     debug: bool = False
@@ -134,10 +135,8 @@ CATALOG: tuple[Decorator, ...] = (
     ),
     click.option(
         "--skip-code",
-        "--assume-applied",
-        "skip_code",
         is_flag=True,
-        help="Leave out migrations written in a programming language, as applied by other means.",
+        help="Leave out migrations written in a programming language: other tools run them.",
     ),
     click.option(
         "--config",
@@ -162,6 +161,12 @@ LEDGER: tuple[Decorator, ...] = (
         multiple=True,
         metavar="FILE",
         help="Take the edit of an applied migration for what was applied.",
+    ),
+    click.option(
+        "--assume-applied",
+        multiple=True,
+        metavar="FILE",
+        help="Record a migration as applied without running it: other means did.",
     ),
 )
 _OUTPUT: tuple[Decorator, ...] = (

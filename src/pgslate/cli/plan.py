@@ -35,6 +35,7 @@ def command(asked: Asked) -> int:
                     target,
                     allow_out_of_order=asked.allow_out_of_order,
                     accept_edited=asked.accept_edited,
+                    assume_applied=asked.assume_applied,
                 )
     partitions = [name for names in selection.partitions.values() for name in names]
     output.result(
