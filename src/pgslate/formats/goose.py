@@ -23,7 +23,7 @@ _NAMED = re.compile(r"(?P<version>0*[1-9]\d*)_(?P<name>.+)\.sql$")
 _ANNOTATION = re.compile(r"^(?P<indent>[ \t]*)--[^\n]*\+goose(?P<words>[^\n]*)$", re.MULTILINE)
 _MARK = re.compile(r"^[ \t]*--[ \t]*\+goose[ \t]*(up|down)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _VARIABLE = re.compile(
-    r"(?P<escaped>\\\$)|\$\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)"
+    r"(?P<escaped>\\\$)|(?P<quote>\$\$)|\$\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)"
 )
 _COMMENT_LINE = re.compile(r"^[ \t]*--[^\n]*\n?", re.MULTILINE)
 
@@ -172,6 +172,8 @@ def _substituted(part: str, text: str, start: int, file: str, options: Options) 
     def value(found: re.Match[str]) -> str:
         if found["escaped"]:
             return "$"
+        if found["quote"]:  # goose takes it for an escape too, which no dollar-quoted body would survive
+            return "$$"
         variable = found["braced"] or found["bare"]
         given = options.defines.get(variable, found["default"])
         if given is None:

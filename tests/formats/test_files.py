@@ -1,0 +1,85 @@
+"""What can be wrong with a file, in any format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+from tests.formats.conftest import Load
+
+from pgslate.catalog import Catalog
+from pgslate.errors import CatalogError, DuplicateVersionError, SqlSyntaxError
+
+
+def test_two_files_of_one_version_are_an_error(load: Load) -> None:
+    with pytest.raises(DuplicateVersionError) as raised:
+        load({"001_a.sql": "SELECT 1", "1_b.sql": "SELECT 1"})
+    assert set(raised.value.files) == {"001_a.sql", "1_b.sql"}
+
+
+def test_a_file_without_a_number_is_an_error(load: Load) -> None:
+    with pytest.raises(CatalogError, match=r"add_users\.sql has no version"):
+        load({"001_a.sql": "SELECT 1", "add_users.sql": "SELECT 1"})
+
+
+def test_bytes_that_are_not_utf_8_are_shown_where_they_stand(load: Load) -> None:
+    with pytest.raises(CatalogError) as raised:
+        load({"1_a.sql": "SELECT 1;\nSELECT 'é';".encode("latin-1")})
+    assert (
+        str(raised.value)
+        == "1_a.sql:2:9: not UTF-8 text\nSELECT 'é';\n        ^\nfix: save the file as UTF-8"
+    )
+
+
+def test_a_nul_character_is_an_error(load: Load) -> None:
+    with pytest.raises(CatalogError, match="NUL"):
+        load({"1_a.sql": b"SELECT 1;\0"})
+
+
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(load: Load) -> None:
+    text = "-- +goose Up\nSELECT 1;\nSELECT 2;\n-- +goose Down\nSELECT 3;\n"
+    plain = load({"1_a.sql": text}).migrations[0]
+    windows = load({"1_a.sql": b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()}).migrations[0]
+    assert windows.checksum == plain.checksum
+    assert [(s.text, s.line) for s in windows.statements] == [("SELECT 1", 2), ("SELECT 2", 3)]
+
+
+def test_a_syntax_error_has_its_place_in_the_file(load: Load) -> None:
+    catalog = load({"1_a.sql": "-- migrate:up\n\nSELECT 1;\n  SELECT FROM FROM x;\n-- migrate:down\n"})
+    with pytest.raises(SqlSyntaxError) as raised:
+        catalog.parse()
+    assert str(raised.value.place) == "1_a.sql:4:15"
+    assert raised.value.place is not None
+    assert raised.value.place.caret() == "  SELECT FROM FROM x;\n              ^"
+
+
+def test_a_file_that_can_not_be_read_is_an_error(folder: Callable[[Mapping[str, str]], Path]) -> None:
+    root = folder({"1_a.sql": "SELECT 1"})
+    (root / "2_b.sql").symlink_to(root / "gone.sql")
+    with pytest.raises(CatalogError, match=r"2_b\.sql can't be read"):
+        Catalog.load(root)
+
+
+def test_versions_sort_by_their_numbers(load: Load) -> None:
+    files = {f"{name}.sql": "SELECT 1" for name in ("10_a", "9_b", "1000_c", "22_d", "9b_e")}
+    assert [m.version for m in load(files)] == ["9", "9b", "10", "22", "1000"]
+
+
+@pytest.mark.parametrize(
+    ("file", "version", "name"),
+    [
+        ("001_create_users.sql", "001", "create_users"),
+        ("0001-create-users.sql", "0001", "create-users"),
+        ("V1.2.3_x.sql", "1.2.3", "x"),
+        ("2024-01-31_x.sql", "2024-01-31", "x"),
+        ("2024_01_31_120000_x.sql", "2024_01_31_120000", "x"),
+        ("20250124T113100Z.sql", "20250124T113100Z", "20250124T113100Z"),
+        ("007_2fa.sql", "007", "2fa"),
+        ("007_2_factors.sql", "007", "2_factors"),
+        ("42.sql", "42", "42"),
+    ],
+)
+def test_a_plain_name_says_its_version(file: str, version: str, name: str, load: Load) -> None:
+    migration = load({file: "SELECT 1"}, format="plain").migrations[0]
+    assert (migration.version, migration.name) == (version, name)
