@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
@@ -29,8 +30,8 @@ class Node:
     def closes(self) -> bytes:
         return self._connection.send(CloseConnection(code=1000))
 
-    def pings(self) -> bytes:
-        return self._connection.send(Ping(payload=b"hello"))
+    def pings(self, payload: bytes = b"hello") -> bytes:
+        return self._connection.send(Ping(payload=payload))
 
     def hears(self, channels: PodChannels) -> list[object]:
         for data in channels.outgoing:
@@ -39,7 +40,7 @@ class Node:
 
 
 def opened() -> tuple[PodChannels, Node]:
-    return PodChannels(Connection(ConnectionType.CLIENT)), Node()
+    return PodChannels(), Node()
 
 
 def received(channels: PodChannels) -> bytes:
@@ -97,3 +98,28 @@ def test_after_the_end_nothing_more_is_sent() -> None:
     channels.send(b"too late")
     channels.ping()
     assert not channels.outgoing
+
+
+def test_what_came_with_the_handshake_counts_too() -> None:
+    node = Node()
+    channels = PodChannels(node.says(b"\x00" + PORT) + node.says(b"\x00E"))
+    assert received(channels) == b"E"
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"\x82\x80....", b"\xf2\x01x", b"\x09\x01x", b"\x89\x7e\x01\x00"], ids=repr
+)
+def test_what_is_no_frame_ends_the_connection_with_a_reason(nonsense: bytes) -> None:
+    channels, _ = opened()
+    channels.feed(nonsense)
+    assert channels.closed
+    assert "doesn't speak websocket" in channels.error
+
+
+@given(st.binary(max_size=125), st.integers(1, 130))
+def test_a_ping_that_comes_in_pieces_is_answered_whole(payload: bytes, cut: int) -> None:
+    channels, node = opened()
+    stream = node.pings(payload)
+    for at in range(0, len(stream), cut):
+        channels.feed(stream[at : at + cut])
+    assert node.hears(channels) == [Pong(payload=payload)]

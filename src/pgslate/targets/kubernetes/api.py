@@ -15,8 +15,6 @@ from contextlib import suppress
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
-from wsproto import WSConnection
-
 from pgslate.errors import ClusterAuthError, ClusterError, PrivilegeError
 from pgslate.targets.kubernetes.credentials import Proof
 from pgslate.targets.kubernetes.kubeconfig import Cluster
@@ -47,8 +45,8 @@ class Api(Protocol):
     def delete(self, path: str) -> None:
         """Delete one object; that it is gone already is no error."""
 
-    def upgrade(self, path: str, query: Query, protocol: str) -> tuple[socket.socket, WSConnection]:
-        """A websocket: its connected socket, and the wsproto connection that has done the handshake."""
+    def upgrade(self, path: str, query: Query, protocol: str) -> tuple[socket.socket, bytes]:
+        """A websocket: its socket after the handshake, and the frames that came already."""
 
 
 def path_of(kind: str, namespace: str = "", name: str = "", *, api_version: str = "v1", sub: str = "") -> str:
@@ -127,7 +125,7 @@ class HttpApi:
         finally:
             connection.close()
 
-    def upgrade(self, path: str, query: Query, protocol: str) -> tuple[socket.socket, WSConnection]:
+    def upgrade(self, path: str, query: Query, protocol: str) -> tuple[socket.socket, bytes]:
         proof = self.transport.credentials.proof()
         answer, sock = self._shake_hands(proof, path, query, protocol)
         if isinstance(answer, Refusal) and answer.status == 401 and self.transport.credentials.renewable:
@@ -145,8 +143,8 @@ class HttpApi:
 
     def _shake_hands(
         self, proof: Proof, path: str, query: Query, protocol: str
-    ) -> tuple[WSConnection | Refusal, socket.socket]:
-        """The websocket, or the refusal; then the socket is closed."""
+    ) -> tuple[bytes | Refusal, socket.socket]:
+        """What came behind the handshake, or the refusal; then the socket is closed."""
         sock = self.transport.connect(timeout=self._timeout)
         try:
             answer = shake_hands(

@@ -10,63 +10,73 @@ staging/src/k8s.io/kubelet/pkg/cri/streaming/portforward/websocket.go, and apima
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
-from wsproto.connection import ConnectionState
-from wsproto.events import BytesMessage, CloseConnection, Ping, Pong
-from wsproto.utilities import LocalProtocolError
+from pgslate.targets.kubernetes.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    FrameError,
+    FrameReader,
+    frame,
+)
 
 PROTOCOL = "v4.channel.k8s.io"
 
 _DATA, _ERROR = 0, 1
 _PORT_BYTES = 2
+_NORMAL_CLOSURE = (1000).to_bytes(2, "big")
 
 
 class PodChannels:
-    """The two channels of one forwarded port.
+    """The two channels of one forwarded port, over a websocket whose handshake is done.
 
     ``incoming`` holds data for the client, ``outgoing`` bytes for the websocket's socket; whoever does the
     I/O takes from them. ``error`` is what the node said on the error channel.
     """
 
-    def __init__(self, connection: Any) -> None:
-        """``connection`` is a wsproto.WSConnection whose handshake is done."""
-        self._connection = connection
-        self._channel: int | None = None  # of the message whose parts are coming in
+    def __init__(self, came_already: bytes = b"") -> None:
+        """``came_already`` is what came in one piece with the handshake's answer."""
+        self._reader = FrameReader()
+        self._channel: int | None = None  # of the message whose pieces are coming in
         self._port_bytes_due = {_DATA: _PORT_BYTES, _ERROR: _PORT_BYTES}
         self._error = bytearray()
-        self.incoming: deque[bytes | bytearray | memoryview] = deque()
-        self.outgoing: deque[bytes | memoryview] = deque()
+        self._said_goodbye = False
+        self.incoming: deque[bytes | memoryview] = deque()
+        self.outgoing: deque[bytearray | memoryview] = deque()
         self.closed = False
         self.pong_due = False
         self.received = 0
         self.unanswered = 0  # bytes sent since the node last said anything
-        self._take_events()  # data can come in one piece with the handshake's answer
+        if came_already:
+            self.feed(came_already)
 
     @property
     def error(self) -> str:
         """What the node said went wrong, or nothing."""
         return self._error.decode(errors="replace").strip()
 
-    def send(self, data: bytes | memoryview) -> None:
+    def send(self, data: bytes) -> None:
         """Queue data for the pod, as one unfragmented message."""
         if not self.closed:
             self.unanswered += len(data)
-            self.outgoing.append(self._connection.send(BytesMessage(data=b"\x00" + bytes(data))))
+            self.outgoing.append(frame(BINARY, data, prefix=b"\x00"))
 
     def ping(self) -> None:
         """Queue a ping; ``pong_due`` is set until anything comes back."""
         if not self.closed:
             self.pong_due = True
-            self.outgoing.append(self._connection.send(Ping()))
+            self.outgoing.append(frame(PING, b""))
 
     def close(self) -> None:
-        """Queue the closing frame; nothing more can be sent."""
-        if self._connection.state in (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING):
-            self.outgoing.append(self._connection.send(CloseConnection(code=1000)))
+        """Queue the closing frame, once; nothing more can be sent."""
+        if not self._said_goodbye:
+            self._said_goodbye = True
+            self.outgoing.append(frame(CLOSE, _NORMAL_CLOSURE))
         self.closed = True
 
-    def feed(self, data: bytes | memoryview) -> None:
+    def feed(self, data: bytes) -> None:
         """Take bytes that came from the websocket's socket; none means that it ended."""
         if self.closed:
             return
@@ -76,26 +86,20 @@ class PodChannels:
         self.pong_due = False
         self.unanswered = 0
         try:
-            self._connection.receive_data(bytes(data))
-        except LocalProtocolError:  # frames after the closing one
-            self.closed = True
-            return
-        self._take_events()
-
-    def _take_events(self) -> None:
-        for event in self._connection.events():
-            match event:
-                case BytesMessage():
-                    self._take(event.data, last=event.message_finished)
-                case Ping():
-                    self.outgoing.append(self._connection.send(event.response()))
-                case CloseConnection():
+            for piece in self._reader.feed(data):
+                if piece.opcode in (BINARY, CONTINUATION):
+                    self._take(piece.payload, last=piece.last)
+                elif piece.opcode == PING:
+                    self.outgoing.append(frame(PONG, bytes(piece.payload)))
+                elif piece.opcode == CLOSE:
                     self.close()
-                case Pong() | _:
-                    pass
+                    return
+        except FrameError as error:
+            self._error += f"the node doesn't speak websocket: {error}".encode()
+            self.close()
 
-    def _take(self, data: bytes | bytearray, *, last: bool) -> None:
-        """One part of a message; a message comes in several where it straddles what was read at once."""
+    def _take(self, data: memoryview, *, last: bool) -> None:
+        """One piece of a message; a message comes in several where it straddles what was read at once."""
         if self._channel is None and data:
             self._channel = data[0]
             data = data[1:]

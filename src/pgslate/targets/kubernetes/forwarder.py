@@ -163,7 +163,7 @@ class Forwarder:
 
     def _once(self, client: socket.socket, sockets: list[socket.socket], said: bytes, fresh: bool) -> Ending:
         namespace, pod, port = self._pods.pick(fresh=fresh)
-        node, websocket = self._api.upgrade(
+        node, came = self._api.upgrade(
             path_of("pods", namespace, pod, sub="portforward"), (("ports", str(port)),), PROTOCOL
         )
         with node:
@@ -172,7 +172,7 @@ class Forwarder:
             try:
                 if self.closed.is_set():
                     _hang_up(node)
-                return relay(client, node, PodChannels(websocket), said=said, pace=self._pace)
+                return relay(client, node, PodChannels(came), said=said, pace=self._pace)
             finally:
                 with self._lock:
                     sockets.remove(node)

@@ -27,25 +27,26 @@ def shake_hands(
     target: str,
     protocol: str,
     headers: Sequence[tuple[str, str]],
-) -> WSConnection | Refusal:
+) -> bytes | Refusal:
     """Upgrade a connected socket to a websocket of the subprotocol ``protocol`` (RFC 6455, section 4).
 
-    What came right behind the answer is in the connection already: take its events first. Raises OSError
-    where the socket fails, or what answers doesn't speak the protocol.
+    Returns what came right behind the answer: the first frames, or nothing. Raises OSError where the socket
+    fails, or what answers doesn't speak the protocol.
     """
     websocket = WSConnection(ConnectionType.CLIENT)
     extra = [(name.encode(), value.encode()) for name, value in headers]
     sock.sendall(websocket.send(Request(host, target, subprotocols=[protocol], extra_headers=extra)))
-    status, body = 0, b""
+    answer, status, body = b"", 0, b""
     while True:
         data = sock.recv(65536)
+        answer += data
         try:
             websocket.receive_data(data or None)
             for event in websocket.events():
                 match event:
                     case AcceptConnection():
                         _check_protocol(event.subprotocol, protocol)
-                        return websocket
+                        return answer.partition(b"\r\n\r\n")[2]
                     case RejectConnection():
                         status = event.status_code
                     case RejectData():
