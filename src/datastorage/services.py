@@ -75,6 +75,8 @@ class Service:
 #: What the datastorage contract's "*" means to a client of the HTTP API.
 ALL_TABLES = ("audit_events", "remediation_workflow_catalog", "workflows", "workflow_versions")
 
+_NEED_VECTOR = frozenset({"*", "remediation_workflow_catalog", "workflows", "workflow_versions"})
+
 _RUNS: Mapping[str, tuple[Step, ...]] = MappingProxyType(
     {
         "workflowexecution": (
@@ -128,6 +130,11 @@ def service(name: str) -> Service:
         events=tuple(contract["events"]),
         run=_RUNS[name],
     )
+
+
+def needs_vector(service: Service) -> bool:
+    """Whether the service's contract needs a server that has pgvector."""
+    return bool(_NEED_VECTOR & set(service.tables))
 
 
 @cache

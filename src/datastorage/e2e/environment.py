@@ -43,9 +43,11 @@ def environment_for(
 ) -> Environment:
     """An environment for a service's suite: in a cluster where DATASTORAGE_E2E is ``kubernetes``, else local.
 
-    In a cluster it is a namespace of its own; ``KUBECONFIG``, ``DATASTORAGE_E2E_CONTEXT`` and
-    ``DATASTORAGE_E2E_IMAGE`` say which cluster, and what to run there. Without ``migrated`` the database
-    stays empty until ``apply``. Raises ``ValueError`` for another word, and what the environments raise.
+    In a cluster it is a namespace of its own. ``KUBECONFIG`` and ``DATASTORAGE_E2E_CONTEXT`` say which
+    cluster (``kind``: one that is made where it isn't there); ``DATASTORAGE_E2E_IMAGE`` what the service is
+    run from there, if it is to run there; ``DATASTORAGE_E2E_POSTGRES_IMAGE`` the database. Without
+    ``migrated`` the database stays empty until ``apply``. Raises ``ValueError`` for another word, and what
+    the environments raise.
     """
     match environ.get("DATASTORAGE_E2E", "local"):
         case "local":
@@ -53,13 +55,15 @@ def environment_for(
 
             return LocalEnvironment(service, migrated=migrated)
         case "kubernetes":
-            from datastorage.e2e.kubernetes import KubernetesEnvironment
+            from datastorage.e2e.kubernetes import KubernetesEnvironment, kind_cluster
 
+            context = environ.get("DATASTORAGE_E2E_CONTEXT")
             return KubernetesEnvironment(
                 service,
                 migrated=migrated,
-                context=environ.get("DATASTORAGE_E2E_CONTEXT"),
-                image=environ.get("DATASTORAGE_E2E_IMAGE", "datastorage:e2e"),
+                context=kind_cluster() if context == "kind" else context,
+                image=environ.get("DATASTORAGE_E2E_IMAGE"),
+                postgres_image=environ.get("DATASTORAGE_E2E_POSTGRES_IMAGE"),
             )
         case other:
             raise ValueError(f"DATASTORAGE_E2E is {other!r}: say local or kubernetes")

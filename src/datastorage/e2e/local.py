@@ -12,15 +12,13 @@ from psycopg.conninfo import make_conninfo
 from datastorage.e2e.contract import apply_contract
 from datastorage.e2e.process import ServiceProcess
 from datastorage.grants import grant
+from datastorage.services import needs_vector
 from datastorage.services import service as service_named
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 
 DATABASE = "action_history"
 ROLE = "datastorage"
-
-#: The tables that need pgvector: their contract's server has to have it.
-_NEED_VECTOR = {"*", "remediation_workflow_catalog", "workflows", "workflow_versions"}
 
 
 class LocalEnvironment:
@@ -40,7 +38,7 @@ class LocalEnvironment:
         self.service = service_named(service)
         self._stack = ExitStack()
         try:
-            extensions = ["vector"] if _NEED_VECTOR & set(self.service.tables) else []
+            extensions = ["vector"] if needs_vector(self.service) else []
             self.server = server or self._stack.enter_context(
                 Server.start(extensions=extensions, durable=durable)
             )
