@@ -138,7 +138,7 @@ class Kubelet:
             return self._crash(pod, container, command, environ)
         running = Running(environ=environ)
         self._running[namespace, pod["metadata"]["name"]] = running
-        if "postgres" in container["image"] and not command:
+        if "POSTGRES_PASSWORD" in environ and not command:
             running.server = self._server(namespace, _owner(pod) or pod["metadata"]["name"], environ)
         if _owner(pod) in self.holding:
             self._event(pod, "Unhealthy", "Readiness probe failed: no response")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pgslate.errors import ClusterError, PodNotReadyError, PrivilegeError, ServiceNotFoundError
@@ -75,6 +75,11 @@ def backend_of(service: Json, port: str, api: Api) -> Backend:
         target = chosen.get("targetPort") or chosen["port"]
         return Backend(namespace, name, labels, target, how=f"service {name}, pods with {labels}")
     pods, target = _from_endpoints(api, namespace, name, chosen)
+    if not pods:
+        raise ServiceNotFoundError(
+            f"the service {namespace}/{name} has no selector, and its endpoints are no pods",
+            fix="a forward leads to pods only: give the address behind it as --dsn",
+        )
     return Backend(namespace, name, "", target, pods, how=f"service {name}, pods of its endpoints")
 
 
@@ -142,11 +147,6 @@ def _from_endpoints(api: Api, namespace: str, service: str, port: Json) -> tuple
             ref = endpoint.get("targetRef") or {}
             if ref.get("kind") == "Pod":
                 pods.append(ref["name"])
-    if not pods:
-        raise ServiceNotFoundError(
-            f"the service {namespace}/{service} has no selector, and its endpoints are no pods",
-            fix="a forward leads to pods only: give the address behind it as --dsn",
-        )
     return tuple(sorted(set(pods))), target
 
 
@@ -190,6 +190,9 @@ def _items(api: Api, kind: str, namespace: str = "") -> list[Json]:
 
 def list_pods(api: Api, backend: Backend) -> tuple[list[Json], str]:
     """The pods of a backend, oldest first, and the version of that list, to watch from."""
+    if not backend.selector:  # whoever keeps the endpoints may have put other pods there meanwhile
+        names, _ = _from_endpoints(api, backend.namespace, backend.service, {"port": backend.port})
+        backend = replace(backend, pod_names=names)
     query = (("labelSelector", backend.selector),) if backend.selector else ()
     answer = api.get(path_of("pods", backend.namespace), query)
     pods = [pod for pod in answer.get("items") or () if belongs(pod, backend)]

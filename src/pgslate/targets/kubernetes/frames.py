@@ -1,7 +1,7 @@
 """Websocket frames (RFC 6455, section 5), client side: read without copying, written masked.
 
-wsproto shakes hands and could do this too, but copies each byte several times, and bytes are what a forward is
-about. The tests hold this to wsproto.
+wsproto shakes hands and could do this too, but copies each byte several times, and bytes are what a forward
+is about. The tests hold this to wsproto.
 """
 
 from __future__ import annotations

@@ -1,0 +1,104 @@
+"""The main job through a forward: the audit slice applied, and finished after the network broke."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+from tests.kubernetes import manifests
+from tests.kubernetes.conftest import TestCluster
+from tests.kubernetes.standin.server import StandIn
+from tests.kubernetes.test_kubectl import Kubectl, kubectl, needs_kubectl
+
+import datastorage
+from pgslate.applying import apply
+from pgslate.errors import PgslateError
+from pgslate.project import Project
+from pgslate.slicing.slice import Slice
+from pgslate.targets.kubernetes import exit_status, kubernetes, run_many
+from pgslate.targets.target import Target
+
+__all__ = ["kubectl"]  # the fixture
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def audit() -> Slice:
+    """The seed's shortcut, out of the Data Storage service's catalog."""
+    project = Project.open(start=Path(datastorage.__file__).parent)
+    return project.slice(project.selection(bundles=["audit"]))
+
+
+def has_audit_events(target: Target) -> bool:
+    with closing(target.connect()) as connection:
+        row = connection.execute("SELECT to_regclass('audit_events') IS NOT NULL").fetchone()
+    return bool(row and row[0])
+
+
+def test_the_audit_slice_is_applied_and_the_second_time_there_is_nothing_to_do(
+    cluster: TestCluster, namespace: str, audit: Slice
+) -> None:
+    cluster.apply(*manifests.postgres(namespace))
+    with kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
+        assert apply(audit, target).plan.steps
+        assert has_audit_events(target)
+        assert not apply(audit, target).plan.steps
+
+
+def test_several_namespaces_are_provisioned_at_once(
+    cluster: TestCluster, namespace: str, audit: Slice
+) -> None:
+    names = ("one", "two", "three")
+    for name in names:
+        cluster.apply(*manifests.postgres(namespace, name))
+
+    def provision(service: str, tell: object) -> bool:
+        with kubernetes(
+            namespace, service=service, api=cluster.api, environ={}, patience=cluster.patience
+        ) as target:
+            apply(audit, target)
+            return has_audit_events(target)
+
+    outcomes = run_many({name: partial(provision, name) for name in names}, at_once=2)
+    assert [(outcome.name, outcome.result) for outcome in outcomes] == [(name, True) for name in names]
+    assert exit_status(outcomes) == 0
+
+
+def test_a_run_whose_pod_is_replaced_fails_cleanly_and_the_next_one_finishes_it(
+    cluster: TestCluster, namespace: str, audit: Slice, faults: StandIn
+) -> None:
+    cluster.apply(*manifests.postgres(namespace))
+    with kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
+        with closing(target.connect(autocommit=True)) as blocker:
+            # the run waits for this lock, and so is in its middle when the pod goes
+            blocker.execute("CREATE TABLE audit_events (); DROP TABLE audit_events; CREATE SCHEMA held")
+            blocker.execute("BEGIN; LOCK pg_namespace IN ACCESS EXCLUSIVE MODE")
+            gone = threading.Timer(0.5, faults.cut_forwards)
+            gone.start()
+            with pytest.raises((PgslateError, psycopg.OperationalError)):
+                apply(audit, target)
+            gone.join()
+        apply(audit, target)
+        assert has_audit_events(target)
+
+
+@needs_kubectl
+def test_the_commands_of_the_documentation_make_a_database_that_can_be_reached(
+    cluster: TestCluster, kubectl: Kubectl, namespace: str
+) -> None:
+    text = (ROOT / "docs" / "kubernetes.md").read_text()
+    commands = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")][:5]
+    assert commands[2] == "kubectl apply -n test -f deploy/examples/postgresql.yaml"
+    for manifest in yaml.safe_load_all((ROOT / "deploy" / "examples" / "postgresql.yaml").read_text()):
+        server_side = ("apply", "--server-side", "--validate=false", "-n", namespace, "-f", "-")
+        if manifest["kind"] == "Deployment" and cluster.standin is None:
+            manifest["spec"]["template"]["spec"]["containers"][0]["image"] = manifests.IMAGE
+        kubectl(*server_side, stdin=yaml.safe_dump(manifest))
+    with kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
+        target.connect().close()
