@@ -7,6 +7,7 @@ counts characters of the whole message, and is absent from most.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,7 @@ def send(connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> None:
     """
     separator = "\n;\n"  # on a line of its own: a piece may end in a comment
     message = separator.join(piece.text for piece in pieces)
-    talk = _Talk(connection, [piece.data for piece in pieces])
+    talk = _Talk(connection, pieces)
     connection.add_notice_handler(talk.notice)
     try:
         connection.pgconn.send_query(message.encode())
@@ -67,30 +68,39 @@ def send(connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> None:
         refusal = error_from_result(failed, encoding=connection.info.encoding)
         raise RefusedError(refusal, *_culprit(connection, refusal, pieces, talk.done, len(separator)))
     if talk.nothing_granted is not None:
-        piece, diagnostic = talk.nothing_granted
-        raise RefusedError(NothingGrantedError(diagnostic), piece)
+        raise RefusedError(*talk.nothing_granted)
 
 
 class NothingGrantedError(psycopg.DatabaseError):
     """A GRANT or REVOKE changed nothing, since the role may not; PostgreSQL says so only in a warning."""
 
-    def __init__(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        super().__init__(diagnostic.message_primary or "")
-        self.sqlstate = diagnostic.sqlstate
+    def __init__(self, said: str, sqlstate: str) -> None:
+        super().__init__(said)
+        self.sqlstate = sqlstate
 
 
 class _Talk:
     """The server's side of one message: what it answered so far."""
 
-    def __init__(self, connection: psycopg.Connection[Any], data: Sequence[str | None]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> None:
         self.done = 0
-        self.nothing_granted: tuple[int, psycopg.errors.Diagnostic] | None = None
+        self.nothing_granted: tuple[NothingGrantedError, int] | None = None
         self._pgconn = connection.pgconn
-        self._data = data
+        self._pieces = pieces
 
     def notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         if diagnostic.sqlstate in _NOTHING_GRANTED and self.nothing_granted is None:
-            self.nothing_granted = (self.done, diagnostic)
+            said = diagnostic.message_primary or ""  # it is gone when the handler returns
+            error = NothingGrantedError(said, diagnostic.sqlstate or "")
+            self.nothing_granted = (error, self._warned(said))
+
+    def _warned(self, said: str) -> int:
+        """The piece that a GRANT's warning is of: libpq may hand it out before the answer that it follows."""
+        name = re.search(r'"(.+)"', said)
+        candidates = range(self.done, min(self.done + 2, len(self._pieces)))
+        granting = [n for n in candidates if re.search(r"\b(grant|revoke)\b", self._pieces[n].text, re.I)]
+        naming = [n for n in granting if name and name[1] in self._pieces[n].text]
+        return next(iter((*naming, *granting, self.done)))
 
     def results(self) -> PQGen[pq.abc.PGresult | None]:
         """Read every answer; comes back with the one that is an error, or None."""
@@ -106,7 +116,7 @@ class _Talk:
                 case pq.ExecStatus.FATAL_ERROR:
                     failed = failed or result
                 case pq.ExecStatus.COPY_IN:
-                    yield from self._give(self._data[self.done] if self.done < len(self._data) else None)
+                    yield from self._give(self._pieces[self.done].data if self.done < len(self._pieces) else None)
                 case pq.ExecStatus.COPY_OUT:
                     yield from self._skip()
                 case _:

@@ -60,7 +60,7 @@ def apply(
 
     Timeouts are in seconds: ``lock_timeout`` for another run to end, ``statement_timeout`` for each
     statement. ``definitions`` gives the final DDL for the objects form, asked for only when it is to be run.
-    The verification covers the windows of ``policies`` at ``as_of`` (UTC; by default the server's clock), too.
+    The verification covers the windows of ``policies`` at ``as_of`` (UTC; the server's clock if None), too.
 
     Where nothing is pending it takes no lock and one round trip, and doesn't verify. Raises LedgerError and
     its kinds before anything is run, MigrationFailedError, PrivilegeError, MissingExtensionError or
