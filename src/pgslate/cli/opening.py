@@ -74,8 +74,9 @@ def names_target(asked: Asked) -> bool:
     ]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} name more than one target", fix="keep one of them")
-    if not asked.kube and (asked.kubeconfig or asked.context):
-        raise UsageError("--kubeconfig and --context are for --kube", fix="add --kube NAMESPACE")
+    for_kube = [name for name in ("kubeconfig", "context", "user", "database") if getattr(asked, name)]
+    if for_kube and not asked.kube:
+        raise UsageError(f"--{for_kube[0]} is for --kube", fix="add --kube NAMESPACE, or say it in the DSN")
     return bool(given) or from_environment() is not None
 
 
@@ -106,6 +107,8 @@ def _named(asked: Asked, output: Output) -> Target:
             service=service,
             kubeconfig=asked.kubeconfig,
             context=asked.context,
+            user=asked.user,
+            database=asked.database,
             note=output.note,
             timeout=asked.timeout or CLUSTER_TIMEOUT,
         )

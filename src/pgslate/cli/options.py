@@ -33,6 +33,8 @@ class Asked:
     kube: str | None = None
     kubeconfig: str | None = None
     context: str | None = None
+    user: str | None = None
+    database: str | None = None
     embedded: bool = False
     timeout: float | None = None
     catalog: str | None = None
@@ -114,6 +116,8 @@ TARGET: tuple[Decorator, ...] = (
     click.option("--kube", metavar="NAMESPACE[/SERVICE]", help="PostgreSQL in a Kubernetes namespace."),
     click.option("--kubeconfig", metavar="FILE", help="With --kube: which kubeconfig."),
     click.option("--context", metavar="NAME", help="With --kube: which of its contexts."),
+    click.option("--user", metavar="ROLE", help="With --kube: log in as this role."),
+    click.option("--database", metavar="NAME", help="With --kube: which database."),
     click.option(
         "--embedded", is_flag=True, help="The server of `pgslate up`, or one that is gone afterwards."
     ),
