@@ -24,7 +24,7 @@ from pgslate.targets.kubernetes import forward, kubernetes
 from pgslate.targets.kubernetes.relay import Pace
 from pgslate.targets.target import Target
 
-MANY = int(os.environ.get("PGSLATE_TEST_CONNECTIONS", "400"))
+MANY = int(os.environ.get("PGSLATE_TEST_CONNECTIONS", "300"))
 MEGABYTES = int(os.environ.get("PGSLATE_TEST_MEGABYTES", "64"))
 
 SSL_REQUEST = struct.pack(">ii", 8, 80877103)
@@ -102,6 +102,16 @@ def test_what_is_copied_out_and_in_is_the_same_to_the_byte(target: Target) -> No
 def test_a_statement_that_runs_long_outlives_the_pings(quick: Target) -> None:
     with closing(quick.connect()) as connection:
         assert connection.execute("SELECT 'done' FROM pg_sleep(1.2)").fetchone() == ("done",)
+
+
+def test_a_client_that_reads_late_gets_everything(quick: Target) -> None:
+    with closing(quick.connect()) as connection, closing(quick.connect()) as other:
+        rows = "SELECT repeat('x', 1000) FROM generate_series(1, 20000)"
+        with connection.cursor().copy(f"COPY ({rows}) TO STDOUT") as copy:
+            came = len(copy.read())
+            other.execute("SELECT pg_sleep(1.2)")  # longer than the pace would let a silent node be
+            came += sum(len(data) for data in copy)
+        assert came == 20_000 * 1001
 
 
 def test_a_client_that_says_its_last_still_gets_the_answer(cluster: TestCluster, postgres: str) -> None:

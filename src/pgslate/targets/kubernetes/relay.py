@@ -115,18 +115,22 @@ class _Relay:
         if over and (not channels.incoming or self.why):
             self._say_goodbye()
             return False
-        room_for_client = sum(map(len, channels.incoming)) < _FULL
+        listening = not over and sum(map(len, channels.incoming)) < _FULL
         room_for_node = sum(map(len, channels.outgoing)) < _FULL
         events = (selectors.EVENT_READ if not self.client_done and not over and room_for_node else 0) | (
             selectors.EVENT_WRITE if channels.incoming else 0
         )
         _listen(selector, self.client, events)
-        events = (selectors.EVENT_READ if not over and room_for_client else 0) | (
+        events = (selectors.EVENT_READ if listening else 0) | (
             selectors.EVENT_WRITE if channels.outgoing and not over else 0
         )
         _listen(selector, self.node, events)
-        unread = not over and room_for_client and isinstance(self.node, ssl.SSLSocket) and self.node.pending()
-        ready = {key.fileobj: mask for key, mask in selector.select(0 if unread else self._patience())}
+        unread = listening and isinstance(self.node, ssl.SSLSocket) and self.node.pending()
+        patience = 0 if unread else self._patience() if listening else None
+        ready = {key.fileobj: mask for key, mask in selector.select(patience)}
+        if not listening:
+            # a client that reads slowly, or not at all: who isn't listened to can't be called silent
+            self.heard = self.moved = self.clock()
         if ready.get(self.node, 0) & selectors.EVENT_READ or unread:
             self._read_node()
         if channels.incoming:
