@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import psycopg
 from psycopg import sql
@@ -56,6 +56,9 @@ class Clone(Target):
         self.name = name
         self.tables = tables
         self._note = note
+
+    def __enter__(self) -> Self:
+        return self
 
     def connect(self, **kwargs: Any) -> psycopg.Connection[TupleRow]:
         """A new psycopg connection; waits where the server has none left. Keywords are psycopg's own."""

@@ -1,0 +1,84 @@
+"""Databases of failed tests on an embedded server: its data is kept at its end, and started again on demand.
+
+pgslate clone --kept pgslate_0123456789ab_019364b2f1007abc8123456789abcdef
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgslate.clones import names
+from pgslate.clones.clone import drop
+from pgslate.errors import UsageError
+from pgslate.targets.embedded import up
+from pgslate.targets.embedded.folders import state_folder
+from pgslate.targets.embedded.installations import installations
+from pgslate.targets.embedded.server import Server
+
+_KEPT_RUNS = 3
+"""How many runs' data can be started again; older ones are forgotten."""
+
+
+def keep_data(server: Server, kept: Iterable[str]) -> None:
+    """Keep the data of a server that is about to end, for ``start_again``; only its ``kept`` clones."""
+    wanted = sorted(kept)
+    with server.target().connect(autocommit=True) as connection:
+        for (name,) in connection.execute(
+            "SELECT datname::text FROM pg_database WHERE datname ~ %s", [names.CLONES]
+        ).fetchall():
+            if name not in wanted:
+                drop(connection, name, force=True)
+    key = f"failed tests {hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:16]}"
+    server.keep(f"up\n{key}\npostgres")  # as ``up`` looks for it
+    _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+    said = {"key": key, "major": server.major, "names": wanted}
+    (_folder() / f"{key.rpartition(' ')[2]}.json").write_text(json.dumps(said))
+    by_age = sorted(_folder().glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
+    for old in by_age[:-_KEPT_RUNS]:
+        old.unlink(missing_ok=True)
+
+
+def kept_on(server: Server, kept: Iterable[str]) -> list[str]:
+    """Those of the ``kept`` databases that are on this server."""
+    wanted = sorted(kept)
+    if not wanted:
+        return []
+    with server.target().connect(autocommit=True) as connection:
+        rows = connection.execute("SELECT datname::text FROM pg_database WHERE datname = ANY(%s)", [wanted])
+        return [row[0] for row in rows]
+
+
+def psql_command(dsn: str) -> str:
+    """A command to look into a database with, without a password.
+
+    >>> psql_command("postgresql://me:secret@db.example/pgslate_0123456789ab_1?sslmode=require")
+    "psql 'user=me dbname=pgslate_0123456789ab_1 host=db.example sslmode=require'"
+    """
+    said = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if name != "password"}
+    return "psql " + shlex.quote(make_conninfo("", **said))
+
+
+def start_again(name: str) -> str:
+    """The DSN of a database that was kept, on a server that stays up until ``pgslate down``.
+
+    Raises UsageError where no run kept a database of that name.
+    """
+    for file in sorted(_folder().glob("*.json")):
+        said = json.loads(file.read_text())
+        if name in said["names"]:
+            installation = next((one for one in installations() if one.major == said["major"]), None)
+            standing = up.up(said["key"], key=said["key"], installation=installation)
+            return standing.target().with_dbname(name).dsn
+    raise UsageError(
+        f"no test run kept a database {name}", fix=f"the last {_KEPT_RUNS} runs with failed tests are kept"
+    )
+
+
+def _folder() -> Path:
+    return state_folder() / "kept"
