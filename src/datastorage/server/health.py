@@ -49,7 +49,7 @@ class Readiness:
                 503,
                 "schema-invalid",
                 f"not valid: {', '.join(invalid)}",
-                retry_after=5,
+                retry_after=2,
                 invalid=invalid,
                 fix=f"pgslate verify {' '.join(tables)}",
             )

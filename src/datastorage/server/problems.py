@@ -55,7 +55,7 @@ def schema_missing(tables: tuple[str, ...], missing: list[str]) -> Problem:
         503,
         "schema-missing",
         f"the database has no {' and no '.join(missing)}",
-        retry_after=5,
+        retry_after=2,
         missing=missing,
         fix=f"pgslate apply {' '.join(tables)}",
     )
@@ -75,7 +75,7 @@ def of_database_error(error: Exception, tables: tuple[str, ...]) -> Problem | No
                 503,
                 "schema-outdated",
                 str(error.diag.message_primary),
-                retry_after=5,
+                retry_after=2,
                 fix=f"pgslate apply {' '.join(tables)}; pgslate verify {' '.join(tables)}",
             )
         case errors.InsufficientPrivilege():
@@ -95,11 +95,11 @@ def of_database_error(error: Exception, tables: tuple[str, ...]) -> Problem | No
         case errors.UniqueViolation():
             return Problem(409, "conflict", str(error.diag.message_detail or error.diag.message_primary))
         case errors.DiskFull() | errors.OutOfMemory() | errors.TooManyConnections():
-            return Problem(503, "database-exhausted", str(error.diag.message_primary), retry_after=5)
+            return Problem(503, "database-exhausted", str(error.diag.message_primary), retry_after=2)
         case errors.QueryCanceled() | errors.LockNotAvailable() | errors.DeadlockDetected():
             return Problem(503, "database-busy", str(error.diag.message_primary), retry_after=1)
         case errors.ReadOnlySqlTransaction():
-            return Problem(503, "database-read-only", str(error.diag.message_primary), retry_after=5)
+            return Problem(503, "database-read-only", str(error.diag.message_primary), retry_after=2)
         case psycopg.DataError():
             return Problem(422, "invalid-value", str(error.diag.message_primary or error))
         case PoolTimeout() | PoolClosed() | psycopg.OperationalError() | psycopg.InterfaceError():
