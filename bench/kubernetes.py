@@ -40,7 +40,7 @@ from pgslate.targets.kubernetes.waiting import Patience
 from pgslate.targets.target import Target
 
 PROVISIONING_BUDGET = 10.0
-ROUNDS = 3
+ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,14 @@ def test_a_crash_loop_ends_the_wait_early_with_the_last_words(cluster: TestClust
     assert "kubectl logs --previous" in error.fix
 
 
+def test_a_password_in_the_last_words_is_not_shown(cluster: TestCluster, namespace: str) -> None:
+    last = "echo \"STATEMENT: ALTER ROLE app PASSWORD 'hush'; password=hush\"; exit 1"
+    cluster.apply(*broken(namespace, command=["sh", "-c", last]))
+    error = failure(cluster, namespace)
+    assert "ALTER ROLE app PASSWORD ***" in error.message
+    assert "hush" not in str(error)
+
+
 def test_a_secret_that_is_missing_is_named(cluster: TestCluster, namespace: str) -> None:
     container = manifests.postgres_container("no-such-secret")
     deployment = manifests.deployment(namespace, "postgresql", container)

@@ -9,7 +9,14 @@ from typing import Any
 
 from pgslate.errors import ClusterError, PgslateError, PodNotReadyError, PrivilegeError
 from pgslate.targets.kubernetes.api import Api, ExpiredError, error_of, path_of
-from pgslate.targets.kubernetes.explaining import Hopeless, Reason, fix_for, last_events, reasons
+from pgslate.targets.kubernetes.explaining import (
+    Hopeless,
+    Reason,
+    fix_for,
+    last_events,
+    reasons,
+    without_passwords,
+)
 from pgslate.targets.kubernetes.finding import Backend, belongs, is_ready, list_pods
 
 Json = dict[str, Any]
@@ -128,7 +135,10 @@ def not_ready(api: Api, backend: Backend, pods: Sequence[Json], when: str) -> Po
     if not pods:
         fix = "deploy it, scale it up, or compare the service's selector with the labels of its pods"
     return PodNotReadyError(
-        "\n".join(lines), fix=fix, reasons=tuple(str(reason) for reason in found), attempts=()
+        without_passwords("\n".join(lines)),
+        fix=fix,
+        reasons=tuple(without_passwords(str(reason)) for reason in found),
+        attempts=(),
     )
 
 
