@@ -1,0 +1,7 @@
+-- migrate:up
+CREATE SCHEMA books;
+GRANT USAGE ON SCHEMA books TO clerk;
+ALTER DEFAULT PRIVILEGES IN SCHEMA books GRANT SELECT ON TABLES TO clerk;
+
+-- migrate:down
+DROP SCHEMA books;

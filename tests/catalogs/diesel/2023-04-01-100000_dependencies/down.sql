@@ -1,0 +1,1 @@
+DROP VIEW default_versions; DROP TABLE dependencies;

@@ -1,0 +1,1 @@
+DROP INDEX CONCURRENTLY dependencies_package_id;

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY dependencies_package_id ON dependencies (package_id);

@@ -1,0 +1,1 @@
+CREATE INDEX CONCURRENTLY patients_surname ON ${schema}.patients (surname text_pattern_ops);

@@ -1,0 +1,1 @@
+DROP TABLE accounts; DROP TYPE order_state;

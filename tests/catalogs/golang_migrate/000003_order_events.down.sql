@@ -1,0 +1,1 @@
+ALTER TABLE orders DROP COLUMN last_event_id; DROP TABLE order_events;

@@ -1,0 +1,1 @@
+DROP VIEW account_totals; DROP VIEW order_totals; DROP TABLE items;
