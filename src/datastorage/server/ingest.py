@@ -12,7 +12,7 @@ import dataclasses
 import datetime as dt
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -54,10 +54,8 @@ _STORE = SQL("""
     WITH given AS MATERIALIZED (
         SELECT * FROM jsonb_populate_recordset(NULL::audit_events, %s::jsonb)
     ), stored AS MATERIALIZED (
-        SELECT s.event_id FROM given AS g
-        CROSS JOIN LATERAL (
-            SELECT e.event_id FROM audit_events AS e WHERE e.event_id = g.event_id LIMIT 1
-        ) AS s
+        SELECT e.event_id FROM audit_events AS e
+        WHERE e.event_id = ANY (ARRAY(SELECT g.event_id FROM given AS g))
     ), inserted AS (
         {insert} WHERE NOT EXISTS (SELECT FROM stored) RETURNING {returning}
     )
@@ -213,26 +211,36 @@ def _dates(events: Sequence[AuditEvent]) -> set[dt.date]:
 
 
 def _checked(events: list[AuditEvent], limits: Limits, now: dt.datetime, *, many: bool) -> list[AuditEvent]:
-    wrong: list[dict[str, Any]] = []
-    first_with: dict[uuid.UUID, int] = {}
+    """The events, each with an id; raises Problem 422 for what one field alone doesn't show."""
     earliest = now - dt.timedelta(days=limits.behind_days)
     latest = now + dt.timedelta(days=limits.ahead_days)
+    events = [e if e.event_id is not None else dataclasses.replace(e, event_id=uuid.uuid4()) for e in events]
+    # In a batch that is as it should be, nothing is looked at one by one.
+    stamps = [e.event_timestamp for e in events if e.event_timestamp is not None]
+    if (
+        len({e.event_id for e in events}) == len(events)
+        and all((e.parent_event_id is None) is (e.parent_event_date is None) for e in events)
+        and all(stamp.tzinfo is not None for stamp in stamps)
+        and (not stamps or earliest <= min(stamps) <= max(stamps) <= latest)
+    ):
+        return events
+    raise _refused(list(_faults(events, earliest, latest)), many=many)
+
+
+def _faults(events: list[AuditEvent], earliest: dt.datetime, latest: dt.datetime) -> Iterator[dict[str, Any]]:
+    first_with: dict[uuid.UUID | None, int] = {}
     for item, event in enumerate(events):
         stamp = event.event_timestamp
         if stamp is not None and stamp.tzinfo is None:
-            wrong.append(_wrong(item, "event_timestamp", "give a time zone, such as Z"))
+            yield _wrong(item, "event_timestamp", "give a time zone, such as Z")
         elif stamp is not None and not earliest <= stamp <= latest:
-            reach = f"between {earliest:%Y-%m-%d} and {latest:%Y-%m-%d}"
-            wrong.append(_wrong(item, "event_timestamp", f"must lie {reach}"))
-        if (event.parent_event_id is None) != (event.parent_event_date is None):
-            wrong.append(_wrong(item, "parent_event_date", "comes together with parent_event_id"))
-        if event.event_id is None:
-            events[item] = dataclasses.replace(event, event_id=uuid.uuid4())
-        elif first_with.setdefault(event.event_id, item) != item:
-            wrong.append(_wrong(item, "event_id", f"is that of item {first_with[event.event_id]} too"))
-    if wrong:
-        raise _refused(wrong, many=many)
-    return events
+            yield _wrong(
+                item, "event_timestamp", f"must lie between {earliest:%Y-%m-%d} and {latest:%Y-%m-%d}"
+            )
+        if (event.parent_event_id is None) is not (event.parent_event_date is None):
+            yield _wrong(item, "parent_event_date", "comes together with parent_event_id")
+        if first_with.setdefault(event.event_id, item) != item:
+            yield _wrong(item, "event_id", f"is that of item {first_with[event.event_id]} too")
 
 
 def _invalid(error: ValidationError, *, many: bool) -> Problem:
