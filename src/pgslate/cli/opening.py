@@ -65,7 +65,7 @@ def selection(asked: Asked, opened: Project) -> Selection:
 
 def names_target(asked: Asked) -> bool:
     """Whether the command line or the environment says where a database is. Raises UsageError for two."""
-    from pgslate.targets.dsn import from_environment
+    from pgslate.targets.environment import from_environment
 
     given = [
         name
@@ -97,6 +97,19 @@ def target(asked: Asked, output: Output, opened: Project, chosen: Slice | None =
         yield found
 
 
+@contextmanager
+def server(asked: Asked, output: Output) -> Iterator[Target]:
+    """The same for a verb that needs no catalog: with --embedded, the server of `pgslate up`."""
+    if not names_target(asked):
+        raise UsageError("no target: where is the server?", fix=NO_TARGET_FIX)
+    if asked.embedded:
+        with _embedded(output, project(asked), None) as found:
+            yield found
+        return
+    with _named(asked, output) as found:
+        yield found
+
+
 def _named(asked: Asked, output: Output) -> Target:
     if asked.kube:
         from pgslate.targets.kubernetes import kubernetes, split_address
@@ -112,7 +125,8 @@ def _named(asked: Asked, output: Output) -> Target:
             note=output.note,
             timeout=asked.timeout or CLUSTER_TIMEOUT,
         )
-    from pgslate.targets.dsn import connect, from_environment
+    from pgslate.targets.dsn import connect
+    from pgslate.targets.environment import from_environment
 
     dsn = asked.dsn if asked.dsn is not None else from_environment()
     return connect(dsn or "", timeout=asked.timeout or SERVER_TIMEOUT)

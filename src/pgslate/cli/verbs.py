@@ -24,6 +24,9 @@ VERBS: tuple[tuple[str, str, str], ...] = (
     ("affected", "affected", "The contracts whose slice changed since a git revision."),
     ("why", "why", "The chain of reasons: for a table, or for a migration."),
     ("partitions", "partitions", "Rolling partitions, by policy."),
+    ("clone", "clone", "A database for one test; prints its DSN."),
+    ("reap", "reap", "Drop what tests left behind."),
+    ("serve", "serve", "Databases for tests over HTTP, in any language."),
 )
 
 

@@ -13,13 +13,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pgslate.clones.clone import Clone
+    from pgslate.clones.cloning import Clone
     from pgslate.clones.databases import Databases
+    from pgslate.clones.lending import clone
     from pgslate.clones.reaper import Reaped, reap
+    from pgslate.clones.serving import serve
 
-__all__ = ["Clone", "Databases", "Reaped", "reap"]
+__all__ = ["Clone", "Databases", "Reaped", "clone", "reap", "serve"]
 
-_HOMES = {"Clone": "clone", "Databases": "databases", "Reaped": "reaper", "reap": "reaper"}
+_HOMES = {
+    "Clone": "cloning",
+    "Databases": "databases",
+    "Reaped": "reaper",
+    "clone": "lending",
+    "reap": "reaper",
+    "serve": "serving",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -288,6 +288,10 @@ class Book:
         template = self._held.pop(name, (name.rpartition("_")[0], "", ""))[0]
         self.run(lambda c: c.execute(_HOLD, [name, template, "taken", 0, seconds, what]))
 
+    def adopt(self, name: str) -> None:
+        """A clone that was nobody's is this runner's, to be dropped."""
+        self.run(lambda c: c.execute("UPDATE clone SET runner = %s WHERE name = %s", [self.runner, name]))
+
     def done_with(self, name: str) -> None:
         """Nobody needs the clone any more; it will be dropped, by its runner or by another."""
         self._held.pop(name, None)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pgslate.catalog import Catalog
     from pgslate.project import Project, Selection
     from pgslate.schema.model import Name
+    from pgslate.targets.target import Target
 
 TEMPLATE_VERSION = 1
 """Changes when templates are made in another way, so that those of an older pgslate are not used."""
@@ -88,27 +89,33 @@ class Contents:
 
 
 def contents_of(
-    project: Project, selection: Selection, facts: ServerFacts, *, as_of: datetime | None = None
+    project: Project,
+    selection: Selection,
+    facts: ServerFacts,
+    server: Target,
+    *,
+    as_of: datetime | None = None,
 ) -> Contents:
     """What a template for the selection holds on that server.
 
     The objects form where a pg_dump is installed, else the statements form. Traces the catalog where nobody
-    has yet; of several processes, one does. Raises what ``Project.slice`` raises.
+    has yet, if need be on ``server``; of several processes, one does. Raises what ``Project.slice`` raises.
     """
     with _one_at_a_time(project.catalog):
         script = None
+        _trace(project, server)
         try:
             chosen = project.slice(selection, form="objects")
             script = _script(project, chosen, facts.major)
         except TargetError:  # no server, or none with a pg_dump, is installed here
             chosen = project.slice(selection, form="statements")
-    tables = {(parts[-2] if len(parts) > 1 else "", parts[-1]) for parts in map(_parts, _tables(chosen))}
-    policies = [policy for policy in project.policies.values() if _is_among(policy, tables)]
+    from pgslate.provisioning import policies_within
+
     return Contents(
         chosen,
         project.prelude,
         script,
-        tuple(sorted(policies, key=lambda policy: policy.table)),
+        tuple(sorted(policies_within(project, chosen), key=lambda policy: policy.table)),
         selection.partitions,
         as_of,
     )
@@ -120,27 +127,21 @@ def as_statements(project: Project, selection: Selection, contents: Contents) ->
     return Contents(chosen, contents.prelude, None, contents.policies, contents.named, contents.as_of)
 
 
+def _trace(project: Project, server: Target) -> None:
+    try:
+        project.trace  # noqa: B018  the property traces
+    except TargetError:  # no server here can run the catalog: the one at hand may
+        from pgslate.provisioning import scratch_database
+
+        with scratch_database(server) as scratch:
+            project.trace_in(scratch)
+
+
 def _script(project: Project, chosen: Slice, major: int) -> str:
     from pgslate.slicing.known import snapshot_of
     from pgslate.slicing.snapshot import script_of
 
     return script_of(chosen, snapshot_of(project.catalog, prelude=project.prelude, major=major))
-
-
-def _tables(chosen: Slice) -> list[str]:
-    units = chosen.trace.units
-    return [units[unit].name for unit in chosen.required if units[unit].kind == "table"]
-
-
-def _parts(name: str) -> list[str]:
-    from pgslate.slicing.world import parts
-
-    return parts(name)
-
-
-def _is_among(policy: PartitionPolicy, tables: set[tuple[str, str]]) -> bool:
-    schema, _, name = policy.table.rpartition(".")
-    return any(table == name and schema in ("", found) for found, table in tables)
 
 
 @contextmanager

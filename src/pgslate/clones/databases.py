@@ -7,23 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pgslate.clones.book import Book
-from pgslate.clones.clone import Clone
-from pgslate.clones.connecting import Note, connect_patiently, silent
+from pgslate.clones.cloning import Clone
+from pgslate.clones.connecting import Note, silent
 from pgslate.clones.contents import Contents, as_statements, contents_of
 from pgslate.clones.pool import Pool, TemplateGoneError
-from pgslate.clones.reaper import Reaped, reap
-from pgslate.clones.server import ServerFacts, facts_of
+from pgslate.clones.server import ServerFacts
 from pgslate.clones.template import Template, ensure_template, reseal
 from pgslate.errors import TargetError
 from pgslate.targets.target import Target
 
 if TYPE_CHECKING:
     from pgslate.project import Project, Selection
-
-Isolation = Literal["database", "schema"]
 
 _TRIES = 3
 
@@ -42,8 +39,8 @@ class Databases:
     ``server`` is any database of the server that the role may connect to. ``ahead`` bounds how many clones
     are made ahead of each template. ``as_of`` is the moment from which partitions are counted, None for the
     server's clock. ``lease``: for how many seconds after this process's last sign of life nobody else drops
-    its databases. ``ephemeral``: the server ends with us, so nothing is dropped at the end. ``note`` is told,
-    once each, what makes things slow. Threads may share one.
+    its databases. ``ephemeral``: the server ends with us, so nothing is dropped at the end. ``threads``: many
+    threads ask at once, and one must not wait while another's is made. ``note`` is told what takes time.
 
     Raises PrivilegeError where the role may not make databases: there is ``pgslate.clones.schemas`` for that.
     """
@@ -58,6 +55,7 @@ class Databases:
         lease: float = 60.0,
         timeout: float = 30.0,
         ephemeral: bool = False,
+        threads: bool = False,
         note: Note = silent,
         application: str = "pgslate",
     ) -> None:
@@ -66,6 +64,7 @@ class Databases:
         self._as_of = as_of
         self._note = note
         self._lock = threading.Lock()
+        self._locks: dict[tuple[object, ...], threading.Lock] = {}  # one for each template
         self._templates: dict[tuple[object, ...], _Known] = {}
         self.book = Book(server, lease=lease, timeout=timeout, note=note, application=application)
         try:
@@ -73,7 +72,7 @@ class Databases:
         except BaseException:
             self.book.close()
             raise
-        self._pool = Pool(self.book, ahead=ahead, ephemeral=ephemeral, note=note)
+        self._pool = Pool(self.book, ahead=ahead, ephemeral=ephemeral, threads=threads)
 
     @property
     def facts(self) -> ServerFacts:
@@ -88,7 +87,10 @@ class Databases:
         ``what`` says what it is for, to people who look at the server. Raises UnknownTableError, UsageError,
         MigrationFailedError, ProofError and TargetError.
         """
-        selection = self.project.selection(tables, contracts=contracts, bundles=bundles)
+        return self.select(self._selection(tables, contracts, bundles), what=what)
+
+    def select(self, selection: Selection, *, what: str = "") -> Clone:
+        """A database of its own for a selection of the project; as ``database``."""
         for _ in range(_TRIES):
             known = self._known(selection)
             try:
@@ -112,21 +114,26 @@ class Databases:
 
     def prepare(self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = ()) -> Template:
         """Make the template for the tables, if it isn't there: what the first ``database`` call does."""
-        return self._known(self.project.selection(tables, contracts=contracts, bundles=bundles)).template
+        return self._known(self._selection(tables, contracts, bundles)).template
 
     def keep(self, clone: Clone, what: str, *, at_most: int) -> None:
         """Let a clone stay when this process ends, for people to look into; of all kept, the newest stay."""
         self.book.keep(clone.name, what)
         for old in self.book.standing("kept")[:-at_most] if at_most else self.book.standing("kept"):
+            self.book.adopt(old.name)
             self._pool.discard(old.name)
+
+    def give_back(self, name: str) -> bool:
+        """Drop a clone that was lent, by whomever; False where there is none of that name."""
+        if name not in {one.name for one in self.book.standing("taken", "kept")}:
+            return False
+        self.book.adopt(name)
+        self._pool.discard(name)
+        return True
 
     def lend(self, clone: Clone, seconds: float, what: str = "") -> None:
         """Give a clone away: it stays when this process ends, and may be reaped after so many seconds."""
         self.book.lend(clone.name, seconds, what)
-
-    def reap(self, **how: bool | float) -> Reaped:
-        """Drop what runners that are gone left behind; see ``reaper.reap``."""
-        return reap(self.book, **how)  # type: ignore[arg-type]  # the same keywords
 
     def close(self) -> None:
         """Drop what is still ours, and disconnect. Safe to repeat."""
@@ -143,11 +150,21 @@ class Databases:
 
     # -- what is known
 
+    def _selection(
+        self, tables: Sequence[str], contracts: Sequence[str], bundles: Sequence[str]
+    ) -> Selection:
+        with self._lock:  # a project traces its catalog when it is first asked
+            return self.project.selection(tables, contracts=contracts, bundles=bundles)
+
     def _known(self, selection: Selection) -> _Known:
+        key = _key(selection)
         with self._lock:
-            key = _key(selection)
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
             if key not in self._templates:
-                contents = contents_of(self.project, selection, self.book.facts, as_of=self._as_of)
+                contents = contents_of(
+                    self.project, selection, self.book.facts, self.server, as_of=self._as_of
+                )
                 template = ensure_template(
                     self.book, contents, instead=lambda: as_statements(self.project, selection, contents)
                 )
@@ -155,8 +172,7 @@ class Databases:
             return self._templates[key]
 
     def _forget(self, selection: Selection) -> None:
-        with self._lock:
-            self._templates.pop(_key(selection), None)
+        self._templates.pop(_key(selection), None)
 
     # -- one clone
 
@@ -182,9 +198,3 @@ class Databases:
 
 def _key(selection: Selection) -> tuple[object, ...]:
     return (selection.tables, tuple(sorted(selection.partitions.items())))
-
-
-def role_may_create(server: Target, *, timeout: float = 30.0) -> bool:
-    """Whether the role may make databases on the server."""
-    with connect_patiently(server, timeout=timeout) as connection:
-        return facts_of(connection).may_create

@@ -11,10 +11,9 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
 from pgslate.clones import names
-from pgslate.clones.clone import drop
+from pgslate.clones.cloning import drop
+from pgslate.clones.urls import url_with
 from pgslate.errors import UsageError
 from pgslate.targets.embedded import up
 from pgslate.targets.embedded.folders import state_folder
@@ -58,10 +57,9 @@ def psql_command(dsn: str) -> str:
     """A command to look into a database with, without a password.
 
     >>> psql_command("postgresql://me:secret@db.example/pgslate_0123456789ab_1?sslmode=require")
-    "psql 'user=me dbname=pgslate_0123456789ab_1 host=db.example sslmode=require'"
+    "psql 'postgresql://me@db.example/pgslate_0123456789ab_1?sslmode=require'"
     """
-    said = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if name != "password"}
-    return "psql " + shlex.quote(make_conninfo("", **said))
+    return "psql " + shlex.quote(url_with(dsn, password=""))
 
 
 def start_again(name: str) -> str:
@@ -74,7 +72,7 @@ def start_again(name: str) -> str:
         if name in said["names"]:
             installation = next((one for one in installations() if one.major == said["major"]), None)
             standing = up.up(said["key"], key=said["key"], installation=installation)
-            return standing.target().with_dbname(name).dsn
+            return url_with(standing.dsn, dbname=name)
     raise UsageError(
         f"no test run kept a database {name}", fix=f"the last {_KEPT_RUNS} runs with failed tests are kept"
     )

@@ -18,8 +18,8 @@ from typing import Any
 import psycopg
 
 from pgslate.clones.book import Book
-from pgslate.clones.clone import Copier, drop
-from pgslate.clones.connecting import Note, is_lost, silent
+from pgslate.clones.cloning import Copier, drop
+from pgslate.clones.connecting import is_lost
 from pgslate.clones.template import Template, is_complete
 from pgslate.errors import PgslateError
 
@@ -38,14 +38,15 @@ class Pool:
     """A runner's share of the server's pool; ``close()`` drops what it made and nobody took.
 
     ``ahead`` is the most that it makes ahead of each template; 0 makes nothing ahead. With ``ephemeral``
-    nothing is dropped at the end, since the server ends, too.
+    nothing is dropped at the end, since the server ends, too. With ``threads`` each clone that is
+    made for somebody who waits gets a connection of its own, so that others needn't wait for it.
     """
 
-    def __init__(self, book: Book, *, ahead: int = 4, ephemeral: bool = False, note: Note = silent) -> None:
+    def __init__(self, book: Book, *, ahead: int = 4, ephemeral: bool = False, threads: bool = False) -> None:
         self._book = book
         self._ahead = ahead
         self._ephemeral = ephemeral
-        self._note = note
+        self._threads = threads
         self._known: dict[str, dict[str, list[float]]] = {}
         self._state = threading.Condition()
         self._owed: Counter[Template] = Counter()
@@ -113,6 +114,9 @@ class Pool:
                 self._state.notify_all()
 
     def _make_here(self, template: Template) -> str:
+        if self._threads:
+            with self._book.connect() as connection:
+                return self._make(connection, template)
         try:
             return self._book.run(lambda connection: self._make(connection, template))
         except PgslateError:  # no room: make some, then try again

@@ -14,9 +14,10 @@ import psycopg
 
 from pgslate.clones import names
 from pgslate.clones.book import RUNNER_IS_ALIVE, Book
-from pgslate.clones.clone import drop
+from pgslate.clones.cloning import drop
 from pgslate.clones.template import drop_template
 from pgslate.errors import LockTimeoutError
+from pgslate.targets.target import Target
 
 UNUSED_FOR = 24 * 3600.0
 """Seconds without use after which a template is dropped."""
@@ -39,7 +40,18 @@ class Reaped:
         }
 
 
-def reap(book: Book, *, unused_for: float = UNUSED_FOR, kept: bool = False, force: bool = False) -> Reaped:
+def reap(
+    server: Target, *, unused_for: float = UNUSED_FOR, kept: bool = False, force: bool = False
+) -> Reaped:
+    """Drop what nobody needs any more from a server; as ``reap_in``."""
+    book = Book(server, application="pgslate reap")
+    try:
+        return reap_in(book, unused_for=unused_for, kept=kept, force=force)
+    finally:
+        book.close()
+
+
+def reap_in(book: Book, *, unused_for: float = UNUSED_FOR, kept: bool = False, force: bool = False) -> Reaped:
     """Drop what nobody needs any more.
 
     ``unused_for``: seconds after which a template that nobody used is dropped. ``kept``: also drop clones

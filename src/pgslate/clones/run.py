@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pgslate.clones import slowness
-from pgslate.clones.clone import Clone
+from pgslate.clones.cloning import Clone
 from pgslate.clones.databases import Databases
 from pgslate.clones.kept import keep_data
 from pgslate.clones.settings import Settings

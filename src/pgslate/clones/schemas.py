@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from pgslate import session
 from pgslate.clones import names
-from pgslate.clones.clone import Clone
+from pgslate.clones.cloning import Clone
 from pgslate.clones.connecting import connect_patiently
 from pgslate.errors import ProofError, TargetError
 from pgslate.failures import migration_failed
@@ -63,7 +63,6 @@ class Schemas:
             tables=f"schema {name}",
             on_close=lambda: self._drop(name),
         )
-        clone.dsn = _dsn_for(self.server.dsn, name)
         try:
             with clone.connect(autocommit=True) as connection:
                 self._fill(connection, slice_, selection, name)

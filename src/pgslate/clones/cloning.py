@@ -18,6 +18,7 @@ from psycopg import sql
 from pgslate.clones.book import Book
 from pgslate.clones.connecting import Note, connect_patiently, silent
 from pgslate.clones.template import Template, no_room
+from pgslate.clones.urls import url_with
 from pgslate.targets.target import CONNECTION_DEFAULTS, Target
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _STRATEGY: dict[Strategy, str] = {
 class Clone(Target):
     """A database of its own for one test; closing it gives it back, to be dropped.
 
-    ``name`` is the database's, ``tables`` what it holds, in words.
+    ``dsn`` is a URL. ``name`` is the database's, ``tables`` what it holds, in words.
     """
 
     def __init__(
@@ -51,8 +52,11 @@ class Clone(Target):
         note: Note = silent,
         on_close: Callable[[], None] | None = None,
     ) -> None:
-        there = server.with_dbname(name)
-        super().__init__(there.dsn, label=f"{name} ({tables})" if tables else name, on_close=on_close)
+        super().__init__(
+            url_with(server.dsn, dbname=name),
+            label=f"{name} ({tables})" if tables else name,
+            on_close=on_close,
+        )
         self.name = name
         self.tables = tables
         self._note = note

@@ -1,0 +1,43 @@
+"""pgslate clone: a database for one test; prints its DSN."""
+
+from __future__ import annotations
+
+import click
+
+from pgslate.cli import opening, options
+from pgslate.cli.options import Asked
+from pgslate.cli.output import Output
+
+
+@click.command("clone")
+@options.takes(options.SELECTION, options.TARGET, options.AS_OF, options.CATALOG)
+@click.option(
+    "--seconds",
+    type=options.Seconds(),
+    metavar="SECONDS",
+    default=3600.0,
+    show_default="an hour",
+    help="How long it is wanted; after that, `pgslate reap` drops it when nobody is connected.",
+)
+@click.option("--kept", metavar="NAME", help="Start again what a failed test left behind, and print its DSN.")
+def command(asked: Asked, seconds: float, kept: str | None) -> int:
+    """A database of its own with what the TABLEs (or all) need; prints its DSN.
+
+    It is copied from a template, which is made the first time: milliseconds, on any server where the role has
+    CREATEDB. With --embedded, on the server of `pgslate up`.
+    """
+    output = Output(asked)
+    if kept is not None:
+        from pgslate.clones.kept import start_again
+
+        dsn = start_again(kept)
+        output.result(lambda: dsn, lambda: {"dsn": dsn, "name": kept})
+        return 0
+    from pgslate.clones import clone
+
+    with opening.traced(asked, output) as project:
+        selection = opening.selection(asked, project)
+        with opening.target(asked, output, project) as target:
+            made = clone(target, project, selection, seconds=seconds, as_of=asked.as_of, what="pgslate clone")
+    output.result(lambda: made.dsn, lambda: {"dsn": made.dsn, "name": made.name, "seconds": seconds})
+    return 0

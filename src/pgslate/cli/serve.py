@@ -1,0 +1,46 @@
+"""pgslate serve: ready databases over HTTP, for tests in any language."""
+
+from __future__ import annotations
+
+import click
+
+from pgslate.cli import opening, options
+from pgslate.cli.options import Asked
+from pgslate.cli.output import Output
+
+
+@click.command("serve")
+@options.takes(options.TARGET, options.AS_OF, options.CATALOG)
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), default=8432, show_default=True)
+@click.option(
+    "--token",
+    metavar="TOKEN",
+    envvar="PGSLATE_TOKEN",
+    help="What clients have to send, beyond this machine. Better in PGSLATE_TOKEN: others see command lines.",
+)
+@click.option("--advertise", metavar="URL", help="A DSN with the host and port that clients should use.")
+@click.option(
+    "--ahead", metavar="N", type=click.IntRange(0), default=4, show_default=True, help="Made ahead, at most."
+)
+def command(asked: Asked, host: str, port: int, token: str | None, advertise: str | None, ahead: int) -> int:
+    """Ready databases over HTTP: POST /databases {"tables": [...]} gives a DSN, DELETE gives it back.
+
+    Several can serve one PostgreSQL server: nothing is kept in the process.
+    """
+    from pgslate.clones import serve
+
+    output = Output(asked)
+    with opening.traced(asked, output) as project, opening.target(asked, output, project) as target:
+        serve(
+            target,
+            project,
+            host=host,
+            port=port,
+            token=token,
+            advertise=advertise,
+            ahead=ahead,
+            as_of=asked.as_of,
+            ready=lambda url: output.result(lambda: url, lambda: {"url": url}),
+        )
+    return 0
