@@ -277,9 +277,6 @@ def test_ctrl_c_cancels_what_runs_and_says_what_stands(slice_for: SliceOf, datab
     assert caught.value.exit_status == 130
     assert caught.value.applied == ("001",)
     assert tables(database) == ["a"]
-    sleeping = (
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
-    )
     assert rows(database, SLEEPING) == [(0,)]
 
 

@@ -54,7 +54,8 @@ class Lock:
     def check(self) -> None:
         """Raise LockLostError if the connection that holds the lock is gone. No round trip."""
         try:
-            self._connection.pgconn.consume_input()
+            for _ in range(3):  # a last message, then the end of the stream
+                self._connection.pgconn.consume_input()
         except psycopg.Error as error:
             raise _lost(str(error)) from error
         if self._connection.pgconn.status != psycopg.pq.ConnStatus.OK:
