@@ -148,8 +148,8 @@ def copy_text(batch: list[dict[str, Any]]) -> bytes:
 
 def through_service(environment: LocalEnvironment, count: int, clients: int) -> float:
     """Events a second by posted batches."""
-    bodies = [load.body_of(events(BATCH)) for _ in range(count // BATCH)]
-    figures = asyncio.run(load.post_batches(environment.url, bodies, batch=BATCH, clients=clients))
+    batches = [(BATCH, load.body_of(events(BATCH))) for _ in range(count // BATCH)]
+    figures = asyncio.run(load.post_batches(environment.url, batches, clients=clients))
     if figures.failed:
         raise SystemExit(f"posts failed: {figures.failed}\n{environment.logs()[-3000:]}")
     return figures.events_per_second

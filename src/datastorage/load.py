@@ -108,22 +108,28 @@ def body_of(events: list[dict[str, Any]]) -> bytes:
 
 
 async def post_batches(
-    url: str, bodies: list[bytes], *, batch: int, clients: int, token: str | None = None
+    url: str, bodies: list[tuple[int, bytes]], *, clients: int, token: str | None = None
 ) -> Figures:
-    """Posts bodies of ``batch`` events each, ``clients`` at a time, as fast as they are taken."""
+    """Posts batches, each given as how many events it has and its body, ``clients`` at a time.
+
+    They are posted as fast as they are taken.
+    """
     waiting = iter(bodies)
     seconds: list[float] = []
     failed: dict[str, int] = {}
+    stored = 0
 
     async def one_client() -> None:
+        nonlocal stored
         connection = Connection(url, token)
-        for body in waiting:
-            await _timed(connection, f"{EVENTS}/batch", body, seconds, failed)
+        for events, body in waiting:
+            if await _timed(connection, f"{EVENTS}/batch", body, seconds, failed):
+                stored += events
         connection.close()
 
     started = time.perf_counter()
     await asyncio.gather(*(one_client() for _ in range(clients)))
-    return Figures(len(seconds) * batch, time.perf_counter() - started, tuple(sorted(seconds)), failed)
+    return Figures(stored, time.perf_counter() - started, tuple(sorted(seconds)), failed)
 
 
 async def post_singles(
@@ -161,14 +167,16 @@ async def _timed(
     seconds: list[float],
     failed: dict[str, int],
     due: float | None = None,
-) -> None:
+) -> bool:
+    """Whether the request was answered as it should be; its time, or its failure, is booked."""
     begun = time.perf_counter() if due is None else due
     try:
         status, _ = await connection.request("POST", path, body)
     except (OSError, asyncio.IncompleteReadError) as error:
         failed[type(error).__name__] = failed.get(type(error).__name__, 0) + 1
-        return
-    if status in (200, 201):
-        seconds.append(time.perf_counter() - begun)
-    else:
+        return False
+    if status not in (200, 201):
         failed[str(status)] = failed.get(str(status), 0) + 1
+        return False
+    seconds.append(time.perf_counter() - begun)
+    return True

@@ -26,8 +26,8 @@ def command(url: str, token: str | None, events: int, batch: int, clients: int, 
         bodies = [load.body_of([load.sample_event(now)])[1:-1] for _ in sizes]
         figures = asyncio.run(load.post_singles(url, bodies, rate=rate, connections=clients, token=token))
     else:
-        bodies = [load.body_of([load.sample_event(now) for _ in range(size)]) for size in sizes]
-        figures = asyncio.run(load.post_batches(url, bodies, batch=batch, clients=clients, token=token))
+        batches = [(size, load.body_of([load.sample_event(now) for _ in range(size)])) for size in sizes]
+        figures = asyncio.run(load.post_batches(url, batches, clients=clients, token=token))
     milliseconds = [f"p{percent} {figures.percentile(percent) * 1000:.1f} ms" for percent in (50, 95, 99)]
     click.echo(f"{figures.events} events, {figures.events_per_second:.0f}/s; {', '.join(milliseconds)}")
     for status, count in figures.failed.items():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 
 import httpx
+import pytest
 
 from datastorage import AuditClient
+from datastorage.cli import main
 from datastorage.e2e import Environment, suite
 from datastorage.services import Service
+from datastorage.services import service as service_named
 
 WORKFLOWS = "/api/v1/workflows"
 
@@ -49,3 +53,28 @@ def test_a_new_version_of_a_workflow_takes_over(environment: Environment) -> Non
 
 def test_an_unknown_workflow_is_not_found(environment: Environment) -> None:
     assert httpx.get(f"{environment.url}{WORKFLOWS}/{uuid.uuid4()}").status_code == 404
+
+
+def test_emit_plays_the_part_of_a_service(
+    environment: Environment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    gateway = service_named("gateway")
+
+    assert main(["emit", "gateway", "--url", environment.url]) == 0
+
+    correlation_id = capsys.readouterr().out.strip()
+    events = suite.eventually_events(environment, correlation_id, at_least=len(gateway.run))
+    assert suite.differences_from_run(events, gateway) == []
+
+
+@pytest.mark.parametrize("batch", ["1", "100"])
+def test_load_says_how_many_events_were_stored(
+    environment: Environment, capsys: pytest.CaptureFixture[str], batch: str
+) -> None:
+    assert main(["load", "--url", environment.url, "--events", "250", "--batch", batch, "--rate", "500"]) == 0
+
+    assert capsys.readouterr().out.startswith("250 events, ")
