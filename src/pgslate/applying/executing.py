@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import psycopg
@@ -185,7 +186,7 @@ class Execution:
             statement = parts[0].statements[0][1]
             if resuming.is_done(self._connection, step.migration, statement, step.begun):
                 parts.pop(0)
-        for part, following in zip(parts, [*parts[1:], None], strict=True):
+        for part, following in zip_longest(parts, parts[1:]):
             if part.atomic:
                 self._atomic_part(step, part, following, began)
             else:
@@ -204,6 +205,7 @@ class Execution:
 
     def _bare_part(self, step: Step, part: Part, began: float) -> None:
         index, statement = part.statements[0]
+        resuming.refuse_invalid(self._connection, step.migration, statement)
         note = resuming.before(self._connection, statement)
         self._mark(step, index, began, begun=note)
         self._keep_part(step, index)

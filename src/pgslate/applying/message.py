@@ -116,7 +116,9 @@ class _Talk:
                 case pq.ExecStatus.FATAL_ERROR:
                     failed = failed or result
                 case pq.ExecStatus.COPY_IN:
-                    yield from self._give(self._pieces[self.done].data if self.done < len(self._pieces) else None)
+                    yield from self._give(
+                        self._pieces[self.done].data if self.done < len(self._pieces) else None
+                    )
                 case pq.ExecStatus.COPY_OUT:
                     yield from self._skip()
                 case _:

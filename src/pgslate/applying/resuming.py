@@ -15,7 +15,7 @@ from psycopg import sql as pgsql
 
 from pgslate import sql
 from pgslate.catalog import Migration
-from pgslate.errors import UnfinishedMigrationError
+from pgslate.errors import ApplyError, UnfinishedMigrationError
 from pgslate.failures import place_of
 from pgslate.sql import Node, Statement
 
@@ -57,6 +57,21 @@ def before(connection: psycopg.Connection[Any], statement: Statement) -> dict[st
             return {"exists": _exists(connection, kind, body)}
         case _:
             return {}
+
+
+def refuse_invalid(connection: psycopg.Connection[Any], migration: Migration, statement: Statement) -> None:
+    """Raise ApplyError where an INVALID index stands that IF NOT EXISTS would take for a built one."""
+    body = _body(statement)
+    if statement.kind != "IndexStmt" or not body.get("if_not_exists"):
+        return
+    for _, schema, name, valid in _indexes(connection, body["relation"]):
+        if name == body["idxname"] and not valid:
+            index = pgsql.Identifier(schema, name).as_string(connection)
+            raise ApplyError(
+                f"the index {index} is INVALID: building it failed before, and IF NOT EXISTS would hide that",
+                place=place_of(migration, statement),
+                fix=f"DROP INDEX CONCURRENTLY {index}, then run again",
+            )
 
 
 def leaves_something(statement: Statement) -> bool:
