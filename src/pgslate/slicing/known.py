@@ -16,19 +16,20 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgslate import sql
 from pgslate.catalog import Catalog
 from pgslate.errors import MissingExtensionError
-from pgslate.slicing import document, snapshot
-from pgslate.slicing.effects import Trace
-from pgslate.slicing.replay import replay_all
-from pgslate.slicing.trace import Progress, Traced, trace
-from pgslate.targets.embedded import datadir
+from pgslate.slicing import document
+from pgslate.slicing.effects import Trace, Traced
 from pgslate.targets.embedded.folders import cache_folder
-from pgslate.targets.embedded.installations import installations
-from pgslate.targets.embedded.server import Server
-from pgslate.targets.target import Target
+
+if TYPE_CHECKING:  # imported when something has to be traced: a plan that finds its trace needs no driver
+    from pgslate.slicing.snapshot import Snapshot
+    from pgslate.slicing.trace import Progress
+    from pgslate.targets.embedded.server import Server
+    from pgslate.targets.target import Target
 
 SCRATCH = "pgslate_scratch"
 
@@ -62,33 +63,37 @@ def trace_of(
     if cached is not None:
         return cached.trace
     if scratch is not None:
+        from pgslate.slicing.trace import trace
+
         found = trace(catalog, scratch, prelude=prelude, progress=progress)
         _store(catalog, prelude, Traced(found.trace, ()))
         return found.trace
     return _trace_on_embedded(catalog, prelude, progress)
 
 
-def snapshot_of(
-    catalog: Catalog, *, prelude: Sequence[str] = (), major: int | None = None
-) -> snapshot.Snapshot:
+def snapshot_of(catalog: Catalog, *, prelude: Sequence[str] = (), major: int | None = None) -> Snapshot:
     """The final DDL of ``catalog``, for the objects form: from the cache, or from a scratch server.
 
     ``major`` is the version of the server that it is meant for: a scratch server of that version writes it,
     if one is installed that has the extensions, and else the newest. Raises as ``trace_of`` does.
     """
+    from pgslate.slicing.replay import replay_all
+    from pgslate.slicing.snapshot import Snapshot, take
+    from pgslate.targets.embedded.installations import installations
+
     major = major if any(major == one.major for one in installations()) else None
     path = (
         _folder() / f"{_key(catalog, prelude, len(catalog)).replace('trace', f'snapshot-{major or 0}')}.json"
     )
     try:
-        return snapshot.Snapshot.loads(path.read_text())
+        return Snapshot.loads(path.read_text())
     except (OSError, ValueError, KeyError, TypeError):
         pass
     with scratch_server(catalog, major=major) as server:
         server.create_database(SCRATCH, template="template0")
         with server.target(SCRATCH).connect(autocommit=True, prepare_threshold=None) as connection:
             replay_all(catalog, connection, prelude=prelude)
-        found = snapshot.take(server, SCRATCH)
+        found = take(server, SCRATCH)
     _write(path, found.dumps())
     return found
 
@@ -97,6 +102,8 @@ def snapshot_of(
 def scratch_server(catalog: Catalog, *, key: str | None = None, major: int | None = None) -> Iterator[Server]:
     """An embedded server that has the extensions that the catalog asks for; of version ``major`` if it can
     be."""
+    from pgslate.targets.embedded.server import Server
+
     asked = extensions(catalog)
     said = {name for migration in catalog for name in _CREATE_EXTENSION.findall(migration.source)}
     try:
@@ -134,6 +141,8 @@ def matches(trace: Trace, catalog: Catalog) -> bool:
 
 
 def _trace_on_embedded(catalog: Catalog, prelude: Sequence[str], progress: Progress | None) -> Trace:
+    from pgslate.slicing.trace import trace
+
     for done, earlier in _earlier(catalog, prelude):
         key = _key(catalog, prelude, done)
         with scratch_server(catalog, key=key) as server:
@@ -209,6 +218,9 @@ def _write(path: Path, text: str) -> None:
 
 
 def _forget_oldest(folder: Path) -> None:
+    from pgslate.targets.embedded import datadir
+    from pgslate.targets.embedded.installations import installations
+
     by_age = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
     for path in by_age[:-_KEPT]:
         for installation in installations():

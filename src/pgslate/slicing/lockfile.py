@@ -11,17 +11,19 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pgslate.catalog import Catalog
 from pgslate.errors import CatalogError
 from pgslate.slicing import document
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
 from pgslate.slicing.known import trace_of
-from pgslate.slicing.prove import Proof, prove_many
 from pgslate.slicing.select import relations, select
 from pgslate.slicing.slice import FORMS, Form, Slice, slice_of
-from pgslate.slicing.trace import Progress
+
+if TYPE_CHECKING:
+    from pgslate.slicing.prove import Proof
+    from pgslate.slicing.trace import Progress
 
 NAME = "pgslate.lock"
 
@@ -136,6 +138,8 @@ def lock(
     ``contracts`` maps names to tables (``*``: all). Proofs of an earlier lock at ``path`` are kept where a
     slice replays what it did. Raises what tracing raises.
     """
+    from pgslate.slicing.prove import prove_many  # here: reading a lock needs no driver
+
     earlier = read_or_nothing(path)
     trace = trace_of(catalog, prelude=prelude, progress=tracing)
     subjects: dict[Subject, tuple[Unit, ...]] = {

@@ -23,6 +23,7 @@ import psycopg
 from psycopg import sql
 
 PG_CLASS = 1259
+PG_CONSTRAINT = 2606
 PG_PROC = 1255
 PG_TYPE = 1247
 PG_NAMESPACE = 2615
@@ -47,6 +48,7 @@ class _Catalog(NamedTuple):
     part_class: str = "NULL"  # the catalog of the object that this one is a part of
     part_oid: str = "NULL"
     named: bool = False
+    name_as: str = ""  # an expression for the name, where it is not pg_identify_object's identity
     digest: str = "NULL"  # over the columns that are definition, where others are not
     source: str = "NULL"
     where: str = "true"
@@ -82,6 +84,7 @@ _CATALOGS = (
         "CASE WHEN c.conrelid <> 0 THEN c.conrelid ELSE c.contypid END",
         # A foreign key to a partitioned table has a row for each partition it refers to: no definition of its
         # own.
+        name_as="pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.conname)",
         where="(c.conparentid = 0 OR c.conrelid <> (SELECT p.conrelid FROM pg_catalog.pg_constraint p"
         " WHERE p.oid = c.conparentid))",
     ),
@@ -285,6 +288,19 @@ class Observer:
         )
         return set(self._cursor)
 
+    def row_counts(self) -> dict[int, int]:
+        """By user table, how many rows were ever written to it: for what is not one transaction.
+
+        Before PostgreSQL 15 the counts come too late to tell, and none are given.
+        """
+        if self.connection.info.server_version < 150000:
+            return {}
+        self._cursor.execute("SELECT pg_catalog.pg_stat_force_next_flush()")
+        self._cursor.execute(
+            "SELECT relid::int8, n_tup_ins + n_tup_upd + n_tup_del FROM pg_catalog.pg_stat_user_tables"
+        )
+        return dict(self._cursor.fetchall())
+
     def described(self) -> set[tuple[int, int, int]]:
         """The (class, object, column) of every comment on a user object."""
         self._cursor.execute(
@@ -329,6 +345,7 @@ def _deleted(catalog: _Catalog) -> sql.Composed:
     )
 
 
+_NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
 _YOUNGER = sql.SQL("pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND c.cmin::text::int8 > $2")
 
 
@@ -357,11 +374,11 @@ def _rows_query(catalogs: Sequence[_Catalog], condition: sql.SQL) -> sql.Compose
                 part_oid=sql.SQL(catalog.part_oid),
                 digest=sql.SQL(catalog.digest),
                 kind=sql.SQL("i.type" if catalog.named else "NULL"),
-                name=sql.SQL("i.identity" if catalog.named else "NULL"),
+                name=sql.SQL("i.identity" if catalog.named else catalog.name_as or "NULL"),
                 source=sql.SQL(catalog.source),
                 deptype=sql.SQL("c.deptype::text" if edges else "NULL"),
                 catalog=sql.Identifier(catalog.name),
-                identity=sql.SQL(identity if catalog.named else ""),
+                identity=sql.SQL(identity if catalog.named else _NAMESPACE if catalog.name_as else ""),
                 condition=condition,
                 users=sql.SQL(users),
                 where=sql.SQL(catalog.where),

@@ -24,11 +24,11 @@ from pgslate.catalog import Catalog
 from pgslate.schema.compare import Difference, compare
 from pgslate.schema.read import read
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
+from pgslate.slicing.identity import parts
 from pgslate.slicing.known import scratch_server, snapshot_of
 from pgslate.slicing.replay import ReplayFailedError, replay, told
 from pgslate.slicing.slice import Form, Slice, slice_of
 from pgslate.slicing.snapshot import Snapshot, script_of
-from pgslate.slicing.world import parts
 from pgslate.targets.embedded.server import Server
 
 _TRIES = 12

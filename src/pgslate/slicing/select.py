@@ -9,7 +9,7 @@ from pathlib import Path
 from pgslate.catalog import Catalog
 from pgslate.errors import UnknownTableError
 from pgslate.slicing.effects import Trace, Unit
-from pgslate.slicing.world import parts
+from pgslate.slicing.identity import parts
 
 RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
 

@@ -244,21 +244,25 @@ class _Walk:
 
     def _take_names(self) -> bool:
         """Bring the statements that freed names which the slice takes while it still holds them."""
-        holder: dict[str, int] = {}
+        taken: dict[str, int] = {}  # in the whole catalog: the statement that took each name in use
+        held: dict[str, int] = {}  # the same, in the slice
+        freed: dict[tuple[str, int], int] = {}  # what an excluded statement freed, and who had taken it
         missing: list[tuple[int, str]] = []
-        freed: dict[str, list[int]] = defaultdict(list)
         for index, effect in enumerate(self.trace.effects):
-            if index not in self.included:
-                for name in effect.frees:
-                    freed[name].append(index)
-                continue
+            included = index in self.included
             for name in effect.frees:
-                holder.pop(name, None)
+                taker = taken.pop(name, -1)
+                if not included:
+                    freed[name, taker] = index
+                elif held.get(name) == taker:
+                    del held[name]
             for name in effect.takes:
-                held = holder.get(name)
-                if held is not None:
-                    missing += [(f, name) for f in freed[name][-1:] if f > held]
-                holder[name] = index
+                taken[name] = index
+                if not included:
+                    continue
+                if name in held and (name, held[name]) in freed:
+                    missing.append((freed[name, held[name]], name))
+                held[name] = index
         for index, name in missing:
             self._include(index, Cause(f"frees the name {name.split(':', 1)[1]}"))
         return bool(missing)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -19,9 +19,9 @@ from pgslate.catalog import Catalog, Migration
 from pgslate.failures import migration_failed
 from pgslate.schema.read import read
 from pgslate.slicing import names
-from pgslate.slicing.effects import Effect, Trace, Uncertainty, Unit
+from pgslate.slicing.effects import Effect, Trace, Traced, Uncertainty, Unit
 from pgslate.slicing.observe import PG_CLASS, PG_PROC, Counters, Mark, Observer
-from pgslate.slicing.world import Number, World
+from pgslate.slicing.world import World
 from pgslate.sql import Block, Statement
 from pgslate.targets.target import Target
 
@@ -30,17 +30,6 @@ Progress = Callable[[int, int, Migration], None]
 
 # Generic plans and no JIT: the observer's few queries are run thousands of times.
 _SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
-
-
-@dataclass(frozen=True)
-class Traced:
-    """A trace of a catalog, or of the first migrations of one, and what it takes to resume it.
-
-    ``numbers`` belong to the database that was traced in, and to copies of its server's data directory.
-    """
-
-    trace: Trace
-    numbers: tuple[Number, ...]
 
 
 def trace(
@@ -134,20 +123,23 @@ class _Tracer:
                 before = after
 
     def _alone(self, number: int, migration: Migration, block: Block) -> None:
-        """A statement outside a transaction: its counters are spread over several, so everything is looked
-        at."""
-        before = self.observer.counters()
+        """Outside a transaction a statement may be several, and its counters too: everything is looked at."""
         for index, statement in enumerate(block.statements, start=block.first):
+            before, counts = self.observer.counters(), self.observer.row_counts()
             try:
                 self.connection.execute(statement.text.encode(), prepare=False)
             except psycopg.Error as error:
                 raise migration_failed(error, migration, statement, doing="tracing") from None
             rows = self.observer.rows(Mark(before.xid))
             after = self.observer.counters()
-            every = tuple(-1 for _ in before.deleted)
-            seen = Counters(every, every, before.locks, before.calls, before.path, before.xid)
-            self._keep(number, index, statement, rows, seen, after)
-            before = after
+            written = {
+                oid: (False, count)
+                for oid, count in self.observer.row_counts().items()
+                if count != counts.get(oid, 0)
+            }
+            unknown = tuple(-1 for _ in before.deleted)
+            seen = replace(before, written=unknown, deleted=unknown, locks={})
+            self._keep(number, index, statement, rows, seen, replace(after, locks=written))
 
     def _execute(self, migration: Migration, statement: Statement) -> Counters:
         try:

@@ -7,15 +7,18 @@ between objects, and turns the rows that one statement wrote into an Effect.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pgslate.slicing import names
 from pgslate.slicing.effects import Effect, Link, Unit, UnitInfo
+from pgslate.slicing.identity import parts
 from pgslate.slicing.observe import (
     PG_AUTHID,
     PG_CLASS,
+    PG_CONSTRAINT,
     PG_DEFAULT_ACL,
     PG_DEPEND,
     PG_DESCRIPTION,
@@ -194,7 +197,8 @@ class World:
         }
         for unit in told.creates:
             told.links |= {(unit, acl) for acl in self._default_acls_for(unit)}
-        reads = (named | called | ran | locked | fired) - told.creates - told.dropped
+        before_them = self._earlier_names(told.takes, words)
+        reads = (named | called | ran | locked | fired | before_them) - told.creates - told.dropped
         before_names = {unit for unit in told.changes if unit in named or self.mentioned(unit, words)}
         dropped_named = {u for u in told.dropped if u in named or u in called or self.mentioned(u, words)}
         return Effect(
@@ -215,8 +219,8 @@ class World:
         )
 
     def end_of_file(self, *, at: int) -> None:
-        """Forget temporary objects: they go with the file that made them, whose last statement is ``at``."""
-        for unit in [u for u, parts in self._parts.items() if parts[0] == "pg_temp"]:
+        """Forget temporary objects: they go with the file that made them; ``at`` is its last statement."""
+        for unit in [u for u, named in self._parts.items() if named[0] == "pg_temp"]:
             self._forget(self._object_of[unit], _Told(), at=at)
 
     def requirements(self) -> dict[Unit, dict[Unit, str]]:
@@ -274,7 +278,7 @@ class World:
         elif at is None:  # resumed
             if row.digest is not None:
                 self._digest[obj] = row.digest
-        elif row.digest is None or self._digest.get(obj) != row.digest:
+        elif row.catalog == PG_DEFAULT_ACL or self._digest.get(obj, _NEVER) != row.digest:
             if row.digest is not None:
                 self._digest[obj] = row.digest
             if unit not in told.creates:
@@ -418,8 +422,23 @@ class World:
 
     def _renamed_schemas(self, observer: Observer, told: _Told) -> None:
         """A schema's new name changes those of everything in it: ask for all names again."""
-        for catalog, oid, kind, name in observer.identities(list(self._names)):
+        for catalog, oid, kind, name in observer.identities([o for o in self._names if o[0] != PG_CONSTRAINT]):
             self._rename((catalog, oid), kind, name, told)
+
+    def _earlier_names(self, taken: Iterable[str], words: frozenset[str]) -> set[Unit]:
+        """Who holds the names that made PostgreSQL add a number: ``a_id_seq1`` needs who has ``a_id_seq``."""
+        found: set[Unit] = set()
+        for key in taken:
+            chosen = _NUMBERED.fullmatch(key)
+            if chosen is None or parts(key.split(":", 1)[1])[-1].lower() in words:
+                continue
+            start, number, end = chosen.groups()
+            for lower in ("", *map(str, range(1, int(number)))):
+                holder = self._holder.get(f"{start}{lower}{end}") or self._holder.get(f"{start}{lower}")
+                unit = self.unit(holder) if holder is not None else None
+                if unit is not None:
+                    found.add(unit)
+        return found
 
     def _default_acls_for(self, unit: Unit) -> Iterable[Unit]:
         obj = self._object_of.get(unit)
@@ -443,10 +462,18 @@ _WHY: Mapping[int, str] = {
 }
 
 
+# A name of a relation or constraint that ends in a number, perhaps before a quote.
+_NUMBERED = re.compile(r'((?:relation|constraint):.*?[^0-9])([1-9][0-9]?)("?)')
+
+_NEVER = object()
+
+
 def _keys(catalog: int, kind: str, name: str) -> tuple[str, ...]:
     if catalog == PG_CLASS:
         typed = (f"type:{name}",) if kind in _RELATION_KINDS_WITH_TYPE else ()
         return (f"relation:{name}", *typed)
+    if catalog == PG_CONSTRAINT:
+        return (f"constraint:{name}",)
     if catalog == PG_TYPE:
         return () if name.endswith("[]") else (f"type:{name}",)
     return (f"{kind}:{name}",)
@@ -455,29 +482,3 @@ def _keys(catalog: int, kind: str, name: str) -> tuple[str, ...]:
 def _qualified(identity: str) -> names.Name:
     found = parts(identity)
     return (found[-2] if len(found) > 1 else "", found[-1])
-
-
-def parts(identity: str) -> list[str]:
-    """The parts of a qualified name, without quotes and arguments.
-
-    >>> [parts(n) for n in ("public.users", 'public."My.Table"', "public.f(integer,text)")]
-    [['public', 'users'], ['public', 'My.Table'], ['public', 'f']]
-    """
-    at, found = 0, [""]
-    while at < len(identity):
-        char = identity[at]
-        if char == '"':
-            end = identity.find('"', at + 1)
-            while identity[end + 1 : end + 2] == '"':
-                end = identity.find('"', end + 2)
-            found[-1] += identity[at + 1 : end].replace('""', '"')
-            at = end + 1
-            continue
-        if char == "(":
-            break
-        if char == ".":
-            found.append("")
-        else:
-            found[-1] += char
-        at += 1
-    return found

@@ -1,0 +1,131 @@
+"""Catalogs in memory, and pg_dump as the judge of what a slice makes of them."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pgslate.catalog import Catalog, Migration
+from pgslate.slicing.effects import Trace
+from pgslate.slicing.replay import replay
+from pgslate.slicing.select import select
+from pgslate.slicing.slice import Form, Slice, slice_of
+from pgslate.slicing.snapshot import Snapshot, script_of, take
+from pgslate.slicing.trace import trace
+from pgslate.targets.embedded.server import Server
+from pgslate.targets.target import Target
+
+_numbers = itertools.count(1)
+
+
+def catalog_of(*sources: str) -> Catalog:
+    """A catalog of these migrations, numbered from 1; ``-- no transaction`` first makes one non-transactional."""
+    migrations = tuple(
+        Migration(
+            version=str(number),
+            name=f"step_{number}",
+            file=f"{number}_step.sql",
+            source=source,
+            order=(number,),
+            transactional=not source.startswith("-- no transaction"),
+        )
+        for number, source in enumerate(sources, start=1)
+    )
+    return Catalog(Path("memory"), "plain", migrations)
+
+
+class Court:
+    """A catalog, traced on a server; what its slices make is compared with what all of it makes."""
+
+    def __init__(self, server: Server, catalog: Catalog, prelude: Sequence[str] = ()) -> None:
+        self.server = server
+        self.catalog = catalog
+        self.prelude = prelude
+        self.database = f"whole_{next(_numbers)}"
+        self._snapshot: Snapshot | None = None
+        target = server.create_database(self.database, template="template0")
+        self.trace: Trace = trace(catalog, target, prelude=prelude).trace
+
+    def close(self) -> None:
+        self.server.drop_database(self.database)
+
+    def slice(self, *tables: str, form: Form = "files") -> Slice:
+        return slice_of(
+            self.catalog, self.trace, select(self.catalog, self.trace, tables), tables=tables, form=form
+        )
+
+    def files(self, *tables: str) -> list[str]:
+        """The versions of the files form."""
+        return [migration.version for migration in self.slice(*tables).files]
+
+    def statements(self, *tables: str) -> list[str]:
+        """The texts of the statements form."""
+        found = self.slice(*tables, form="statements")
+        return [
+            self.catalog.migrations[index].statements[number].text
+            for index in found.migrations
+            for number in found.statements(index)
+        ]
+
+    def difference(self, table: str, form: Form) -> str:
+        """What pg_dump says of the table after its slice and not after the whole, or the other way; or nothing."""
+        name = f"slice_{next(_numbers)}"
+        target = self.server.create_database(name, template="template0")
+        try:
+            self._make(self.slice(table, form=form), target)
+            return _first_difference(dump(self.server, self.database, table), dump(self.server, name, table))
+        finally:
+            self.server.drop_database(name)
+
+    def assert_exact(self, *tables: str) -> None:
+        """Each table comes out the same in each of the three forms."""
+        for table in tables:
+            for form in ("files", "statements", "objects"):
+                assert self.difference(table, form) == "", (table, form)  # type: ignore[arg-type]  # a literal
+
+    def _make(self, slice_: Slice, target: Target) -> None:
+        with target.connect(autocommit=True, prepare_threshold=None) as connection:
+            if slice_.form != "objects":
+                replay(slice_, connection, prelude=self.prelude)
+                return
+            for text in self.prelude:
+                connection.execute(text.encode())
+            if self._snapshot is None:
+                self._snapshot = take(self.server, self.database)
+            with connection.transaction():
+                connection.execute(script_of(slice_, self._snapshot).encode())
+
+
+@contextmanager
+def court(server: Server, *sources: str, prelude: Sequence[str] = ()) -> Iterator[Court]:
+    """Trace a catalog of these migrations, and hold court over its slices."""
+    opened = Court(server, catalog_of(*sources), prelude)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def dump(server: Server, dbname: str, table: str) -> list[str]:
+    """pg_dump's words for one table, without comments and empty lines."""
+    program = server.installation.program("pg_dump")
+    assert program is not None
+    done = subprocess.run(
+        [str(program), "--schema-only", "--table", table, "--dbname", server.dsn(dbname)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    skip = ("--", "\\restrict", "\\unrestrict")
+    return [line for line in done.stdout.splitlines() if line.strip() and not line.startswith(skip)]
+
+
+def _first_difference(wanted: list[str], found: list[str]) -> str:
+    for a, b in itertools.zip_longest(wanted, found):
+        if a != b:
+            return f"whole: {a}\nslice: {b}"
+    return ""
