@@ -1,0 +1,74 @@
+"""What the ledger holds, and what the catalog has beyond it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.applying.conftest import SliceOf
+from tests.applying.looking import run
+
+from pgslate.applying import apply, status
+from pgslate.applying.ledger import LAYOUTS, parse
+from pgslate.errors import LedgerError, MigrationFailedError
+from pgslate.targets.target import Target
+
+THREE = {
+    "001_users.sql": "CREATE TABLE users (id int PRIMARY KEY);",
+    "002_orders.sql": "CREATE TABLE orders (id int, user_id int REFERENCES users);",
+    "003_prices.sql": "CREATE TABLE prices (id int);",
+}
+
+
+def test_an_empty_database_has_everything_pending(slice_for: SliceOf, database: Target) -> None:
+    found = status(slice_for(THREE).catalog, database)
+    assert [m.version for m in found.pending] == ["001", "002", "003"]
+    assert found.applied == ()
+    assert found.is_clean
+
+
+def test_applied_left_out_and_pending_are_told_apart(slice_for: SliceOf, database: Target) -> None:
+    apply(slice_for(THREE, "users"), database)
+    grown = slice_for({**THREE, "004_name.sql": "ALTER TABLE users ADD name text;"})
+    found = status(grown.catalog, database)
+    assert [row.version for row in found.applied] == ["001"]
+    assert [m.version for m in found.left_out] == ["002", "003"]
+    assert [m.version for m in found.pending] == ["004"]
+
+
+def test_for_a_slice_only_its_migrations_are_pending(slice_for: SliceOf, database: Target) -> None:
+    apply(slice_for(THREE, "users"), database)
+    found = status(slice_for(THREE, "orders"), database)
+    assert [m.version for m in found.pending] == ["002"]
+    assert [m.version for m in found.left_out] == ["003"]
+
+
+def test_edited_and_missing_files_are_named(slice_for: SliceOf, database: Target) -> None:
+    apply(slice_for(THREE), database)
+    changed = {
+        "001_users.sql": "CREATE TABLE users (id bigint PRIMARY KEY);",
+        "002_orders.sql": THREE["002_orders.sql"],
+    }
+    found = status(slice_for(changed).catalog, database)
+    assert [m.file for m in found.edited] == ["001_users.sql"]
+    assert [row.file for row in found.missing] == ["003_prices.sql"]
+    assert not found.is_clean
+
+
+def test_a_file_that_was_cut_off_is_unfinished(slice_for: SliceOf, database: Target) -> None:
+    run(database, "CREATE TABLE taken()")
+    slice_ = slice_for({"001_a.sql": "BEGIN; CREATE TABLE a(); COMMIT; CREATE TABLE taken();"})
+    with pytest.raises(MigrationFailedError):
+        apply(slice_, database)
+    found = status(slice_.catalog, database)
+    assert [(row.version, row.next) for row in found.unfinished] == [("001", 3)]
+    assert found.to_json()["unfinished"][0]["next"] == 3
+
+
+def test_a_ledger_from_the_future_is_refused() -> None:
+    future = f'{{"layout": {len(LAYOUTS) + 1}, "rows": [], "runs": []}}'
+    with pytest.raises(LedgerError, match="the newer pgslate"):
+        parse(future)
+
+
+def test_columns_that_a_later_layout_adds_are_passed_over() -> None:
+    said = '{"layout": 1, "rows": [{"version": "1", "file": "f", "checksum": "c", "form": "files", "of": 1, "new": 2}], "runs": null}'
+    assert parse(said).by_version["1"].file == "f"
