@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import json
 import logging
@@ -36,6 +37,9 @@ def serve(settings: Settings, *, host: str, port: int) -> None:
     listener = socket.create_server(
         (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
     )
+    # What was loaded until now stays: the collector needn't look at it again with every few batches.
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10)
     sys.stdout.write(json.dumps({"url": _url(listener)}) + "\n")
     sys.stdout.flush()
