@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import psycopg
+from typing import TYPE_CHECKING
 
 from pgslate.catalog import Migration
 from pgslate.errors import MigrationFailedError, Place
 from pgslate.sql import Statement
+
+if TYPE_CHECKING:
+    import psycopg
 
 # What to do about the failures that users meet most, by SQLSTATE.
 _FIXES = {

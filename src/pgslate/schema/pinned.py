@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from psycopg import sql
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from psycopg import sql
 
 _SETTINGS = {
     "search_path": "",
@@ -29,6 +32,8 @@ def pinned(*statements: sql.Composable) -> sql.Composed:
     Where it is no part of a transaction the message is one by itself, so that what it sets never outlives it;
     where it fails inside of one, the roll back takes it away.
     """
+    from psycopg import sql  # here, since a plan imports this file and needs no driver
+
     names = sql.Literal(list(_SETTINGS))
     remember = sql.SQL(
         "SELECT set_config('pgslate.remembered', (SELECT json_object_agg(name, current_setting(name))::text"

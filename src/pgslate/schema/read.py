@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any, LiteralString
-
-import psycopg
-from psycopg import sql
-from psycopg.rows import tuple_row
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from . import queries, queries_other
 from .acl import departures
 from .model import Name, Schema, SchemaObject, Value
 from .pinned import pinned
+
+if TYPE_CHECKING:  # at run time when it is called: a plan imports this file and needs no driver
+    import psycopg
+    from psycopg import sql
 
 _OF_RELATIONS = (
     queries.RELATIONS,
@@ -46,6 +46,8 @@ def read(
     the same whatever the session's search_path, DateStyle and TimeZone, which stay as they were. Any role
     may read. Raises psycopg.Error where the connection fails.
     """
+    from psycopg.rows import tuple_row
+
     version = connection.info.server_version
     readings = _readings(within)
     message = _message(readings, within, exclude_schemas, version)
@@ -75,6 +77,8 @@ def _readings(within: Collection[Name] | None) -> tuple[str, ...]:
 def _message(
     readings: Sequence[str], within: Collection[Name] | None, exclude_schemas: Sequence[str], version: int
 ) -> sql.Composed:
+    from psycopg import sql
+
     excluded = sql.Literal(list(exclude_schemas))
     visible = sql.SQL(
         "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND n.nspname <> ALL ({}::text[])"
@@ -109,6 +113,8 @@ def _message(
 
 
 def _formatted(query: str, fragments: dict[str, sql.Composable]) -> sql.Composed:
+    from psycopg import sql
+
     return sql.SQL(query).format(**fragments)
 
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import psycopg
@@ -108,17 +107,6 @@ def connect(
             )
         pause(min(wait, left))
         wait = min(wait * GROWTH, LONGEST_PAUSE)
-
-
-def from_environment(environ: Mapping[str, str] = os.environ) -> str | None:
-    """The DSN that the environment names: PGSLATE_DSN, or "" where libpq's own variables name a server.
-
-    An empty DSN lets libpq read its variables; PGPORT, PGUSER or PGPASSWORD alone name no server.
-    """
-    if environ.get("PGSLATE_DSN"):
-        return environ["PGSLATE_DSN"]
-    names = ("PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE")
-    return "" if any(environ.get(name) for name in names) else None
 
 
 def session_is_pooled(
