@@ -85,6 +85,7 @@ class Pool:
             if self._closing:
                 return
             self._closing = True
+            self._book.hurry()
             self._state.notify_all()
         if self._thread is not None:
             self._thread.join()

@@ -1,0 +1,1 @@
+CREATE TABLE unlucky (x int);
