@@ -252,12 +252,12 @@ class Observer:
             ),
             prepare=False,
         )
-        return [Row(*row) for row in self._cursor]
+        return list(map(Row._make, self._cursor.fetchall()))
 
     def everything(self) -> list[Row]:
         """The rows of all catalogs, whoever wrote them."""
         self._cursor.execute(_rows_query(self.catalogs, sql.SQL("true")), prepare=False)
-        return [Row(*row) for row in self._cursor]
+        return list(map(Row._make, self._cursor.fetchall()))
 
     def _prepare(self, name: str, types: str, query: sql.Composed) -> None:
         self.connection.execute(
@@ -278,7 +278,7 @@ class Observer:
             for name in chosen
         )
         self._cursor.execute(query)
-        return {catalog: frozenset(oids) for catalog, oids in self._cursor}
+        return {catalog: frozenset(oids) for catalog, oids in self._cursor.fetchall()}
 
     def edges(self) -> set[tuple[int, int, int, int]]:
         """Every (class, object, referenced class, referenced object) between user objects."""
@@ -286,7 +286,7 @@ class Observer:
             "SELECT classid::int8, objid::int8, refclassid::int8, refobjid::int8 FROM pg_catalog.pg_depend"
             " WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)",
         )
-        return set(self._cursor)
+        return set(self._cursor.fetchall())
 
     def row_counts(self) -> dict[int, int]:
         """By user table, how many rows were ever written to it: for what is not one transaction.
@@ -307,7 +307,7 @@ class Observer:
             "SELECT classoid::int8, objoid::int8, objsubid::int8 FROM pg_catalog.pg_description"
             " WHERE objoid >= 16384 OR objoid = 2200",
         )
-        return set(self._cursor)
+        return set(self._cursor.fetchall())
 
     def identities(self, objects: Sequence[tuple[int, int]]) -> list[tuple[int, int, str, str]]:
         """(class, object, kind, name) of those of ``objects`` that are there."""
@@ -318,7 +318,7 @@ class Observer:
             " WHERE i.identity IS NOT NULL",
             ([c for c, _ in objects], [o for _, o in objects]),
         )
-        return list(self._cursor)
+        return self._cursor.fetchall()
 
 
 def _readable(connection: psycopg.Connection[Any]) -> tuple[_Catalog, ...]:

@@ -16,7 +16,6 @@ from pgslate.slicing import names
 from pgslate.slicing.effects import Effect, Link, Unit, UnitInfo
 from pgslate.slicing.identity import parts
 from pgslate.slicing.observe import (
-    PG_AUTHID,
     PG_CLASS,
     PG_CONSTRAINT,
     PG_DEFAULT_ACL,
@@ -65,6 +64,7 @@ class World:
         self._part_of: dict[Object, Object] = {}
         self._digest: dict[Object, int] = {}
         self._edges: dict[Object, set[Object]] = defaultdict(set)
+        self._in_depend: set[tuple[int, int, int, int]] = set()  # those of them that pg_depend has
         self._known: dict[int, set[int]] = defaultdict(set)  # by system catalog, the objects there are
         self._names: dict[Object, tuple[str, ...]] = {}
         self._holder: dict[str, Object] = {}
@@ -309,6 +309,8 @@ class World:
     def _edge_row(self, row: Row, told: _Told) -> None:
         obj, ref = (row.digest or 0, row.oid), (row.part_class or 0, row.part_oid or 0)
         self._edges[obj].add(ref)
+        if row.catalog == PG_DEPEND:
+            self._in_depend.add((*obj, *ref))
         link = self._link(obj, ref)
         if link is not None:
             told.links.add(link)
@@ -354,20 +356,15 @@ class World:
         told.dropped -= vanished
 
     def _drop_edges(self, observer: Observer, gone: set[Object], told: _Told) -> None:
-        current: dict[Object, set[Object]] = defaultdict(set)
-        for a, b, c, d in observer.edges():
-            current[(a, b)].add((c, d))
-        for obj, refs in self._edges.items():
-            if obj in gone:
-                continue
-            for ref in refs - current.get(obj, set()):
-                if ref[0] == PG_AUTHID:
-                    current[obj].add(ref)
-                    continue
+        current = observer.edges()
+        for edge in self._in_depend - current:
+            obj, ref = edge[:2], edge[2:]
+            if obj not in gone:
+                self._edges[obj].discard(ref)
                 link = self._link(obj, ref)
                 if link is not None:
                     told.unlinks.add(link)
-        self._edges = current
+        self._in_depend = current
 
     def _forget(self, obj: Object, told: _Told, *, at: int | None) -> None:
         self._known[obj[0]].discard(obj[1])
@@ -422,7 +419,8 @@ class World:
 
     def _renamed_schemas(self, observer: Observer, told: _Told) -> None:
         """A schema's new name changes those of everything in it: ask for all names again."""
-        for catalog, oid, kind, name in observer.identities([o for o in self._names if o[0] != PG_CONSTRAINT]):
+        named = [obj for obj in self._names if obj[0] != PG_CONSTRAINT]
+        for catalog, oid, kind, name in observer.identities(named):
             self._rename((catalog, oid), kind, name, told)
 
     def _earlier_names(self, taken: Iterable[str], words: frozenset[str]) -> set[Unit]:
