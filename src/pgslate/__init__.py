@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pgslate.applying.status import status
     from pgslate.catalog import Catalog, Migration
     from pgslate.checking import verify
+    from pgslate.clones.lending import clone
+    from pgslate.clones.reaper import reap
+    from pgslate.clones.serving import serve
     from pgslate.config import Config, Contract
     from pgslate.errors import (
         ApplyError,
@@ -64,6 +67,7 @@ _HOMES = {
     "VerifyResult": "verifying",
     "affected": "locking",
     "apply": "applying.run",
+    "clone": "clones.lending",
     "connect": "targets.dsn",
     "down": "standing",
     "embedded": "targets.embedded",
@@ -72,6 +76,8 @@ _HOMES = {
     "plan": "applying.plan",
     "prove": "proving",
     "provision": "provisioning",
+    "reap": "clones.reaper",
+    "serve": "clones.serving",
     "snapshot": "proving",
     "status": "applying.status",
     "up": "standing",
@@ -99,6 +105,7 @@ __all__ = [
     "VerifyResult",
     "affected",
     "apply",
+    "clone",
     "connect",
     "down",
     "embedded",
@@ -107,6 +114,8 @@ __all__ = [
     "plan",
     "prove",
     "provision",
+    "reap",
+    "serve",
     "snapshot",
     "status",
     "up",
