@@ -141,17 +141,16 @@ class Catalog:
         return Project(self).slice(tables, form=form)
 
     def find(self, name: str) -> Migration | None:
-        """The migration with this version, file, file name or stem, or None; leading zeros don't matter."""
-        for migration in self.migrations:
-            file = Path(migration.file)
-            if name in (migration.version, migration.file, file.name, file.stem, migration.name):
-                return migration
-        stripped = name.lstrip("0")
-        return (
-            next((m for m in self.migrations if m.version.lstrip("0") == stripped), None)
-            if stripped
-            else None
-        )
+        """The migration of this version, or whose file, folder, name or number this is where only one has it.
+
+        Leading zeros of a number don't matter.
+        """
+        if name in self.by_version:
+            return self.by_version[name]
+        found = [m for m in self.migrations if name and name in _names(m)]
+        if not found and name.strip("0").isdigit():
+            found = [m for m in self.migrations if m.version.lstrip("0") == name.lstrip("0")]
+        return found[0] if len(found) == 1 else None
 
     def __iter__(self) -> Iterator[Migration]:
         return iter(self.migrations)
@@ -170,6 +169,13 @@ def _in_order(migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
                 files=(before.file, after.file),
             )
     return tuple(ordered)
+
+
+def _names(migration: Migration) -> tuple[str, ...]:
+    """What a migration may be called by, besides its version."""
+    file = Path(migration.file)
+    number = migration.version.split("_", 1)[0]
+    return (migration.file, migration.name, file.name, file.stem, file.parent.name, number)
 
 
 def _comparable(part: int | str) -> tuple[int, int, str]:

@@ -83,3 +83,28 @@ def test_versions_sort_by_their_numbers(load: Load) -> None:
 def test_a_plain_name_says_its_version(file: str, version: str, name: str, load: Load) -> None:
     migration = load({file: "SELECT 1"}, format="plain").migrations[0]
     assert (migration.version, migration.name) == (version, name)
+
+
+PRISMA = {
+    "20240101000000_users/migration.sql": "SELECT 1;",
+    "20240102000000_posts/migration.sql": "SELECT 1;",
+}
+
+
+@pytest.mark.parametrize("name", ["20240102000000_posts", "20240102000000", "posts"])
+def test_a_migration_in_a_folder_is_found_by_any_of_its_names(name: str, load: Load) -> None:
+    found = load(PRISMA).find(name)
+    assert found is not None
+    assert found.name == "posts"
+
+
+@pytest.mark.parametrize("name", ["migration.sql", "migration", "nothing", ""])
+def test_what_several_or_none_are_called_finds_nothing(name: str, load: Load) -> None:
+    assert load(PRISMA).find(name) is None
+
+
+@pytest.mark.parametrize("name", ["7", "007", "007_a.sql", "007_a", "a"])
+def test_leading_zeros_do_not_matter(name: str, load: Load) -> None:
+    found = load({"007_a.sql": "SELECT 1;", "070_b.sql": "SELECT 1;"}).find(name)
+    assert found is not None
+    assert found.version == "007"
