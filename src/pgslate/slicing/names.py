@@ -94,10 +94,14 @@ def of_body(definition: str) -> Names:
 
 
 def words(text: str) -> frozenset[str]:
-    """Every word and quoted name in ``text``, lower case: what it could be naming, in code or in a string."""
-    return frozenset(w.lower() for w in _WORD.findall(text)) | frozenset(
-        q.replace('""', '"').lower() for q in _QUOTED.findall(text)
-    )
+    """Every word and quoted name in ``text``, lower case: what it could be naming, in code or in a string.
+
+    >>> sorted(words("EXECUTE 'DROP TABLE \"o''clock\"'"))
+    ['clock', 'drop', 'execute', 'o', "o''clock", "o'clock", 'table']
+    """
+    quoted = [name.replace('""', '"').lower() for name in _QUOTED.findall(text)]
+    in_strings = [name.replace("''", "'") for name in quoted]
+    return frozenset([*(word.lower() for word in _WORD.findall(text)), *quoted, *in_strings])
 
 
 def _plpgsql(definition: str, found: Names) -> None:

@@ -69,6 +69,7 @@ class World:
         self._names: dict[Object, tuple[str, ...]] = {}
         self._holder: dict[str, Object] = {}
         self._relations: dict[names.Name, Object] = {}
+        self._by_word: dict[str, set[Object]] = defaultdict(set)  # by the last part of its name, lower case
         self._functions: dict[str, set[Unit]] = defaultdict(set)
         self._words: dict[Unit, frozenset[str]] = {}
         self._parts: dict[Unit, list[str]] = {}
@@ -114,10 +115,10 @@ class World:
         schemas = (name[0],) if name[0] else tuple(path)
         return {unit for unit in self._functions.get(name[1], ()) if self._parts[unit][0] in schemas}
 
-    def mentioned(self, unit: Unit, words: frozenset[str]) -> bool:
-        """Whether a text with these words could be naming the unit."""
-        parts = self._parts.get(unit)
-        return parts is not None and parts[-1].lower() in words
+    def mentioned(self, words: Iterable[str]) -> set[Unit]:
+        """The units that a text with these words could be naming, themselves or an index or constraint."""
+        found = (self.unit(obj) for word in words for obj in self._by_word.get(word, ()))
+        return {unit for unit in found if unit is not None}
 
     # -- taking in
 
@@ -161,6 +162,7 @@ class World:
         if "CREATE" in text[:400].upper():
             body = names.of_body(text)
             named |= {u for n in body.declared if (u := self.relation(n, after.path)) is not None}
+        mentioned = self.mentioned(words)
         self._take(rows, told, at=at)
         if any(self.units[unit].kind == "schema" for unit in told.changes) and told.takes:
             self._renamed_schemas(observer, told)
@@ -173,6 +175,7 @@ class World:
         }
         for unit in called | ran:
             words |= self.function_words(unit)
+        mentioned |= self.mentioned(words)
         writes: set[Unit] = set()
         locked: set[Unit] = set()
         for oid, (for_writing, count) in after.locks.items():
@@ -185,7 +188,7 @@ class World:
             sequence = self.units[touched].kind == "sequence"
             if sequence and for_writing and not (earlier and earlier[0]) and not rows:
                 writes.add(touched)
-            if self.mentioned(touched, words):
+            if touched in mentioned:
                 locked.add(touched)
         truncated = {u for n in said.writes if (u := self.relation(n, after.path)) is not None}
         if "truncate" in words:
@@ -199,8 +202,8 @@ class World:
             told.links |= {(unit, acl) for acl in self._default_acls_for(unit)}
         before_them = self._earlier_names(told.takes, words)
         reads = (named | called | ran | locked | fired | before_them) - told.creates - told.dropped
-        before_names = {unit for unit in told.changes if unit in named or self.mentioned(unit, words)}
-        dropped_named = {u for u in told.dropped if u in named or u in called or self.mentioned(u, words)}
+        before_names = {unit for unit in told.changes if unit in named or unit in mentioned}
+        dropped_named = {u for u in told.dropped if u in named or u in called or u in mentioned}
         return Effect(
             migration=place[0],
             statement=place[1],
@@ -393,6 +396,7 @@ class World:
                 self._holder[key] = obj
                 told.takes.add(key)
             self._names[obj] = keys
+            self._by_word[parts(name)[-1].lower()].add(obj)
             if obj[0] in (PG_CLASS, PG_TYPE):
                 self._relations[_qualified(name)] = obj
         unit = self._unit_of.get(obj)
@@ -414,6 +418,7 @@ class World:
                 del self._holder[key]
                 told.frees.add(key)
             name = _qualified(key.split(":", 1)[1])
+            self._by_word[name[1].lower()].discard(obj)
             if self._relations.get(name) == obj:
                 del self._relations[name]
 
