@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 
 def catalog_of(*sources: str) -> Catalog:
-    """A catalog of these migrations, numbered from 1; ``-- no transaction`` first makes one non-transactional."""
+    """These migrations, numbered from 1; one that begins with ``-- no transaction`` is run without one."""
     migrations = tuple(
         Migration(
             version=str(number),
@@ -71,7 +71,7 @@ class Court:
         ]
 
     def difference(self, table: str, form: Form) -> str:
-        """What pg_dump says of the table after its slice and not after the whole, or the other way; or nothing."""
+        """The first line that pg_dump says otherwise of the table, after its slice and after the whole; or nothing."""
         name = f"slice_{next(_numbers)}"
         target = self.server.create_database(name, template="template0")
         try:
@@ -84,7 +84,7 @@ class Court:
         """Each table comes out the same in each of the three forms."""
         for table in tables:
             for form in ("files", "statements", "objects"):
-                assert self.difference(table, form) == "", (table, form)  # type: ignore[arg-type]  # a literal
+                assert self.difference(table, form) == "", (table, form)
 
     def _make(self, slice_: Slice, target: Target) -> None:
         with target.connect(autocommit=True, prepare_threshold=None) as connection:

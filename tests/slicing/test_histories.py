@@ -1,4 +1,4 @@
-"""Random histories: every table's slice, in each form, comes out as the whole catalog leaves it, says pg_dump."""
+"""Random histories: pg_dump says that each slice, in each form, comes out as the whole catalog leaves it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pgslate.targets.embedded.server import Server
 
 HISTORIES = int(os.environ.get("PGSLATE_HISTORIES", "10000" if os.environ.get("PGSLATE_LONG") else "300"))
 JUDGED = 2
-"""Tables that pg_dump judges in each history; chosen by the history itself, so that a failure is found again."""
+"""Tables that pg_dump judges in each history; which, the history itself decides."""
 
 
 @settings(

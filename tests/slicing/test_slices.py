@@ -168,7 +168,8 @@ def test_a_temporary_table_lives_as_long_as_its_file(server: Server) -> None:
     with court(
         server,
         "CREATE TABLE users (id int);",
-        "CREATE TEMP TABLE scratch ON COMMIT DROP AS SELECT 7 AS id; INSERT INTO users SELECT id FROM scratch;",
+        "CREATE TEMP TABLE scratch ON COMMIT DROP AS SELECT 7 AS id;"
+        "INSERT INTO users SELECT id FROM scratch;",
         "CREATE TEMP TABLE scratch AS SELECT 8 AS id; INSERT INTO users SELECT id FROM scratch;",
     ) as case:
         case.assert_exact("users")
@@ -276,7 +277,8 @@ def test_an_event_trigger_that_fired_is_needed(server: Server) -> None:
         server,
         "CREATE TABLE before (i int);",
         secure,
-        "CREATE EVENT TRIGGER secure ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION secure();",
+        "CREATE EVENT TRIGGER secure ON ddl_command_end WHEN TAG IN ('CREATE TABLE')"
+        " EXECUTE FUNCTION secure();",
         USERS,
     ) as case:
         assert case.files("users") == ["2", "3", "4"]
@@ -349,6 +351,70 @@ def test_an_unknown_table_is_told_what_it_may_have_been(server: Server) -> None:
 def test_a_dropped_table_is_told_by_which_migration(server: Server) -> None:
     with (
         court(server, USERS, "DROP TABLE users;") as case,
-        pytest.raises(UnknownTableError, match="2_step.sql:1"),
+        pytest.raises(UnknownTableError, match=r"2_step\.sql:1"),
     ):
         case.slice("users")
+
+
+def test_a_statement_built_at_run_time_names_what_it_drops(server: Server) -> None:
+    with court(
+        server,
+        'CREATE TABLE "order" (id int);',
+        """DO $$ BEGIN EXECUTE 'DROP TABLE "order"'; END $$; CREATE TABLE users (id int);""",
+    ) as case:
+        assert case.files("users") == ["1", "2"]
+        case.assert_exact("users")
+
+
+def test_a_table_is_named_by_its_index_too(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE items (id int); CREATE INDEX by_id ON items (id);",
+        "CREATE TABLE users (id int); DO $$ BEGIN COMMENT ON INDEX by_id IS 'quick'; END $$;",
+    ) as case:
+        assert case.files("users") == ["1", "2"]
+        case.assert_exact("users", "items")
+
+
+def test_a_name_that_postgresql_numbered_needs_the_names_before_it(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE items (id serial);",
+        "ALTER TABLE items RENAME TO things;",
+        "CREATE TABLE items (id serial);",
+    ) as case:
+        case.assert_exact("items", "things")
+
+
+def test_a_name_is_freed_by_who_held_it_in_the_slice(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE base (i int); CREATE TABLE items (i int);",
+        "CREATE VIEW tags AS SELECT i FROM base; DROP TABLE items;",
+        "ALTER VIEW tags RENAME TO items;",
+        "DROP TABLE base CASCADE;",
+        "CREATE SEQUENCE items; ALTER SEQUENCE items START 3;",
+    ) as case:
+        assert case.files("items") == ["5"]
+        case.assert_exact("items")
+
+
+def test_a_later_default_privilege_reaches_later_tables_only(server: Server) -> None:
+    with court(
+        server,
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;",
+        "CREATE TABLE early (i int);",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT INSERT ON TABLES TO PUBLIC; CREATE TABLE late (i int);",
+    ) as case:
+        assert len(case.statements("early")) == 2
+        assert len(case.statements("late")) == 3
+        case.assert_exact("early", "late")
+
+
+def test_a_list_of_varchar_values_is_written_as_it_was(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE users (state varchar(10) CHECK (state IN ('new', 'old')));",
+        "CREATE TABLE b (i int);",
+    ) as case:
+        case.assert_exact("users")
