@@ -71,7 +71,7 @@ class Court:
         ]
 
     def difference(self, table: str, form: Form) -> str:
-        """The first line that pg_dump says otherwise of the table, after its slice and after the whole; or nothing."""
+        """Where pg_dump says something else of the table after its slice than after the whole; or nothing."""
         name = f"slice_{next(_numbers)}"
         target = self.server.create_database(name, template="template0")
         try:

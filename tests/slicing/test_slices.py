@@ -404,7 +404,8 @@ def test_a_later_default_privilege_reaches_later_tables_only(server: Server) -> 
         server,
         "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;",
         "CREATE TABLE early (i int);",
-        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT INSERT ON TABLES TO PUBLIC; CREATE TABLE late (i int);",
+        "ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT INSERT ON TABLES TO PUBLIC;"
+        "CREATE TABLE late (i int);",
     ) as case:
         assert len(case.statements("early")) == 2
         assert len(case.statements("late")) == 3
