@@ -185,6 +185,13 @@ class Project:
                 )
 
 
+def extensions(chosen: Slice) -> tuple[str, ...]:
+    """The extensions that a server must have for the slice to be applied."""
+    made = {unit for index in chosen.effects for unit in chosen.trace.effects[index].creates}
+    units = (chosen.trace.units[unit] for unit in made | chosen.required)
+    return tuple(sorted({unit.name.strip('"') for unit in units if unit.kind == "extension"} - {"plpgsql"}))
+
+
 def _bare(name: str) -> str:
     return name.rpartition(".")[2].strip('"')
 

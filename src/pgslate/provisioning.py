@@ -123,13 +123,6 @@ def scratch_database(target: Target) -> Iterator[Target]:
             drop_scratch(connection, name)
 
 
-def extensions(chosen: Slice) -> tuple[str, ...]:
-    """The extensions that a server must have for the slice to be applied."""
-    made = {unit for index in chosen.effects for unit in chosen.trace.effects[index].creates}
-    units = (chosen.trace.units[unit] for unit in made | chosen.required)
-    return tuple(sorted({unit.name.strip('"') for unit in units if unit.kind == "extension"} - {"plpgsql"}))
-
-
 def policies_within(project: Project, chosen: Slice) -> tuple[PartitionPolicy, ...]:
     """The partition policies of tables that the slice has."""
     names = {chosen.trace.units[unit].name for unit in chosen.required}

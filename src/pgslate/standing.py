@@ -7,21 +7,21 @@ checked, and that is all.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pgslate import provisioning
-from pgslate.checking import require
-from pgslate.project import Project, Selection
+from pgslate.project import Project, Selection, extensions
 from pgslate.slicing.slice import Form, Slice
 from pgslate.targets.embedded import up as servers
-from pgslate.targets.target import Target
 
 if TYPE_CHECKING:
     from pgslate.applying import Progress
     from pgslate.targets.embedded.up import Standing
+    from pgslate.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,20 @@ def up(
     called = name or name_of(project)
     key = _key(project, chosen)
 
+    # Loading the driver takes as long as copying the data and starting the server, which leave a core idle.
+    threading.Thread(target=import_module, args=("pgslate.provisioning",), daemon=True).start()
+
     def prepare(target: Target) -> None:
+        from pgslate import provisioning
+
         provisioning.prepare(project, target)
         provisioning.provision(project, chosen, target, selection=wanted, as_of=as_of, progress=progress)
 
-    server = servers.up(called, key=key, prepare=prepare, extensions=provisioning.extensions(chosen))
+    server = servers.up(called, key=key, prepare=prepare, extensions=extensions(chosen))
     if not server.started or server.from_kept:
+        from pgslate import provisioning
+        from pgslate.checking import require
+
         # what it lacks is applied: more tables, the partitions of a new month
         target = server.target()
         provisioning.provision(project, chosen, target, selection=wanted, as_of=as_of, progress=progress)

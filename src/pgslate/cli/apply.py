@@ -2,42 +2,74 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pgslate.cli import opening, options
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
+if TYPE_CHECKING:
+    from pgslate.project import Project, Selection
+    from pgslate.provisioning import Provisioned
+    from pgslate.slicing.slice import Slice
+
 
 @click.command("apply")
 @options.takes(
-    options.SELECTION, options.FORM, options.TARGET, options.LEDGER, options.AS_OF, options.CATALOG
+    options.SELECTION,
+    options.FORM,
+    options.TARGET,
+    options.MANY,
+    options.LEDGER,
+    options.AS_OF,
+    options.CATALOG,
 )
 def command(asked: Asked) -> int:
     """Apply what the TABLEs (or all) need to the target, make the partitions of the policies, then verify.
 
     What stands already is left alone. Running again after a failure, or an interruption, goes on from there.
+    Several --kube are done side by side.
     """
-    from pgslate.provisioning import provision
     from pgslate.report import apply as report
 
     output = Output(asked)
     with opening.traced(asked, output) as project:
-        selection = opening.selection(asked, project)
-        chosen = project.slice(selection, form=asked.form)
-        with opening.target(asked, output, project, chosen) as target, output.applying() as progress:
-            done = provision(
-                project,
-                chosen,
-                target,
-                selection=selection,
-                as_of=asked.as_of,
-                allow_out_of_order=asked.allow_out_of_order,
-                accept_edited=asked.accept_edited,
-                assume_applied=asked.assume_applied,
-                timeout=asked.timeout,
-                progress=progress,
-            )
-            label = target.label
+        parts = opening.apart(asked, project)
+        if len(parts) == 1:
+            done, label = _applied(asked, output, project, *opening.chosen(asked, project))
+        else:
+            from pgslate.cli.many import Answer, on_each
+
+            chosen = {part.kube: opening.chosen(part, project) for part in parts}
+
+            def one(part: Asked, told: Output) -> Answer:
+                done, label = _applied(part, told, project, *chosen[part.kube])
+                return Answer(report.text(done, label), report.document(done))
+
+            return on_each(parts, asked, output, one)
     output.result(lambda: report.text(done, label), lambda: report.document(done))
     return 0
+
+
+def _applied(
+    asked: Asked, output: Output, project: Project, selection: Selection, chosen: Slice
+) -> tuple[Provisioned, str]:
+    """What was done to the target, and its label."""
+    from pgslate.provisioning import provision
+
+    with opening.target(asked, output, project, chosen) as target, output.applying() as progress:
+        done = provision(
+            project,
+            chosen,
+            target,
+            selection=selection,
+            as_of=asked.as_of,
+            allow_out_of_order=asked.allow_out_of_order,
+            accept_edited=asked.accept_edited,
+            assume_applied=asked.assume_applied,
+            timeout=asked.timeout,
+            progress=progress,
+        )
+        return done, target.label

@@ -26,12 +26,11 @@ def told(error: Exception, args: Sequence[str]) -> int:
         import traceback
 
         sys.stderr.write(without_secrets("".join(traceback.format_exception(error))) + "\n")
-    known = _known(error)
+    one = known(error)
     if wants_json(args):
-        document = {name: _clean(value) for name, value in known.as_json().items()}
-        _write(sys.stdout, json.dumps(document, ensure_ascii=False) + "\n")
-    _write(sys.stderr, text(known) + "\n")
-    return OUR_FAULT if isinstance(known, _OurFaultError) else known.exit_status
+        _write(sys.stdout, json.dumps(document(one), ensure_ascii=False) + "\n")
+    _write(sys.stderr, text(one) + "\n")
+    return one.exit_status
 
 
 def text(error: PgslateError) -> str:
@@ -48,6 +47,11 @@ def text(error: PgslateError) -> str:
     if error.fix:
         parts.append(f"fix: {error.fix}")
     return without_secrets("\n".join(parts))
+
+
+def document(error: PgslateError) -> dict[str, Any]:
+    """The error for a program."""
+    return {name: _clean(value) for name, value in error.as_json().items()}
 
 
 def wants_json(args: Sequence[str]) -> bool:
@@ -71,11 +75,13 @@ def without_secrets(said: str) -> str:
 class _OurFaultError(PgslateError):
     """Something nobody thought of."""
 
+    exit_status = OUR_FAULT
+
     def as_json(self) -> dict[str, Any]:
         return {**super().as_json(), "error": "InternalError"}
 
 
-def _known(error: Exception) -> PgslateError:
+def known(error: Exception) -> PgslateError:
     """The error as one of ours; what other libraries raise gets its place among them."""
     import click
 

@@ -13,7 +13,8 @@ from pgslate.cli.output import Output
 @options.takes(options.CATALOG)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 and say what is stale, if anything is.")
 @click.option("--workers", type=click.IntRange(1, 64), metavar="N", help="Servers that prove side by side.")
-def command(asked: Asked, check: bool, workers: int | None) -> int:
+@click.option("--strict", is_flag=True, help="Fail where tracing can't see something and no hint says it.")
+def command(asked: Asked, check: bool, workers: int | None, strict: bool) -> int:
     """Trace the catalog, prove the slice of every table and contract in every form, write pgslate.lock.
 
     Commit it beside the catalog: with it nothing is traced, and a review sees what a migration changes.
@@ -31,7 +32,10 @@ def command(asked: Asked, check: bool, workers: int | None) -> int:
         return 1 if found else 0
     with opening.traced(asked, output) as project, output.progress("proving") as advance:
         locked = locking.lock(
-            project, workers=workers, proving=lambda done, total: advance(done - 1, total, "slices")
+            project,
+            workers=workers,
+            proving=lambda done, total: advance(done - 1, total, "slices"),
+            strict=strict,
         )
     output.result(lambda: report.text(locked), locked.as_json)
     return 4 if locked.unproved else 0

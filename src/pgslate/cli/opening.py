@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pgslate.catalog import Migration
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 from pgslate.errors import TargetError, UsageError
-from pgslate.project import Project, Selection
+from pgslate.project import Project, Selection, extensions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,13 @@ if TYPE_CHECKING:
 # Seconds to wait for a server, and for a pod that may still be pulling its image.
 SERVER_TIMEOUT, CLUSTER_TIMEOUT = 10.0, 120.0
 
+# what stands for the name of a contract in --kube
+CONTRACT = "{contract}"
+
 NO_TARGET_FIX = "give --dsn URL (or set PGSLATE_DSN, or PGHOST), --kube NAMESPACE, or --embedded"
+
+ONE_ONLY = "this verb takes one target, and --kube names several"
+ONE_ONLY_FIX = "run it once for each; apply and verify take several"
 
 
 def project(asked: Asked) -> Project:
@@ -53,14 +60,64 @@ def traced(asked: Asked, output: Output) -> Iterator[Project]:
                 raise
             from pgslate.provisioning import scratch_database
 
-            with target(asked, output, opened) as found, scratch_database(found) as scratch:
+            with target(apart(asked, opened)[0], output, opened) as found, scratch_database(found) as scratch:
                 opened.trace_in(scratch)
     yield opened
 
 
 def selection(asked: Asked, opened: Project) -> Selection:
     """The tables, contracts and bundles of the command line."""
-    return opened.selection(asked.tables, contracts=asked.contract, bundles=asked.bundle)
+    return opened.selection(asked.tables, contracts=_contracts(asked, opened), bundles=asked.bundle)
+
+
+def chosen(asked: Asked, opened: Project) -> tuple[Selection, Slice]:
+    """What the command line selects, and what that needs of the catalog."""
+    wanted = selection(asked, opened)
+    return wanted, opened.slice(wanted, form=asked.form)
+
+
+def apart(asked: Asked, opened: Project) -> tuple[Asked, ...]:
+    """The command line of each target: one for each --kube, or for each contract where it has ``{contract}``.
+
+    Raises UsageError for what is no address, where one is named twice, or ``{contract}`` stands for none.
+    """
+    if not asked.kube:
+        return (asked,)
+    names_target(asked)  # it alone is to be named
+    from pgslate.targets.kubernetes import split_address
+
+    parts: dict[str, Asked] = {}
+    for address in asked.kube:
+        for one in _apart(address, asked, opened):
+            split_address(one.kube[0])
+            if one.kube[0] in parts:
+                raise UsageError(f"--kube {one.kube[0]} is named twice", fix="name each target once")
+            parts[one.kube[0]] = one
+    return tuple(parts.values())
+
+
+def _apart(address: str, asked: Asked, opened: Project) -> Iterator[Asked]:
+    if CONTRACT not in address:
+        yield replace(asked, kube=(address,))
+        return
+    contracts = _contracts(asked, opened)
+    if not contracts:
+        raise UsageError(
+            f"--kube {address} stands for one target a contract, and no contract is named",
+            fix="add --contract NAME, or --all-contracts",
+        )
+    for name in contracts:
+        yield replace(asked, kube=(address.replace(CONTRACT, name),), contract=(name,), all_contracts=False)
+
+
+def _contracts(asked: Asked, opened: Project) -> tuple[str, ...]:
+    if not asked.all_contracts:
+        return tuple(dict.fromkeys(asked.contract))
+    if asked.contract:
+        raise UsageError("--contract and --all-contracts contradict each other", fix="keep one of them")
+    if not opened.config.contracts:
+        raise UsageError("--all-contracts: there are none", fix="add [contracts.NAME] to pgslate.toml")
+    return tuple(opened.config.contracts)
 
 
 def names_target(asked: Asked) -> bool:
@@ -92,7 +149,10 @@ def target(asked: Asked, output: Output, opened: Project, chosen: Slice | None =
         with _embedded(output, opened, chosen) as found:
             yield found
         return
-    with _named(asked, output) as found:
+    one, *others = apart(asked, opened)
+    if others:
+        raise UsageError(ONE_ONLY, fix=ONE_ONLY_FIX)
+    with _named(one, output) as found:
         output.note(f"target: {found.label}")
         yield found
 
@@ -114,7 +174,9 @@ def _named(asked: Asked, output: Output) -> Target:
     if asked.kube:
         from pgslate.targets.kubernetes import kubernetes, split_address
 
-        namespace, service = split_address(asked.kube)
+        if len(asked.kube) > 1:
+            raise UsageError(ONE_ONLY, fix=ONE_ONLY_FIX)
+        namespace, service = split_address(asked.kube[0])
         return kubernetes(
             namespace,
             service=service,
@@ -145,7 +207,7 @@ def _embedded(output: Output, opened: Project, chosen: Slice | None) -> Iterator
         raise TargetError(
             "no embedded server is up for this project", fix="pgslate up, with the tables it should have"
         )
-    from pgslate.provisioning import extensions, prepare
+    from pgslate.provisioning import prepare
     from pgslate.targets.embedded import embedded
 
     with embedded(extensions=extensions(chosen)) as found:

@@ -27,16 +27,18 @@ class Asked:
 
     tables: tuple[str, ...] = ()
     contract: tuple[str, ...] = ()
+    all_contracts: bool = False
     bundle: tuple[str, ...] = ()
     form: Form = "files"
     dsn: str | None = None
-    kube: str | None = None
+    kube: tuple[str, ...] = ()
     kubeconfig: str | None = None
     context: str | None = None
     user: str | None = None
     database: str | None = None
     embedded: bool = False
     timeout: float | None = None
+    at_once: int = 8
     catalog: str | None = None
     catalog_format: str | None = None
     define: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +98,7 @@ SELECTION: tuple[Decorator, ...] = (
     click.option(
         "--contract", multiple=True, metavar="NAME", help="The tables of a contract of pgslate.toml."
     ),
+    click.option("--all-contracts", is_flag=True, help="The tables of every contract of pgslate.toml."),
     click.option("--bundle", multiple=True, metavar="NAME", help="The tables of a bundle of pgslate.toml."),
 )
 FORM: tuple[Decorator, ...] = (
@@ -107,22 +110,44 @@ FORM: tuple[Decorator, ...] = (
         help="Whole migrations; or, on an empty database, only the statements or the final objects.",
     ),
 )
+CLUSTER: tuple[Decorator, ...] = (
+    click.option("--kubeconfig", metavar="FILE", help="Which kubeconfig.  [default: as kubectl does it]"),
+    click.option("--context", metavar="NAME", help="Which of its contexts.  [default: the current one]"),
+)
+TIMEOUT: tuple[Decorator, ...] = (
+    click.option(
+        "--timeout", type=Seconds(), metavar="SECONDS", help="How long to wait for the server and the lock."
+    ),
+)
 TARGET: tuple[Decorator, ...] = (
     click.option(
         "--dsn",
         metavar="URL",
         help="A libpq URL or conninfo. Else PGSLATE_DSN, or libpq's own variables (PGHOST, PGDATABASE, ...).",
     ),
-    click.option("--kube", metavar="NAMESPACE[/SERVICE]", help="PostgreSQL in a Kubernetes namespace."),
-    click.option("--kubeconfig", metavar="FILE", help="With --kube: which kubeconfig."),
-    click.option("--context", metavar="NAME", help="With --kube: which of its contexts."),
+    click.option(
+        "--kube",
+        multiple=True,
+        metavar="NAMESPACE[/SERVICE[:PORT]]",
+        help="PostgreSQL in a Kubernetes namespace.",
+    ),
+    *CLUSTER,
     click.option("--user", metavar="ROLE", help="With --kube: log in as this role."),
     click.option("--database", metavar="NAME", help="With --kube: which database."),
     click.option(
         "--embedded", is_flag=True, help="The server of `pgslate up`, or one that is gone afterwards."
     ),
+    *TIMEOUT,
+)
+# for verbs that take several --kube
+MANY: tuple[Decorator, ...] = (
     click.option(
-        "--timeout", type=Seconds(), metavar="SECONDS", help="How long to wait for the server and the lock."
+        "--at-once",
+        type=click.IntRange(1, 256),
+        metavar="N",
+        default=8,
+        show_default=True,
+        help="With several --kube, or one for each contract ({contract} in it): how many side by side.",
     ),
 )
 CATALOG: tuple[Decorator, ...] = (

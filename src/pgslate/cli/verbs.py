@@ -27,6 +27,8 @@ VERBS: tuple[tuple[str, str, str], ...] = (
     ("clone", "clone", "A database for one test; prints its DSN."),
     ("reap", "reap", "Drop what tests left behind."),
     ("serve", "serve", "Databases for tests over HTTP, in any language."),
+    ("forward", "forward", "A local port that leads to PostgreSQL in a Kubernetes namespace."),
+    ("kube", "kube", "The Job that applies a contract inside a Kubernetes cluster."),
 )
 
 

@@ -2,25 +2,56 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from pgslate.cli import opening, options
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
+if TYPE_CHECKING:
+    from pgslate.project import Project, Selection
+    from pgslate.slicing.slice import Slice
+    from pgslate.verifying import VerifyResult
+
 
 @click.command("verify")
-@options.takes(options.SELECTION, options.TARGET, options.AS_OF, options.CATALOG)
+@options.takes(options.SELECTION, options.TARGET, options.MANY, options.AS_OF, options.CATALOG)
 def command(asked: Asked) -> int:
-    """Compare what the TABLEs (or all) need with what the database holds; exit 1 where it differs."""
-    from pgslate.provisioning import check
+    """Compare what the TABLEs (or all) need with what the database holds; exit 1 where it differs.
+
+    Several --kube are looked at side by side.
+    """
     from pgslate.report import verify as report
 
     output = Output(asked)
     with opening.traced(asked, output) as project:
-        selection = opening.selection(asked, project)
-        chosen = project.slice(selection)
-        with opening.target(asked, output, project) as target:
-            result = check(project, chosen, target, selection=selection, as_of=asked.as_of)
-            output.result(lambda: report.text(result, chosen, target.label), result.as_json)
+        parts = opening.apart(asked, project)
+        if len(parts) == 1:
+            selection, chosen = opening.chosen(asked, project)
+            result, label = _verified(asked, output, project, selection, chosen)
+        else:
+            from pgslate.checking import require
+            from pgslate.cli.many import Answer, on_each
+
+            each = {part.kube: opening.chosen(part, project) for part in parts}
+
+            def one(part: Asked, told: Output) -> Answer:
+                result, label = _verified(part, told, project, *each[part.kube])
+                require(result)
+                return Answer(report.text(result, each[part.kube][1], label), result.as_json())
+
+            return on_each(parts, asked, output, one)
+    output.result(lambda: report.text(result, chosen, label), result.as_json)
     return 0 if result.ok else 1
+
+
+def _verified(
+    asked: Asked, output: Output, project: Project, selection: Selection, chosen: Slice
+) -> tuple[VerifyResult, str]:
+    """How the target differs from the slice, and the target's label."""
+    from pgslate.provisioning import check
+
+    with opening.target(asked, output, project) as target:
+        return check(project, chosen, target, selection=selection, as_of=asked.as_of), target.label
