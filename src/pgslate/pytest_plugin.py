@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from pgslate.clones.broker import Broker
-    from pgslate.clones.clone import Clone
+    from pgslate.clones.cloning import Clone
     from pgslate.clones.run import Run
     from pgslate.targets.target import Target
 
@@ -76,10 +76,17 @@ def pgslate_database(request: pytest.FixtureRequest) -> Iterator[Clone]:
 
 
 @pytest.fixture
+def pgslate_shared_database(request: pytest.FixtureRequest) -> Clone:
+    """A database that this process's tests with the same markers share: for those that undo what they do."""
+    tables, contracts = _selection(request.node)
+    return _run(request.config).shared(tables, contracts)
+
+
+@pytest.fixture
 def pgslate_transaction(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[Any]]:
     """A connection in a transaction that is rolled back after the test; a commit in it is an error.
 
-    The database is shared by all tests with the same markers. Sequences keep what they have given out.
+    The database is that of ``pgslate_shared_database``. Sequences keep what they have given out.
     """
     tables, contracts = _selection(request.node)
     with _run(request.config).transaction(tables, contracts) as connection:

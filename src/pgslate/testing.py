@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 import psycopg
 
-from pgslate.clones.clone import Clone
+from pgslate.clones.cloning import Clone
 from pgslate.clones.run import Run
 from pgslate.clones.settings import Settings, settings
 

@@ -95,24 +95,24 @@ class Run:
             return False
         return self.settings.keep == "all" or (failed and self.settings.keep == "failed")
 
+    def shared(self, tables: Sequence[str], contracts: Sequence[str]) -> Clone:
+        """The database that all tests with this selection share, made for the first; dropped at the end."""
+        wanted = (tuple(tables), tuple(contracts))
+        with self._lock:
+            if wanted not in self._shared:
+                self._shared[wanted] = self.database(tables, contracts, "shared by tests that roll back")
+            return self._shared[wanted]
+
     @contextmanager
     def transaction(
         self, tables: Sequence[str], contracts: Sequence[str]
     ) -> Iterator[psycopg.Connection[Any]]:
-        """A connection in a transaction that is rolled back; the database is the run's, for those tables."""
-        import psycopg
-
-        wanted = (tuple(tables), tuple(contracts))
-        with self._lock:
-            if wanted not in self._shared:
-                self._shared[wanted] = self.database(tables, contracts, "shared by transactions")
-        with self._shared[wanted].connect() as connection:
-            try:
-                with connection.transaction():
-                    yield connection
-                    raise psycopg.Rollback
-            finally:
-                connection.rollback()
+        """A connection to the shared database, in a transaction that is rolled back."""
+        with (
+            self.shared(tables, contracts).connect(autocommit=True) as connection,
+            connection.transaction(force_rollback=True),
+        ):
+            yield connection
 
     def close(self) -> None:
         """Give everything back; end the server if it is this process's own."""

@@ -1,0 +1,101 @@
+"""A schema for each test, where the role may not make databases."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from pgslate.clones import Databases
+from pgslate.clones.schemas import Schemas
+from pgslate.errors import MigrationFailedError, PrivilegeError, TargetError
+from pgslate.project import Project
+from pgslate.targets.embedded.server import Server
+from pgslate.targets.target import Target
+
+
+@pytest.fixture
+def modest(server: Server, database: Target) -> Iterator[Target]:
+    """A database as a role sees it that may make schemas in it, and nothing else."""
+    with database.connect(autocommit=True) as connection:
+        connection.execute("CREATE ROLE modest LOGIN")
+        dbname = connection.info.dbname
+        grant = sql.SQL("GRANT CREATE ON DATABASE {} TO modest").format(sql.Identifier(dbname))
+        connection.execute(grant)
+    yield Target(server.dsn(dbname, user="modest"))
+    with database.connect(autocommit=True) as connection:
+        connection.execute("DROP OWNED BY modest CASCADE; DROP ROLE modest")
+
+
+def test_a_role_without_createdb_is_told_what_else_there_is(modest: Target, shop: Project) -> None:
+    with pytest.raises(PrivilegeError, match="modest may not create databases") as caught:
+        Databases(modest, shop)
+    assert caught.value.right == "CREATEDB"
+    assert "--pgslate-isolation schema" in caught.value.fix
+    assert "pgslate_transaction" in caught.value.fix
+
+
+def test_each_schema_has_just_the_tables_asked_for(modest: Target, shop: Project) -> None:
+    with Schemas(modest, shop) as schemas, schemas.database("orders") as one, one.connect() as connection:
+        rows = connection.execute(
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() ORDER BY 1"
+        ).fetchall()
+    assert rows == [("customers",), ("orders",)]
+
+
+def test_two_schemas_share_nothing(modest: Target, shop: Project) -> None:
+    with Schemas(modest, shop) as schemas, schemas.database("stock") as one, schemas.database("stock") as two:
+        with one.connect() as connection:
+            connection.execute("INSERT INTO stock VALUES ('nails', 100)")
+        with two.connect() as connection:
+            assert connection.execute("SELECT * FROM stock").fetchall() == []
+
+
+def test_a_schema_is_gone_after_its_test(modest: Target, shop: Project) -> None:
+    with Schemas(modest, shop) as schemas, schemas.database("stock"):
+        pass
+    with modest.connect() as connection:
+        rows = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'pgslate%'").fetchall()
+    assert rows == []
+
+
+def test_partitions_are_in_the_schema_too(modest: Target, shop: Project) -> None:
+    as_of = dt.datetime(2031, 5, 5, tzinfo=dt.UTC)
+    with (
+        Schemas(modest, shop, as_of=as_of) as schemas,
+        schemas.database("visits") as one,
+        one.connect() as connection,
+    ):
+        connection.execute("INSERT INTO visits VALUES ('2031-06-01', 'home')")
+
+
+def test_an_index_made_concurrently_is_made_all_the_same(modest: Target, tmp_path: Path) -> None:
+    (tmp_path / "001_a.sql").write_text("CREATE TABLE a (x int);")
+    (tmp_path / "002_i.sql").write_text("CREATE INDEX CONCURRENTLY a_x ON a (x);")
+    with (
+        Schemas(modest, Project.open(tmp_path)) as schemas,
+        schemas.database("a") as one,
+        one.connect() as connection,
+    ):
+        assert connection.execute("SELECT to_regclass('a_x')").fetchone() != (None,)
+
+
+def test_migrations_that_name_a_schema_are_refused_and_leave_nothing(modest: Target, tmp_path: Path) -> None:
+    (tmp_path / "001_a.sql").write_text("CREATE TABLE public.a (x int);")
+    with modest.connect(autocommit=True) as connection, connection.transaction(force_rollback=True):
+        may = connection.execute("SELECT has_schema_privilege('public', 'CREATE')").fetchone()
+    expected = TargetError if may == (True,) else MigrationFailedError
+    with Schemas(modest, Project.open(tmp_path)) as schemas, pytest.raises(expected):
+        schemas.database("a")
+    with pytest.raises(psycopg.errors.UndefinedTable), modest.connect() as connection:
+        connection.execute("SELECT * FROM public.a")
+
+
+def test_migrations_that_name_a_schema_are_told_to_do_so(database: Target, tmp_path: Path) -> None:
+    (tmp_path / "001_a.sql").write_text("CREATE TABLE public.a (x int);")
+    with Schemas(database, Project.open(tmp_path)) as schemas, pytest.raises(TargetError, match=r"public\.a"):
+        schemas.database("a")
