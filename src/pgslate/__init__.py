@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pgslate.standing import down, up
     from pgslate.targets.dsn import connect
     from pgslate.targets.embedded import embedded
-    from pgslate.targets.kubernetes import kubernetes
+    from pgslate.targets.kubernetes import forward, kubernetes
     from pgslate.targets.target import Target
     from pgslate.verifying import VerifyResult
 
@@ -71,6 +71,7 @@ _HOMES = {
     "connect": "targets.dsn",
     "down": "standing",
     "embedded": "targets.embedded",
+    "forward": "targets.kubernetes",
     "kubernetes": "targets.kubernetes",
     "lock": "locking",
     "plan": "applying.plan",
@@ -109,6 +110,7 @@ __all__ = [
     "connect",
     "down",
     "embedded",
+    "forward",
     "kubernetes",
     "lock",
     "plan",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -87,6 +87,25 @@ def bar_of(doing: str) -> Iterator[Callable[[int, int, str], None]]:
             bars.update(task, completed=done, total=total, what=what)
 
         yield advance
+
+
+@contextmanager
+def board_of(names: Iterable[str]) -> Iterator[Callable[[str, str], None]]:
+    """A line for each name, that is told what happens to it; they stay, and say how each ended."""
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+
+    columns = [
+        TextColumn("{task.description}", markup=False),
+        TextColumn("{task.fields[what]}", markup=False),
+    ]
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        tasks = {name: bars.add_task(name, what="waits for its turn") for name in names}
+
+        def tell(name: str, line: str) -> None:
+            bars.update(tasks[name], what=line.partition("\n")[0])
+
+        yield tell
 
 
 def _bars() -> Bars:
