@@ -30,6 +30,7 @@
     │       ├── PartlyAppliedError
     │       └── UnfinishedMigrationError
     ├── ProofError                  exit 4: a slice could not be proved
+    ├── UnseenError                 exit 4: tracing can't see all of a migration, and no hint says it
     └── VerificationError           exit 1: the answer is no
         └── MissingTablesError
 
@@ -274,6 +275,13 @@ class ProofError(PgslateError):
     """A slice's outcome differs from the whole catalog's, and no widening mended it."""
 
     exit_status = 4
+
+
+class UnseenError(PgslateError):
+    """Tracing can't see all that migrations do, and no hint says it; ``places`` are (file, line, what)."""
+
+    exit_status = 4
+    places: tuple[tuple[str, int, str], ...]
 
 
 class VerificationError(PgslateError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgslate.errors import ConfigError, UsageError
+from pgslate.errors import ConfigError, UnseenError, UsageError
 from pgslate.project import Project
 from pgslate.slicing import lockfile
 from pgslate.slicing.effects import Trace
@@ -47,6 +47,11 @@ class Locked:
             if proved.unproved
         }
 
+    @property
+    def unseen(self) -> tuple[tuple[str, int, str], ...]:
+        """What observation can't see and no hint answers: (file, line, what) of each."""
+        return _unseen(self.lock.trace, self.lock.files)
+
     def as_json(self) -> dict[str, Any]:
         """The outcome for programs."""
         return {
@@ -56,15 +61,21 @@ class Locked:
             "slices": sum(map(len, self.lock.slices.values())),
             "widened": {name: list(why) for name, why in self.widened.items()},
             "unproved": dict(self.unproved),
+            "unseen": [{"file": file, "line": line, "what": what} for file, line, what in self.unseen],
         }
 
 
-def lock(project: Project, *, workers: int | None = None, proving: Steps | None = None) -> Locked:
+def lock(
+    project: Project, *, workers: int | None = None, proving: Steps | None = None, strict: bool = False
+) -> Locked:
     """Trace, slice and prove the project's catalog, and write its lock; what has not changed is kept.
 
     ``workers`` is how many servers prove side by side (None: one a core). Raises MigrationFailedError where a
-    migration fails, TargetError where no server can be started, ConfigError where the lock can't be written.
+    migration fails, TargetError where no server can be started, ConfigError where the lock can't be written;
+    and with ``strict`` UnseenError where something can't be seen by tracing and no hint answers it.
     """
+    if strict:
+        refuse_unseen(project)
     found = lockfile.lock(
         project.catalog,
         path=project.lock_file,
@@ -84,6 +95,25 @@ def lock(project: Project, *, workers: int | None = None, proving: Steps | None 
                 f"{path} can't be written: {error.strerror}", fix="make its folder writable"
             ) from None
     return Locked(path, found, changed)
+
+
+def refuse_unseen(project: Project) -> None:
+    """Raise UnseenError where the project's trace is uncertain and no hint answers."""
+    places = _unseen(project.trace, {m.version: m.file for m in project.catalog})
+    if places:
+        listed = "".join(f"\n  {file}:{line}: {what}" for file, line, what in places)
+        raise UnseenError(
+            f"tracing can't see all that the migrations do:{listed}",
+            fix="say it in a comment above the statement: `-- pgslate: requires TABLE[, TABLE]`, "
+            "`-- pgslate: provides TABLE`, or `-- pgslate: requires nothing`",
+            places=places,
+        )
+
+
+def _unseen(trace: Trace, files: Mapping[str, str]) -> tuple[tuple[str, int, str], ...]:
+    return tuple(
+        (files.get(trace.migrations[each.migration][0], ""), each.line, each.what) for each in trace.uncertain
+    )
 
 
 def stale(project: Project) -> list[str]:

@@ -26,6 +26,8 @@ def command(asked: Asked, check: bool, workers: int | None, strict: bool) -> int
     if check:
         project = opening.project(asked)
         found = locking.stale(project)
+        if strict and not found:
+            locking.refuse_unseen(project)
         output.result(
             lambda: report.stale(project.lock_file, found), lambda: {"ok": not found, "stale": found}
         )

@@ -27,9 +27,8 @@ def _lines(locked: Locked) -> Iterable[str]:
         yield f"widened  {name}: {why[-1]}"
     for name, unproved in locked.unproved.items():
         yield f"UNPROVED {name}: {unproved}"
-    for each in locked.lock.trace.uncertain:
-        file = locked.lock.files.get(locked.lock.trace.migrations[each.migration][0], "")
-        yield f"unseen   {file}:{each.line}: {each.what}"
+    for file, line, what in locked.unseen:
+        yield f"unseen   {file}:{line}: {what}"
 
 
 def stale(path: Path, found: Sequence[str]) -> str:

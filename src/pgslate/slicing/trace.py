@@ -19,8 +19,10 @@ from pgslate.catalog import Catalog, Migration
 from pgslate.failures import migration_failed
 from pgslate.schema.read import read
 from pgslate.slicing import names
-from pgslate.slicing.effects import Effect, Trace, Traced, Uncertainty, Unit
+from pgslate.slicing.effects import Effect, Trace, Traced, Unit
+from pgslate.slicing.hints import hinted
 from pgslate.slicing.observe import PG_CLASS, PG_PROC, Counters, Mark, Observer
+from pgslate.slicing.uncertain import unseen
 from pgslate.slicing.world import World
 from pgslate.sql import Block, Statement
 from pgslate.targets.target import Target
@@ -65,7 +67,6 @@ class _Tracer:
         self.progress = progress
         self.world = World()
         self.effects: list[Effect] = []
-        self.uncertain: list[Uncertainty] = []
         self._prologue = f"{session.RESET_BUT_PREPARED}; {_SETTINGS}"
         if _may_track_functions(connection):
             self._prologue += "; SET track_functions = 'all'"
@@ -82,7 +83,6 @@ class _Tracer:
         else:
             self.world.resume(self.observer.everything(), earlier.trace.units, earlier.numbers)
             self.effects.extend(earlier.trace.effects)
-            self.uncertain.extend(earlier.trace.uncertain)
             done = len(earlier.trace.migrations)
         for number, migration in enumerate(self.catalog.migrations):
             if number < done:
@@ -98,8 +98,9 @@ class _Tracer:
             effects=tuple(self.effects),
             requires=self._requirements(),
             definitions=read(self.connection).to_json(),
-            uncertain=tuple(self.uncertain),
         )
+        found = hinted(self.catalog, found)
+        found = replace(found, uncertain=unseen(self.catalog, found))
         return Traced(found, tuple(self.world.numbers()))
 
     def _migration(self, number: int, migration: Migration) -> None:
