@@ -46,6 +46,7 @@ class Court:
         self.prelude = prelude
         self.database = f"whole_{next(_numbers)}"
         self._snapshot: Snapshot | None = None
+        self._whole: dict[str, list[str]] = {}
         target = server.create_database(self.database, template="template0")
         self.trace: Trace = trace(catalog, target, prelude=prelude).trace
 
@@ -76,7 +77,9 @@ class Court:
         target = self.server.create_database(name, template="template0")
         try:
             self._make(self.slice(table, form=form), target)
-            return _first_difference(dump(self.server, self.database, table), dump(self.server, name, table))
+            if table not in self._whole:
+                self._whole[table] = dump(self.server, self.database, table)
+            return _first_difference(self._whole[table], dump(self.server, name, table))
         finally:
             self.server.drop_database(name)
 

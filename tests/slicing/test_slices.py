@@ -419,3 +419,14 @@ def test_a_list_of_varchar_values_is_written_as_it_was(server: Server) -> None:
         "CREATE TABLE b (i int);",
     ) as case:
         case.assert_exact("users")
+
+
+def test_a_row_needs_the_values_its_table_took_by_then(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TYPE kind AS ENUM ('hill'); CREATE TABLE places (k kind);",
+        "ALTER TYPE kind ADD VALUE 'cave';",
+        "INSERT INTO places VALUES ('cave');",
+    ) as case:
+        assert len(case.statements("places")) == 4
+        case.assert_exact("places")

@@ -138,6 +138,17 @@ class Trace:
         return {unit: tuple(indexes) for unit, indexes in found.items()}
 
     @cached_property
+    def leaning(self) -> Mapping[Unit, tuple[tuple[int, Unit, bool], ...]]:
+        """By unit, when (effect) it came to lean on which unit, or (False) ceased to, in order."""
+        found: dict[Unit, list[tuple[int, Unit, bool]]] = {}
+        for index, effect in enumerate(self.effects):
+            for source, target in sorted(effect.unlinks):
+                found.setdefault(source, []).append((index, target, False))
+            for source, target in sorted(effect.links):
+                found.setdefault(source, []).append((index, target, True))
+        return {unit: tuple(events) for unit, events in found.items()}
+
+    @cached_property
     def by_migration(self) -> Mapping[int, tuple[int, ...]]:
         """By migration, its effects, in order."""
         found: dict[int, list[int]] = {}

@@ -217,6 +217,9 @@ class _Walk:
         used = Cause("used by", effect=index)
         for unit in effect.changes | effect.drops | effect.writes | effect.reads:
             self._need(unit, index, used)
+        for unit in effect.writes:  # a row is held to the types, keys and functions of its table as they are now
+            for target in self._leant_on(unit, index):
+                self._need(target, index, used)
         for source, target in effect.links:
             if target in effect.creates:
                 continue
@@ -233,6 +236,14 @@ class _Walk:
             for other in self.trace.by_migration[effect.migration]:
                 if other < index and self.trace.effects[other].session:
                     self._include(other, Cause("session setting for", effect=index))
+
+    def _leant_on(self, unit: Unit, before: int) -> set[Unit]:
+        found: set[Unit] = set()
+        for index, target, begins in self.trace.leaning.get(unit, ()):
+            if index >= before:
+                break
+            (found.add if begins else found.discard)(target)
+        return found
 
     def _revive(self, unit: Unit) -> None:
         """What statements in the slice hung on this unit in passing matters once the unit is there."""
