@@ -162,13 +162,10 @@ class Book:
             self._open()
             return work(self._connection)
 
-    @contextmanager
-    def transaction(self) -> Iterator[psycopg.Connection[Any]]:
-        """The runner's connection in a transaction, for this thread alone."""
-        with self._lock:
-            connection = self.run(_alive)
-            with connection.transaction():
-                yield connection
+    def ping(self) -> None:
+        """Raise psycopg.Error where the server doesn't answer now; no waiting for one that is away."""
+        with self.server.with_dbname(names.BOOK).connect(autocommit=True) as connection:
+            connection.execute("SELECT 1")
 
     @contextmanager
     def exclusively(
@@ -362,11 +359,6 @@ UPDATE clone SET state = 'taken', runner = %s, until = clock_timestamp() + %s * 
 WHERE name = (SELECT name FROM clone WHERE template = %s AND state = 'ready' AND role = current_user
               ORDER BY name LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING name, clock_timestamp()"""
-
-
-def _alive(connection: psycopg.Connection[Any]) -> psycopg.Connection[Any]:
-    connection.execute("SELECT 1")
-    return connection
 
 
 def _make_database(server: Target, timeout: float, note: Note) -> None:

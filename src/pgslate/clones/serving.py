@@ -103,7 +103,7 @@ class Service:
 
     def health(self) -> Answer:
         """Whether databases can be had."""
-        self._databases.book.run(lambda connection: connection.execute("SELECT 1"))
+        self._databases.book.ping()
         return Answer(HTTPStatus.OK, {"ok": True})
 
     def metrics(self) -> Answer:
@@ -153,7 +153,7 @@ def serve(
     ) as databases:
         service = Service(databases, advertise=advertise)
         try:
-            listening = _Server((host, port), service, token, loopback=loopback)
+            listening = Listener((host, port), service, token, loopback=loopback)
         except OSError as error:
             raise UsageError(
                 f"can't listen on {host}:{port}: {error.strerror}", fix="choose another --port"
@@ -218,7 +218,9 @@ def _read(asked: Any) -> tuple[list[str], list[str], list[str], float, str]:
     )
 
 
-class _Server(ThreadingHTTPServer):
+class Listener(ThreadingHTTPServer):
+    """Listens for requests, each answered in a thread of its own; ``token`` None asks for none."""
+
     daemon_threads = True
     request_queue_size = 128
 
@@ -240,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "pgslate"
     sys_version = ""
     timeout = 30.0
-    server: _Server
+    server: Listener
 
     def do_GET(self) -> None:
         service = self.server.service
