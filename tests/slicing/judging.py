@@ -96,10 +96,17 @@ class Court:
                 return
             for text in self.prelude:
                 connection.execute(text.encode())
-            if self._snapshot is None:
-                self._snapshot = take(self.server, self.database)
             with connection.transaction():
-                connection.execute(script_of(slice_, self._snapshot).encode())
+                connection.execute(self._script_of(slice_).encode())
+
+    def script(self, *tables: str) -> str:
+        """The SQL of the objects form."""
+        return self._script_of(self.slice(*tables, form="objects"))
+
+    def _script_of(self, slice_: Slice) -> str:
+        if self._snapshot is None:
+            self._snapshot = take(self.server, self.database)
+        return script_of(slice_, self._snapshot)
 
 
 @contextmanager

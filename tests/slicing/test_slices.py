@@ -430,3 +430,24 @@ def test_a_row_needs_the_values_its_table_took_by_then(server: Server) -> None:
     ) as case:
         assert len(case.statements("places")) == 4
         case.assert_exact("places")
+
+
+def test_a_variable_of_a_row_type_does_not_hide_what_a_function_touches(server: Server) -> None:
+    function = """CREATE FUNCTION log_it() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE entry log; BEGIN entry.id := NEW.id; INSERT INTO log SELECT entry.*; RETURN NEW; END $$;"""
+    with court(
+        server,
+        USERS,
+        "CREATE TABLE log (id int);",
+        f"{function} CREATE TRIGGER t AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION log_it();",
+        "ALTER TABLE log ADD COLUMN at timestamptz;",
+    ) as case:
+        assert case.files("users") == ["1", "2", "3", "4"]
+
+
+def test_rights_on_the_schema_public_come_along(server: Server) -> None:
+    prelude = "DO $$ BEGIN CREATE ROLE reader; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+    with court(server, USERS, "GRANT USAGE ON SCHEMA public TO reader;", prelude=[prelude]) as case:
+        snapshot = case.script("users")
+        assert "GRANT USAGE ON SCHEMA public TO reader" in snapshot
+        case.assert_exact("users")

@@ -22,6 +22,9 @@ _DECLARED = re.compile(
     r'^\s*(?P<name>(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))*)\s*%\s*(?P<of>row)?type',
     re.IGNORECASE,
 )
+_UNKNOWN_VARIABLE = re.compile(r'"(?P<name>[\w$]+)(?:\.[^"]*)?" is not a known variable')
+_MOST_ROW_VARIABLES = 20
+
 # Functions whose first argument is the name of a sequence or table, as a string.
 _TAKES_RELATION = frozenset(
     ("nextval", "setval", "currval", "pg_get_serial_sequence", "lastval", "to_regclass", "regclass")
@@ -107,9 +110,19 @@ def words(text: str) -> frozenset[str]:
 def _plpgsql(definition: str, found: Names) -> None:
     import pgparse
 
-    try:
-        functions = pgparse.parse_pgsql(definition)
-    except (pgparse.PGQueryError, ValueError):
+    functions: list[Any] | None = None
+    for _ in range(_MOST_ROW_VARIABLES):
+        try:
+            functions = pgparse.parse_pgsql(definition)
+            break
+        except pgparse.PGQueryError as error:
+            plain = _without_row_type(definition, str(error.message), found)
+            if plain is None:
+                break
+            definition = plain
+        except ValueError:
+            break
+    if functions is None:
         found.dynamic = True
         return
     for function in functions:
@@ -117,6 +130,25 @@ def _plpgsql(definition: str, found: Names) -> None:
             query, mode = expression.get("query", ""), expression.get("parseMode", 0)
             text = query if mode == 0 else f"SELECT {query}" if mode == 2 else _assigned(query)
             found.add(of_statement(text))
+
+
+def _without_row_type(definition: str, message: str, found: Names) -> str | None:
+    """The definition with ``record`` for the row type of the variable that libpg_query refuses to know.
+
+    It can't look up that ``link audit_links`` declares a row, and so takes ``link.id`` for no variable of it.
+    """
+    unknown = _UNKNOWN_VARIABLE.search(message)
+    if unknown is None:
+        return None
+    declaration = re.compile(
+        rf'(?<![\w.])({re.escape(unknown["name"])}\s+)((?:[\w$]+|"[^"]+")(?:\.(?:[\w$]+|"[^"]+"))?)(?=\s*(?:;|:=|=|DEFAULT))',
+        re.IGNORECASE,
+    )
+    declared = declaration.search(definition)
+    if declared is None or declared[2].lower() == "record":
+        return None
+    _declaration(declared[2], found)
+    return definition[: declared.start(2)] + "record" + definition[declared.end(2) :]
 
 
 def _assigned(query: str) -> str:

@@ -217,7 +217,7 @@ class _Walk:
         used = Cause("used by", effect=index)
         for unit in effect.changes | effect.drops | effect.writes | effect.reads:
             self._need(unit, index, used)
-        for unit in effect.writes:  # a row is held to the types, keys and functions of its table as they are now
+        for unit in effect.writes:  # a row is held to its table's types, keys and functions of then
             for target in self._leant_on(unit, index):
                 self._need(target, index, used)
         for source, target in effect.links:

@@ -115,6 +115,10 @@ class Snapshot:
             else:
                 known = [taken[number] for number in entry.needs if number in taken]
                 take = bool(known) and all(known)
+                if not known and entry.name.startswith(
+                    "SCHEMA "
+                ):  # rights on a schema that pg_dump takes as made
+                    take = ("schema", entry.name.removeprefix("SCHEMA ")) in wanted
             taken[entry.number] = take
             if take and entry.unit not in there:
                 yield entry
