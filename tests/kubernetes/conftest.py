@@ -88,6 +88,12 @@ def namespace(cluster: TestCluster) -> Iterator[str]:
     yield from _namespace(cluster)
 
 
+@pytest.fixture(scope="module")
+def own_namespace(cluster: TestCluster) -> Iterator[str]:
+    """A namespace of the module's own, removed afterwards."""
+    yield from _namespace(cluster)
+
+
 @pytest.fixture(scope="session")
 def postgres(cluster: TestCluster) -> Iterator[str]:
     """A namespace with PostgreSQL in it, as the service ``postgresql``; for the whole session."""
