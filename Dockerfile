@@ -28,7 +28,7 @@ COPY --from=build /pgslate /pgslate
 ENV PATH=/pgslate/bin:$PATH HOME=/tmp XDG_CACHE_HOME=/tmp/cache \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # the Data Storage service's catalog, until another takes its place
-COPY src/datastorage/pgslate.toml /catalog/
+COPY src/datastorage/pgslate.toml src/datastorage/pgslate.lock /catalog/
 COPY src/datastorage/migrations /catalog/migrations
 WORKDIR /catalog
 USER 65532:65532

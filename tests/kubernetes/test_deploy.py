@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from tests.kubernetes.conftest import TestCluster
 from tests.kubernetes.helm import Chart
 from tests.kubernetes.test_kubectl import Kubectl, kubectl, needs_kubectl
 
+from pgslate.cli.verbs import root
+from pgslate.clones.urls import url_with
 from pgslate.errors import UsageError
 from pgslate.targets.kubernetes.manifests import Database, init_container_manifest, job_manifest, to_yaml
 
@@ -198,3 +201,38 @@ def test_the_chart_makes_nothing_where_all_is_switched_off() -> None:
         [],
         [],
     ]
+
+
+# what the manifests say to pgslate is what it takes
+
+
+def parsed(args: list[str]) -> dict[str, Any]:
+    """The options of a container's arguments, as the command line reads them."""
+    name, *rest = args
+    command = root.get_command(click.Context(root), name)
+    assert command
+    return command.make_context(name, list(rest)).params
+
+
+@pytest.mark.parametrize("chart", [False, True], ids=["manifest", "chart"])
+def test_serve_is_started_as_it_wants_to_be(chart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployment, *_ = (
+        Chart(CHART, serve={"enabled": True}).render("serve.yaml")
+        if chart
+        else objects(DEPLOY / "manifests" / "serve.yaml")
+    )
+    (container,) = pod_of(deployment)["containers"]
+    assert "PGSLATE_TOKEN" in {entry["name"] for entry in container["env"]}
+    monkeypatch.setenv("PGSLATE_TOKEN", "one")
+    said = parsed(container["args"])
+    assert (said["host"], said["port"], said["token"]) == ("0.0.0.0", 8432, "one")
+    advertised = said["advertise"]
+    for variable, value in (("PGHOST", "10.0.0.7"), ("PGPORT", "5432"), ("PGUSER", "slm_user")):
+        advertised = advertised.replace(f"$({variable})", value)
+    assert url_with(advertised, dbname="x") == "postgresql://slm_user@10.0.0.7:5432/x"
+
+
+def test_the_jobs_arguments_are_those_of_apply() -> None:
+    (container,) = pod_of(job_manifest("gateway", config_map="migrations", form="objects"))["containers"]
+    said = parsed(container["args"])
+    assert (said["contract"], said["catalog"], said["form"]) == (("gateway",), "/catalog", "objects")
