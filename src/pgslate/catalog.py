@@ -75,12 +75,15 @@ class Migration:
 
 @dataclass(frozen=True)
 class Catalog:
-    """Migrations in order; ``root`` is their folder, ``evidence`` what the format was recognised by."""
+    """Migrations in order; ``root`` is their folder, ``evidence`` what the format was recognised by.
+
+    ``bookkeeping`` is the SQL that makes the tool's own table, where a migration takes it for granted."""
 
     root: Path
     format: str
     migrations: tuple[Migration, ...]
     evidence: str = ""
+    bookkeeping: str = ""
 
     @staticmethod
     def load(
@@ -97,6 +100,7 @@ class Catalog:
         Raises CatalogError and its kinds; nothing is run.
         """
         from pgslate import formats
+        from pgslate.formats.bookkeeping import bookkeeping
 
         root = Path(path)
         listing = formats.Listing.of(root)
@@ -110,7 +114,9 @@ class Catalog:
         rest = formats.left_out(listing, [migration.file for migration in migrations])
         if rest:
             evidence += f"; left out: {rest}"
-        return Catalog(root, layout.name, _in_order(migrations), evidence)
+        ordered = _in_order(migrations)
+        own = bookkeeping(layout.name, (migration.source for migration in ordered))
+        return Catalog(root, layout.name, ordered, evidence, own)
 
     def parse(self) -> Catalog:
         """Parse every migration's SQL now, so that a syntax error is raised before anything is run."""

@@ -80,13 +80,17 @@ class Project:
 
     @cached_property
     def prelude(self) -> tuple[str, ...]:
-        """The SQL of the prelude files, in order. Raises ConfigError where one can't be read."""
+        """The SQL of the prelude files, in order, and what makes the tool's own table, if that is needed.
+
+        Raises ConfigError where a file can't be read.
+        """
         try:
-            return tuple(file.read_text(encoding="utf-8") for file in self.config.prelude)
+            said = tuple(file.read_text(encoding="utf-8") for file in self.config.prelude)
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"a prelude file can't be read: {error}", fix="see [prelude] in pgslate.toml"
             ) from None
+        return (*said, self.catalog.bookkeeping) if self.catalog.bookkeeping else said
 
     @property
     def lock_file(self) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pgslate.catalog import Catalog, Migration
 from pgslate.slicing.effects import Trace
+from pgslate.slicing.prove import Proof, Prover
 from pgslate.slicing.replay import replay
 from pgslate.slicing.select import select
 from pgslate.slicing.slice import Form, Slice, slice_of
@@ -73,10 +74,22 @@ class Court:
 
     def difference(self, table: str, form: Form) -> str:
         """Where pg_dump says something else of the table after its slice than after the whole; or nothing."""
+        return self.difference_of(self.slice(table, form=form), table)
+
+    def proof(self, table: str, form: Form) -> Proof:
+        """The table's slice as a proof leaves it: widened where it has to be."""
+        if self._snapshot is None:
+            self._snapshot = take(self.server, self.database)
+        units = select(self.catalog, self.trace, [table])
+        with Prover(self.server, prelude=self.prelude, snapshot=self._snapshot) as prover:
+            return prover.prove(self.catalog, self.trace, units, form)
+
+    def difference_of(self, slice_: Slice, table: str) -> str:
+        """Where pg_dump says something else of the table after this slice than after the whole; or nothing."""
         name = f"slice_{next(_numbers)}"
         target = self.server.create_database(name, template="template0")
         try:
-            self._make(self.slice(table, form=form), target)
+            self._make(slice_, target)
             if table not in self._whole:
                 self._whole[table] = dump(self.server, self.database, table)
             return _first_difference(self._whole[table], dump(self.server, name, table))

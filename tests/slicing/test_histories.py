@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import random
 
+import psycopg
 from hypothesis import HealthCheck, Phase, given, note, settings
 from tests.histories.strategy import PRELUDE, catalogs
 from tests.slicing.judging import Court
 
 from pgslate.catalog import Catalog
-from pgslate.slicing.slice import FORMS
+from pgslate.slicing.replay import ReplayFailedError
+from pgslate.slicing.slice import FORMS, Form
 from pgslate.targets.embedded.server import Server
 
 HISTORIES = int(os.environ.get("PGSLATE_HISTORIES", "10000" if os.environ.get("PGSLATE_LONG") else "300"))
@@ -37,12 +39,28 @@ def test_every_slice_is_exact(server: Server, catalog: Catalog) -> None:
         chosen = random.Random(catalog.checksum).sample(tables, min(JUDGED, len(tables)))  # noqa: S311  no secret
         for table in chosen:
             for form in FORMS:
-                difference = case.difference(table, form)
-                if difference:
+                outcome = _judged(case, table, form)
+                if outcome:
                     note(_told(catalog))
-                assert difference == "", (table, form)
+                assert outcome == "", (table, form)
     finally:
         case.close()
+
+
+def _judged(case: Court, table: str, form: Form) -> str:
+    """What is wrong with the table's slice once it is proved: a slice may be widened, but never be wrong.
+
+    Most slices are right as they are cut, and those need no proof to be judged.
+    """
+    try:
+        if case.difference(table, form) == "":
+            return ""
+    except (ReplayFailedError, psycopg.Error):
+        pass
+    proof = case.proof(table, form)
+    if proof.unproved or proof.fell_back:
+        return proof.unproved or f"fell back to the whole: {proof.failures[-1]}"
+    return case.difference_of(proof.slice, table)
 
 
 def _told(catalog: Catalog) -> str:
