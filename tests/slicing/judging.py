@@ -85,7 +85,7 @@ class Court:
             return prover.prove(self.catalog, self.trace, units, form)
 
     def difference_of(self, slice_: Slice, table: str) -> str:
-        """Where pg_dump says something else of the table after this slice than after the whole; or nothing."""
+        """Where pg_dump says something else of the table after this slice than after the whole."""
         name = f"slice_{next(_numbers)}"
         target = self.server.create_database(name, template="template0")
         try:

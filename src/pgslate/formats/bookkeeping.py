@@ -1,7 +1,8 @@
 """The tables that migration tools keep for themselves, which some migrations speak of.
 
 A migration that puts a trigger on ``__diesel_schema_migrations``, or deletes a row of ``_sqlx_migrations``,
-takes for granted that its tool has made the table. So it is made before the first migration, where one names it.
+takes for granted that its tool has made the table. So it is made before the first migration, where one
+names it.
 
 Source: the tools' own statements (diesel_migrations, sqlx-postgres, golang-migrate's postgres driver, goose,
 Prisma, Flyway, dbmate).
@@ -20,7 +21,8 @@ _TABLES = {
     "sqlx": (
         "_sqlx_migrations",
         "version bigint PRIMARY KEY, description text NOT NULL,"
-        " installed_on timestamptz NOT NULL DEFAULT now(), success boolean NOT NULL, checksum bytea NOT NULL, execution_time bigint NOT NULL",
+        " installed_on timestamptz NOT NULL DEFAULT now(), success boolean NOT NULL,"
+        " checksum bytea NOT NULL, execution_time bigint NOT NULL",
     ),
     "golang-migrate": ("schema_migrations", "version bigint NOT NULL PRIMARY KEY, dirty boolean NOT NULL"),
     "goose": (
