@@ -9,13 +9,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import yaml
 from tests.kubernetes import manifests
 from tests.kubernetes.conftest import TestCluster
 from tests.kubernetes.standin.server import StandIn
 from tests.kubernetes.test_kubectl import Kubectl, kubectl, needs_kubectl
 
 import datastorage
+from pgslate import cli
 from pgslate.applying import apply
 from pgslate.errors import PgslateError
 from pgslate.project import Project
@@ -89,16 +89,37 @@ def test_a_run_whose_pod_is_replaced_fails_cleanly_and_the_next_one_finishes_it(
 
 
 @needs_kubectl
-def test_the_commands_of_the_documentation_make_a_database_that_can_be_reached(
-    cluster: TestCluster, kubectl: Kubectl, namespace: str
+@pytest.mark.parametrize("document", ["README.md", "docs/kubernetes.md"])
+def test_the_commands_of_the_documentation_lead_to_a_verified_schema(
+    cluster: TestCluster,
+    kubectl: Kubectl,
+    namespace: str,
+    document: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    text = (ROOT / "docs" / "kubernetes.md").read_text()
-    commands = [line.removeprefix("$ ") for line in text.splitlines() if line.startswith("$ ")][:5]
-    assert commands[2] == "kubectl apply -n test -f deploy/examples/postgresql.yaml"
-    for manifest in yaml.safe_load_all((ROOT / "deploy" / "examples" / "postgresql.yaml").read_text()):
-        server_side = ("apply", "--server-side", "--validate=false", "-n", namespace, "-f", "-")
-        if manifest["kind"] == "Deployment" and cluster.standin is None:
-            manifest["spec"]["template"]["spec"]["containers"][0]["image"] = manifests.IMAGE
-        kubectl(*server_side, stdin=yaml.safe_dump(manifest))
-    with kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
-        target.connect().close()
+    lines = [line.strip().removeprefix("$ ") for line in (ROOT / document).read_text().splitlines()]
+    begin = lines.index("kind create cluster")
+    _, create, deploy, *ours = lines[begin : begin + 5]
+    assert create == "kubectl create namespace test"  # of which the fixture made one
+    monkeypatch.chdir(ROOT)
+    for name in ("PGUSER", "PGPASSWORD", "PGDATABASE", "PGSLATE_DSN"):
+        monkeypatch.delenv(name, raising=False)
+    if cluster.kubeconfig:
+        monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+
+    def here(command: str) -> list[str]:
+        return [namespace if word == "test" else word for word in command.split()]
+
+    program, *args = here(deploy)
+    assert program == "kubectl"
+    if cluster.standin:
+        kubectl(*args, "--validate=false")
+    else:
+        manifest = (ROOT / args[-1]).read_text().replace("pgvector/pgvector:pg17", manifests.IMAGE)
+        kubectl(*args[:-1], "-", stdin=manifest)
+    for command in ours:
+        program, *args = here(command)
+        assert program == "pgslate"
+        assert cli.main(args) == 0, capfd.readouterr().err
+    assert "as they should be" in capfd.readouterr().out
