@@ -28,7 +28,7 @@ def manual() -> str:
 
 
 def _sections() -> Iterator[str]:
-    top = click.Context(root, info_name="pgslate", max_content_width=100, terminal_width=100)
+    top = click.Context(root, info_name="pgslate", terminal_width=100, **root.context_settings)
     for verb, _, _ in VERBS:
         command = root.get_command(top, verb)
         if command is not None:
