@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from pgslate.linting import lint
     from pgslate.locking import affected, lock
     from pgslate.project import Project, Selection
     from pgslate.proving import prove, snapshot
@@ -73,6 +74,7 @@ _HOMES = {
     "embedded": "targets.embedded",
     "forward": "targets.kubernetes",
     "kubernetes": "targets.kubernetes",
+    "lint": "linting",
     "lock": "locking",
     "plan": "applying.plan",
     "prove": "proving",
@@ -112,6 +114,7 @@ __all__ = [
     "embedded",
     "forward",
     "kubernetes",
+    "lint",
     "lock",
     "plan",
     "prove",

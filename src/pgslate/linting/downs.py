@@ -1,0 +1,180 @@
+"""A Down that doesn't bring back the state before: seen by running it, on a scratch server.
+
+Each migration is applied; what its Down leaves is compared with what was there before, and rolled back, so
+that the next migration goes on from the Up. This is the only place in which pgslate ever runs a Down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+
+from pgslate import session, sql
+from pgslate.catalog import Migration
+from pgslate.errors import CatalogError
+from pgslate.failures import migration_failed
+from pgslate.linting.downtext import Down, down_of
+from pgslate.linting.finding import Case, Finding
+from pgslate.schema.compare import ANYBODY, Difference, compare
+from pgslate.schema.model import Schema
+from pgslate.schema.read import read
+from pgslate.slicing.known import SCRATCH, scratch_server
+from pgslate.targets.embedded.server import Server
+
+_COPY = f"{SCRATCH}_down"
+_RULE = "down"
+_SHOWN = 3
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """The migrations whose Down fails, or leaves the schema other than it was before the Up."""
+    catalog = case.project.catalog
+    downs = {m.version: down for m in catalog if (down := down_of(case.project, m)) is not None}
+    if not downs:
+        return
+    last = max(index for index, migration in enumerate(catalog) if migration.version in downs)
+    with scratch_server(catalog) as server:
+        server.create_database(SCRATCH, template="template0")
+        with _connected(server) as connection:
+            for text in case.project.prelude:
+                connection.execute(text.encode())
+            before = read(connection)
+        for migration in catalog.migrations[: last + 1]:
+            with _connected(server) as connection:
+                _up(connection, migration)
+                after = read(connection)
+            down = downs.get(migration.version)
+            if down is not None:
+                yield from _findings(server, migration, down, before)
+            before = after
+
+
+def _findings(server: Server, migration: Migration, down: Down, before: Schema) -> Iterator[Finding]:
+    try:
+        statements = sql.split(down.text, file=down.file, first_line=down.first_line)
+        blocks = sql.blocks(statements, transactional=down.transactional)
+        if all(block.transactional for block in blocks):
+            back = _rolled_back(server, blocks)
+        else:
+            back = _on_a_copy(server, blocks)
+    except (_DownFailedError, CatalogError) as error:
+        line = error.line if isinstance(error, _DownFailedError) else error.place.line if error.place else 0
+        said = error.said if isinstance(error, _DownFailedError) else error.message
+        yield Finding(_RULE, down.file, line, "", f"the Down fails: {said}", "correct it, or remove it")
+        return
+    differences = _differences(before, back)
+    if differences:
+        more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
+        yield Finding(
+            _RULE,
+            down.file,
+            statements[0].line if statements else down.first_line,
+            "",
+            f"the Down doesn't bring back what was there before: {'; '.join(differences[:_SHOWN])}{more}",
+            "undo in it what the Up does; or remove it, where there is no way back",
+        )
+
+
+def _differences(before: Schema, back: Schema) -> list[str]:
+    """In words, what was there before and isn't now, and the other way; the order of columns aside."""
+    lost = [_worded(each) for each in compare(before, back, owners=ANYBODY) if not _is_order(each, before)]
+    left = [f"{each.kind} {each.name} is left behind" for each in back.top_level() if each.key not in before]
+    return [*left, *lost]
+
+
+def _worded(each: Difference) -> str:
+    if each.found == "missing":
+        return f"{each.kind} {each.object} is gone"
+    if each.expected == "nothing":
+        return f"{each.kind} {each.object} is left behind"
+    return f"{each.kind} {each.object} is {each.found}, and was {each.expected}"
+
+
+def _is_order(each: Difference, before: Schema) -> bool:
+    """A column that is dropped and added again comes last, and nothing can be done about it."""
+    there = before.get(each.kind, each.object)
+    columns = there.get("columns") if there else None
+    return isinstance(columns, tuple) and all(column in each.found for column in columns)
+
+
+# -- running
+
+
+class _DownFailedError(Exception):
+    """A statement of a Down failed: its line, and what PostgreSQL said."""
+
+    def __init__(self, line: int, said: str) -> None:
+        super().__init__(line, said)
+        self.line = line
+        self.said = said
+
+
+def _connected(server: Server, database: str = SCRATCH) -> psycopg.Connection[Any]:
+    return server.target(database).connect(autocommit=True, prepare_threshold=None)
+
+
+def _up(connection: psycopg.Connection[Any], migration: Migration) -> None:
+    for block in migration.blocks:
+        for statement in _run(connection, block):
+            try:
+                _execute(connection, statement)
+            except psycopg.Error as error:
+                raise migration_failed(error, migration, statement, doing="applying") from None
+    connection.execute(session.RESET.encode())
+
+
+def _run(connection: psycopg.Connection[Any], block: sql.Block) -> Iterator[sql.Statement]:
+    """The block's statements, to be executed as they come, in a transaction where it is one."""
+    if not block.transactional:
+        yield from block.statements
+        return
+    connection.execute(b"BEGIN")
+    yield from block.statements
+    connection.execute(b"COMMIT")
+
+
+def _execute(connection: psycopg.Connection[Any], statement: sql.Statement) -> None:
+    if statement.data is None:
+        connection.execute(statement.text.encode(), prepare=False)
+        return
+    with connection.cursor().copy(statement.text.encode()) as copy:
+        copy.write(statement.data)
+
+
+def _rolled_back(server: Server, blocks: tuple[sql.Block, ...]) -> Schema:
+    """The schema after a Down that can be undone."""
+    with _connected(server) as connection:
+        connection.execute(b"BEGIN")
+        for block in blocks:
+            _undo(connection, block)
+        connection.execute(session.RESET_BUT_PREPARED.encode())
+        back = read(connection)
+        connection.execute(b"ROLLBACK")
+        return back
+
+
+def _on_a_copy(server: Server, blocks: tuple[sql.Block, ...]) -> Schema:
+    """The schema after a Down that PostgreSQL refuses inside a transaction."""
+    copy = server.create_database(_COPY, template=SCRATCH)
+    try:
+        with copy.connect(autocommit=True, prepare_threshold=None) as connection:
+            for block in blocks:
+                if block.transactional:
+                    connection.execute(b"BEGIN")
+                _undo(connection, block)
+                if block.transactional:
+                    connection.execute(b"COMMIT")
+            connection.execute(session.RESET_BUT_PREPARED.encode())
+            return read(connection)
+    finally:
+        server.drop_database(_COPY)
+
+
+def _undo(connection: psycopg.Connection[Any], block: sql.Block) -> None:
+    for statement in block.statements:
+        try:
+            _execute(connection, statement)
+        except psycopg.Error as error:
+            raise _DownFailedError(statement.line, str(error.diag.message_primary or error)) from None

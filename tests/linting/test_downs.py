@@ -1,0 +1,95 @@
+"""Downs are run, and what they leave is compared with what was there before."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Folder, Found
+
+GOOSE = """-- +goose Up
+CREATE TABLE a (i int PRIMARY KEY);
+CREATE TYPE mood AS ENUM ('x');
+-- +goose Down
+DROP TABLE a;
+"""
+
+
+def test_what_a_down_forgets_is_named_with_the_line_of_the_down(folder: Folder, found: Found) -> None:
+    (finding,) = found("down", folder({"1_a.sql": GOOSE}))
+    assert (finding.file, finding.line) == ("1_a.sql", 5)
+    assert "type public.mood is left behind" in finding.message
+
+
+def test_a_down_that_brings_all_back_is_fine_and_later_migrations_go_on_from_the_up(
+    folder: Folder, found: Found
+) -> None:
+    project = folder(
+        {
+            "1_a.sql": GOOSE + "DROP TYPE mood;\n",
+            "2_b.sql": "-- +goose Up\nALTER TABLE a ADD COLUMN m mood;\n"
+            "-- +goose Down\nALTER TABLE a DROP COLUMN m;\n",
+            "3_c.sql": "-- +goose Up\nALTER TABLE a DROP COLUMN m;\n"
+            "-- +goose Down\nALTER TABLE a ADD m text;\n",
+        }
+    )
+    (finding,) = found("down", project)
+    assert finding.file == "3_c.sql"
+    assert "column public.a.m is type text, and was type public.mood" in finding.message
+
+
+def test_a_down_that_fails_says_what_postgresql_said(folder: Folder, found: Found) -> None:
+    (finding,) = found(
+        "down",
+        folder({"1_a.up.sql": "CREATE TABLE a (i int);", "1_a.down.sql": "DROP TABLE a;\nDROP TABLE b;"}),
+    )
+    assert (finding.file, finding.line) == ("1_a.down.sql", 2)
+    assert 'table "b" does not exist' in finding.message
+
+
+def test_a_column_that_comes_back_at_the_end_is_back(folder: Folder, found: Found) -> None:
+    project = folder(
+        {
+            "1_a.up.sql": "CREATE TABLE a (i int, j int);",
+            "2_b.up.sql": "ALTER TABLE a DROP COLUMN i;",
+            "2_b.down.sql": "ALTER TABLE a ADD COLUMN i int;",
+        }
+    )
+    assert found("down", project) == []
+
+
+def test_a_down_outside_of_a_transaction_is_run_on_a_copy(folder: Folder, found: Found) -> None:
+    project = folder(
+        {
+            "1_a.sql": "-- migrate:up\nCREATE TABLE a (i int);\n-- migrate:down\nDROP TABLE a;\n",
+            "2_b.sql": "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY x ON a (i);\n"
+            "-- migrate:down transaction:false\nDROP INDEX CONCURRENTLY x;\n",
+            "3_c.sql": "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY y ON a (i);\n"
+            "-- migrate:down transaction:false\nDROP INDEX CONCURRENTLY x;\n",
+        }
+    )
+    (finding,) = found("down", project)
+    assert finding.file == "3_c.sql"
+    assert "index public.y is left behind" in finding.message
+    assert "index public.x is gone" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("up", "down"),
+    [
+        ("1_a/up.sql", "1_a/down.sql"),
+        ("1_a.up.sql", "1_a.down.sql"),
+        ("V1__a.sql", "U1__a.sql"),
+        ("20240101000000_a/migration.sql", "20240101000000_a/down.sql"),
+    ],
+)
+def test_a_down_is_found_beside_its_up(folder: Folder, found: Found, up: str, down: str) -> None:
+    files = {up: "CREATE TABLE a (i int);", down: "SELECT 1;"}
+    if "migration.sql" in up:
+        files["migration_lock.toml"] = 'provider = "postgresql"'
+    (finding,) = found("down", folder(files))
+    assert (finding.file, finding.line) == (down, 1)
+    assert "table public.a is left behind" in finding.message
+
+
+def test_migrations_without_a_down_are_not_blamed(folder: Folder, found: Found) -> None:
+    assert found("down", folder({"1_a.sql": "CREATE TABLE a (i int);"})) == []
