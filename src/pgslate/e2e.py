@@ -103,8 +103,8 @@ def available_migrations(catalog: str | Path | None = None) -> tuple[Migration, 
 def apply_migrations(config: MigrationConfig, writer: TextIO) -> None:
     """Apply what ``config.tables`` need (or everything), then verify it; ``writer`` gets a line on each step.
 
-    Raises ServerNotReadyError where there is no server within the timeout, MigrationFailedError where a
-    migration fails, MissingTablesError where a table is not there in the end; and UnknownTableError for a
+    Raises ServerNotReadyError where there is no server within the timeout, another TargetError where waiting
+    is no use (no such service, a right that is missing), MigrationFailedError where a migration fails, MissingTablesError where a table is not there in the end; and UnknownTableError for a
     table that no migration makes.
     """
     project = _project(config.catalog)

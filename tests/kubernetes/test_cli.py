@@ -190,6 +190,23 @@ def test_verbose_gives_every_line_to_the_target_it_is_about(run: Run, shops: str
     assert manifests.PASSWORD not in ran.out + ran.err
 
 
+def test_an_interruption_ends_the_wait_for_all(project: Path, cluster: TestCluster, namespace: str) -> None:
+    for name in ("one", "two"):  # services that no pod stands behind
+        cluster.apply(manifests.service(namespace, name))
+    where = [word for name in ("one", "two") for word in ("--kube", f"{namespace}/{name}")]
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    command = [sys.executable, "-m", "pgslate", "apply", "users", *where, "--verbose"]
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        waiting = 0
+        while waiting < 2:
+            waiting += "waiting for " in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in err) == (130, False)
+    assert err.count("failed: interrupted") == 2
+
+
 # forward
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pgslate.cli import failing
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
-from pgslate.errors import PgslateError, VerificationError
+from pgslate.errors import InterruptedRunError, PgslateError, VerificationError
 from pgslate.report import verify as report
 from pgslate.report.progress import Lines
 from pgslate.targets.kubernetes import Outcome, exit_status, run_many, summary
@@ -39,15 +41,20 @@ def on_each(parts: Sequence[Asked], asked: Asked, output: Output, work: Work) ->
     One that fails stops no other. Returns 0, or the exit status of the first that failed.
     """
 
+    halted = threading.Event()
+
     def one(part: Asked, tell: Callable[[str], None]) -> Answer:
         try:
-            return work(part, _Told(part, tell))
+            return work(part, _Told(part, tell, halted))
         except Exception as error:
             raise failing.known(error) from error
 
     with _progress(output, [part.kube[0] for part in parts]) as progress:
         outcomes = run_many(
-            {part.kube[0]: partial(one, part) for part in parts}, at_once=asked.at_once, progress=progress
+            {part.kube[0]: partial(one, part) for part in parts},
+            at_once=asked.at_once,
+            progress=progress,
+            interrupted=halted.set,
         )
     for outcome in outcomes:
         if outcome.error and not isinstance(outcome.error, VerificationError):
@@ -57,15 +64,28 @@ def on_each(parts: Sequence[Asked], asked: Asked, output: Output, work: Work) ->
 
 
 class _Told(Output):
-    """The output of one of several: all it says goes to ``tell``, which knows who says it."""
+    """The output of one of several: all it says goes to ``tell``, which knows who says it.
 
-    def __init__(self, asked: Asked, tell: Callable[[str], None]) -> None:
+    Only the main thread is interrupted; the others find out here: by the clock, or when they say something.
+    """
+
+    def __init__(self, asked: Asked, tell: Callable[[str], None], halted: threading.Event) -> None:
         super().__init__(asked)
         self.verbose = True
-        self._tell = tell
+        self._tell, self._halted = tell, halted
+        self.clock = self._time
 
     def say(self, said: str) -> None:
+        self._go_on()
         self._tell(said)
+
+    def _time(self) -> float:
+        self._go_on()
+        return time.monotonic()
+
+    def _go_on(self) -> None:
+        if self._halted.is_set():
+            raise InterruptedRunError("interrupted", fix="run again, which goes on from there", applied=())
 
     @contextmanager
     def applying(self) -> Iterator[Progress]:

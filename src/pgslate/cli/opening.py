@@ -173,6 +173,7 @@ def server(asked: Asked, output: Output) -> Iterator[Target]:
 def _named(asked: Asked, output: Output) -> Target:
     if asked.kube:
         from pgslate.targets.kubernetes import kubernetes, split_address
+        from pgslate.targets.kubernetes.waiting import Patience
 
         if len(asked.kube) > 1:
             raise UsageError(ONE_ONLY, fix=ONE_ONLY_FIX)
@@ -185,7 +186,7 @@ def _named(asked: Asked, output: Output) -> Target:
             user=asked.user,
             database=asked.database,
             note=output.note,
-            timeout=asked.timeout or CLUSTER_TIMEOUT,
+            patience=Patience(asked.timeout or CLUSTER_TIMEOUT, clock=output.clock),
         )
     from pgslate.targets.dsn import connect
     from pgslate.targets.environment import from_environment

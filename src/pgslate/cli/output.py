@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,7 +19,9 @@ Advance = Callable[[int, int, str], None]
 
 
 class Output:
-    """Where one run of a verb prints, and how."""
+    """Where one run of a verb prints, and how; ``clock`` is what it waits by, in seconds."""
+
+    clock: Callable[[], float] = staticmethod(time.monotonic)
 
     def __init__(self, asked: Asked) -> None:
         self.as_json = asked.output == "json"

@@ -37,12 +37,14 @@ def run_many(
     *,
     at_once: int = 8,
     progress: Progress = lambda name, line: None,
+    interrupted: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> tuple[Outcome[T], ...]:
     """Run each piece of work, at most ``at_once`` at a time; the outcomes are in the order of ``work``.
 
     Each piece is called with a function that takes a line on how it goes. One that raises doesn't stop the
-    others. A KeyboardInterrupt starts no more pieces, waits for those under way, and goes on up.
+    others. A KeyboardInterrupt starts no more pieces, calls ``interrupted``, which may tell those under way
+    to end, waits for them, and goes on up.
     """
     lock = threading.Lock()
 
@@ -70,6 +72,7 @@ def run_many(
         except BaseException:
             for future in futures:
                 future.cancel()
+            interrupted()
             raise
 
 
