@@ -205,7 +205,7 @@ def test_an_enum_value_used_after_the_file_that_adds_it_gets_transactions_of_its
     )
     told = Told()
     apply(slice_, database, progress=told)
-    assert told.said[2].startswith("restarted: 003_default.sql: unsafe use of new value")
+    assert told.said[1].startswith("restarted: 003_default.sql: unsafe use of new value")
     assert told.said[-3:] == ["committed 1", "finished 003", "committed 1"]
     assert ledger(database) == ["002", "003"]
 

@@ -1,6 +1,6 @@
 """``kill -9`` at random points: running again always ends with a verified database.
 
-PGSLATE_KILLS sets how many kills (200), PGSLATE_KILL_SEED which points (1).
+PGSLATE_KILLS sets how many kills (200; with PGSLATE_LONG 1000), PGSLATE_KILL_SEED which points (1).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pgslate.targets.target import Target
 
 ROOT = Path(__file__).parents[2]
 DATASTORAGE = ROOT / "src" / "datastorage" / "migrations"
-KILLS = int(os.environ.get("PGSLATE_KILLS", "200"))
+KILLS = int(os.environ.get("PGSLATE_KILLS", "1000" if os.environ.get("PGSLATE_LONG") else "200"))
 SEED = int(os.environ.get("PGSLATE_KILL_SEED", "1"))
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import psycopg
@@ -28,6 +29,7 @@ from pgslate.errors import PgslateError
 from pgslate.sql import Statement
 
 _BEGIN, _COMMIT, _ROLLBACK = Piece("BEGIN"), Piece("COMMIT"), Piece("ROLLBACK")
+_CLOCK = Piece("SELECT extract(epoch FROM pg_catalog.clock_timestamp())", asks=True)
 _RESET = tuple(Piece(text) for text in session.RESET.split("; "))
 
 # Between two transactions of one file its settings stay, but the ledger is written as ourselves.
@@ -40,6 +42,10 @@ _CHECK_DEFERRED = Piece("SET CONSTRAINTS ALL IMMEDIATE")
 # more locks than the server has room for, SET TRANSACTION after a query, a table with deferred checks that is
 # altered, a procedure that commits.
 _NEEDS_TRANSACTIONS_OF_ITS_OWN = frozenset({"55P04", "53200", "25001", "55006", "2D000"})
+
+
+# How much of a fresh database's one transaction is sent at once; progress is told a batch at a time.
+_BATCH_CHARACTERS, _BATCH_STEPS = 64_000, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,23 +101,16 @@ class Execution:
         if not self._plan.steps:
             self._commit_with([_BEGIN, *self._opening])
             return
-        if self._plan.single_transaction:
-            try:
-                self._together()
-            except _SharedTransactionError as error:
-                self._progress.restarted(str(error))
-            else:
-                return
-        for step in self._plan.steps:
-            self._progress.started(step)
-            began = time.monotonic()
-            if step.is_one_transaction and not step.start:
-                self._one_transaction(step)
-            else:
-                self._in_parts(step, began)
-            seconds = time.monotonic() - began
-            self._progress.finished(step, seconds)
-            self._stands([(step, seconds)])
+        for group in self._plan.groups:
+            if len(group) > 1:
+                try:
+                    self._together(group)
+                except _SharedTransactionError as error:
+                    self._progress.restarted(str(error))
+                else:
+                    continue
+            for step in group:
+                self._alone(step)
 
     def run_definitions(self, definitions: Sequence[str]) -> None:
         """The objects form: run these statements in place of the steps', and record the steps as applied.
@@ -130,31 +129,54 @@ class Execution:
         each = (time.monotonic() - began) / max(1, len(self._plan.steps))
         self._stands([(step, each) for step in self._plan.steps])
 
-    # -- everything in one transaction
+    # -- several files in one transaction
 
-    def _together(self) -> None:
+    def _together(self, group: Sequence[Step]) -> None:
         took: list[tuple[Step, float]] = []
-        before = [_BEGIN, *self._opening]
-        for step in self._plan.steps:
-            self._progress.started(step)
-            began = time.monotonic()
-            statements = [each for part in step.parts for each in part.statements]
-            try:
-                self._send(step, before, statements, _RESET)
-            except RefusedError as refused:
-                self._roll_back()
-                if refused.error.sqlstate in _NEEDS_TRANSACTIONS_OF_ITS_OWN and len(self._plan.steps) > 1:
-                    said = refused.error.diag.message_primary
-                    raise _SharedTransactionError(f"{step.migration.file}: {said}") from refused
-                raise self._refused(step, refused, before, statements) from None
-            took.append((step, time.monotonic() - began))
-            self._progress.finished(*took[-1])
-            before = []
+        before = [_BEGIN, *self._opening, _CLOCK]
+        for batch in _batches(group):
+            took += self._batch(batch, before)
+            before = [_CLOCK]
         rows = [replace(self._row(step), duration_ms=seconds * 1000) for step, seconds in took]
-        self._commit_with([*before, ledgers.recording(rows)])
+        self._commit_with([ledgers.recording(rows)])
         self._stands(took)
 
+    def _batch(self, steps: Sequence[Step], before: Sequence[Piece]) -> list[tuple[Step, float]]:
+        """Several files in one message, each with the seconds it took on the server's clock."""
+        pieces = list(before)
+        firsts = []
+        for step in steps:
+            self._progress.started(step)
+            firsts.append(len(pieces))
+            pieces += [Piece(statement.text, statement.data) for statement in _statements(step)]
+            pieces += [*(_RESET if step.may_leave_settings else ()), _CLOCK]
+        try:
+            clock = [float(answer) for answer in send(self._connection, pieces)]
+        except RefusedError as refused:
+            self._roll_back()
+            at = bisect_right(firsts, refused.piece) - 1
+            step, first = steps[max(at, 0)], firsts[max(at, 0)]
+            if refused.error.sqlstate in _NEEDS_TRANSACTIONS_OF_ITS_OWN:
+                said = refused.error.diag.message_primary
+                raise _SharedTransactionError(f"{step.migration.file}: {said}") from refused
+            raise self._refused(step, refused, first, list(enumerate(_statements(step)))) from None
+        took = [(step, after - begun) for step, (begun, after) in zip(steps, pairwise(clock), strict=True)]
+        for each in took:
+            self._progress.finished(*each)
+        return took
+
     # -- a transaction a file
+
+    def _alone(self, step: Step) -> None:
+        self._progress.started(step)
+        began = time.monotonic()
+        if step.is_one_transaction and not step.start:
+            self._one_transaction(step)
+        else:
+            self._in_parts(step, began)
+        seconds = time.monotonic() - began
+        self._progress.finished(step, seconds)
+        self._stands([(step, seconds)])
 
     def _one_transaction(self, step: Step) -> None:
         before = [_BEGIN, *self._opening]
@@ -173,7 +195,7 @@ class Execution:
             self._send(step, before, statements, after)
         except RefusedError as refused:
             self._roll_back()
-            raise self._refused(step, refused, before, statements) from None
+            raise self._refused(step, refused, len(before), statements) from None
         self._commit(step.migration)
 
     # -- a file that is not one transaction
@@ -215,7 +237,7 @@ class Execution:
             self._roll_back()
             if not resuming.leaves_something(statement) and not self._is_lost():
                 self._mark(step, index, began, begun=None)
-            raise self._refused(step, refused, [], part.statements) from None
+            raise self._refused(step, refused, 0, part.statements) from None
 
     def _mark(self, step: Step, index: int, began: float, *, begun: dict[str, Any] | None) -> None:
         piece = self._progress_piece(step, index, began, begun=begun)
@@ -237,7 +259,7 @@ class Execution:
                 try:
                     send(self._connection, [Piece(statement.text)])
                 except RefusedError as refused:
-                    raise self._refused(step, refused, [], [(0, statement)]) from None
+                    raise self._refused(step, refused, 0, [(0, statement)]) from None
 
     # -- messages
 
@@ -327,12 +349,12 @@ class Execution:
         self,
         step: Step,
         refused: RefusedError,
-        before: Sequence[Piece],
+        first: int,
         statements: Sequence[tuple[int, Statement]],
     ) -> PgslateError:
         if self._is_lost():
             return self._own_refused(refused.error)
-        at = refused.piece - len(before)
+        at = refused.piece - first
         if at < 0:
             return self._own_refused(refused.error)
         if at >= len(statements):
@@ -354,6 +376,24 @@ class Execution:
         if self._is_lost():
             return refusals.connection_lost(error, self._label, stands=self.stands, told=self.told)
         return refusals.ledger_refusal(error, self._connection.info.dbname)
+
+
+def _statements(step: Step) -> list[Statement]:
+    return [statement for part in step.parts for _, statement in part.statements]
+
+
+def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """Steps to send together: a round trip costs as much as a small file."""
+    batch: list[Step] = []
+    size = 0
+    for step in steps:
+        length = sum(len(statement.text) for statement in _statements(step))
+        if batch and (size + length > _BATCH_CHARACTERS or len(batch) == _BATCH_STEPS):
+            yield batch
+            batch, size = [], 0
+        batch.append(step)
+        size += length
+    yield batch
 
 
 class _SharedTransactionError(Exception):

@@ -27,10 +27,14 @@ _NOTHING_GRANTED = frozenset({"01006", "01007"})
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One statement of a message: its ``text`` without semicolon; the ``data`` of a COPY ... FROM stdin."""
+    """One statement of a message: its ``text`` without semicolon; the ``data`` of a COPY ... FROM stdin.
+
+    ``asks`` marks one that selects a value, which ``send`` gives back.
+    """
 
     text: str
     data: str | None = None
+    asks: bool = False
 
 
 class RefusedError(Exception):
@@ -47,8 +51,8 @@ class RefusedError(Exception):
         self.offset = offset
 
 
-def send(connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> None:
-    """Run all ``pieces`` in one round trip (and one more for each COPY); what they select is dropped.
+def send(connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> list[str]:
+    """Run all ``pieces`` in one round trip, and one more for each COPY; gives what those that ask selected.
 
     Raises RefusedError for the first that fails, and for a GRANT or REVOKE that did nothing; what ran before
     it stands as far as the transaction lets it. KeyboardInterrupt cancels what is running.
@@ -69,6 +73,7 @@ def send(connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> None:
         raise RefusedError(refusal, *_culprit(connection, refusal, pieces, talk.done, len(separator)))
     if talk.nothing_granted is not None:
         raise RefusedError(*talk.nothing_granted)
+    return talk.answers
 
 
 class NothingGrantedError(psycopg.DatabaseError):
@@ -84,6 +89,7 @@ class _Talk:
 
     def __init__(self, connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> None:
         self.done = 0
+        self.answers: list[str] = []
         self.nothing_granted: tuple[NothingGrantedError, int] | None = None
         self._pgconn = connection.pgconn
         self._pieces = pieces
@@ -122,6 +128,8 @@ class _Talk:
                 case pq.ExecStatus.COPY_OUT:
                     yield from self._skip()
                 case _:
+                    if self._pieces[self.done].asks:
+                        self.answers.append((result.get_value(0, 0) or b"").decode())
                     self.done += 1
 
     def _flush(self) -> PQGen[None]:

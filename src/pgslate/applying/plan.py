@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from pgslate import reasons as why
@@ -44,10 +46,17 @@ class Step:
     migration: Migration
     of: int
     needed: int
-    reasons: tuple[str, ...]
     statements: tuple[int, ...] | None = None
     start: int = 0
     begun: Mapping[str, Any] | None = None
+    slice_: Slice | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the slice has the migration, one phrase each."""
+        if self.slice_ is None:
+            return ()
+        return why.reasons(self.slice_, self.slice_.catalog.migrations.index(self.migration))
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -66,6 +75,11 @@ class Step:
     @property
     def is_one_transaction(self) -> bool:
         return len(self.parts) <= 1 and all(part.atomic for part in self.parts)
+
+    @cached_property
+    def may_leave_settings(self) -> bool:
+        """Whether the session may be another after the file: yes, but for plain DDL, which runs no code."""
+        return any(not _is_plain(statement) for part in self.parts for _, statement in part.statements)
 
     def done_before(self, index: int) -> tuple[Statement, ...]:
         """The statements of the file that this step, or one before it, ran before the index."""
@@ -92,12 +106,17 @@ class Plan:
     tables: tuple[str, ...]
     form: str
     steps: tuple[Step, ...]
-    excluded: tuple[Excluded, ...]
     assumed: tuple[Migration, ...] = ()
     accepted: tuple[Migration, ...] = ()
     applied: tuple[str, ...] = ()
     known: tuple[str, ...] = field(default=(), repr=False)
     fresh: bool = True
+    exclusions: Callable[[], Iterable[Excluded]] = field(default=tuple, repr=False, compare=False)
+
+    @cached_property
+    def excluded(self) -> tuple[Excluded, ...]:
+        """The catalog's other migrations, each with why it would not run."""
+        return tuple(self.exclusions())
 
     @property
     def is_empty(self) -> bool:
@@ -105,14 +124,29 @@ class Plan:
         return not (self.steps or self.assumed or self.accepted)
 
     @cached_property
-    def single_transaction(self) -> bool:
-        """Whether all steps may share one transaction.
+    def groups(self) -> tuple[tuple[Step, ...], ...]:
+        """The steps by the transactions they share: on a fresh database one, where the statements allow it.
 
-        Only on a fresh database, only where every file is one transaction, and where no constraint is
-        deferred: SET CONSTRAINTS, which checks what a file left to its end, can't be undone within a
-        transaction.
+        A file that is not one transaction stands alone. So does every file from the first on that defers a
+        constraint: SET CONSTRAINTS, which checks at its end what a file deferred, can't be undone within a
+        transaction. On a database that lives, each file stands alone.
         """
-        return self.fresh and all(step.is_one_transaction and not _defers(step) for step in self.steps)
+        groups: list[list[Step]] = []
+        sharing, deferring = False, False
+        for step in self.steps:
+            deferring = deferring or _defers(step)
+            shares = self.fresh and not deferring and step.is_one_transaction
+            if shares and sharing:
+                groups[-1].append(step)
+            else:
+                groups.append([step])
+            sharing = shares
+        return tuple(map(tuple, groups))
+
+    @property
+    def single_transaction(self) -> bool:
+        """Whether everything is one transaction."""
+        return len(self.groups) == 1 and not _defers(self.steps[0]) and self.steps[0].is_one_transaction
 
     def to_json(self) -> dict[str, Any]:
         """``tables``, ``form``, ``migrations: [{version, file, statements, of, reasons}]`` and ``excluded:
@@ -166,32 +200,32 @@ def plan(
     standing.check_parts(slice_, ledger, pending)
     if not allow_out_of_order:
         standing.check_order(catalog, ledger, [catalog.migrations[index] for index in pending])
-    totals = _totals(slice_)
+    totals, needed = _counts(slice_)
     return Plan(
         tables=slice_.tables,
         form=slice_.form,
-        steps=tuple(_step(slice_, ledger, index, totals.get(index, 0)) for index in pending),
-        excluded=tuple(_excluded(slice_, ledger, pending, assumed)),
+        steps=tuple(_step(slice_, ledger, index, totals[index], needed[index]) for index in pending),
         assumed=tuple(assumed),
         accepted=tuple(m for m in edited if m in accepted),
         applied=tuple(m.version for m in catalog.migrations if _is_finished(ledger, m)),
         known=tuple(m.version for m in catalog.migrations),
         fresh=ledger.is_empty,
+        exclusions=partial(_excluded, slice_, ledger, pending, assumed),
     )
 
 
-def _step(slice_: Slice, ledger: Ledger, index: int, of: int) -> Step:
+def _step(slice_: Slice, ledger: Ledger, index: int, of: int, needed: int) -> Step:
     migration = slice_.catalog.migrations[index]
     row = ledger.by_version.get(migration.version)
     begun = row if row is not None and not row.finished else None
     return Step(
         migration=migration,
         of=of,
-        needed=len(slice_.statements(index, needed=True)),
-        reasons=why.reasons(slice_, index),
+        needed=needed,
         statements=chosen(slice_, index, of),
         start=begun.next or 0 if begun else 0,
         begun=begun.begun if begun else None,
+        slice_=slice_,
     )
 
 
@@ -203,11 +237,13 @@ def chosen(slice_: Slice, index: int, of: int) -> tuple[int, ...] | None:
     return None if len(found) == of else found
 
 
-def _totals(slice_: Slice) -> dict[int, int]:
-    totals: dict[int, int] = {}
-    for effect in slice_.trace.effects:
-        totals[effect.migration] = totals.get(effect.migration, 0) + 1
-    return totals
+def _counts(slice_: Slice) -> tuple[Counter[int], Counter[int]]:
+    """How many statements each migration has, and how many of them count for themselves."""
+    effects = slice_.trace.effects
+    return (
+        Counter(effect.migration for effect in effects),
+        Counter(effects[index].migration for index in slice_.needed),
+    )
 
 
 def _excluded(
@@ -259,6 +295,26 @@ def _may_be_wrapped(statement: Statement) -> bool:
     A procedure may commit, and then must not.
     """
     return not statement.outside_transaction and statement.kind != "CallStmt"
+
+
+_PLAIN = frozenset(
+    (
+        *("CreateStmt", "CreateEnumStmt", "CreateFunctionStmt", "CreateTrigStmt", "ViewStmt", "IndexStmt"),
+        *("AlterTableStmt", "AlterEnumStmt", "RenameStmt", "DropStmt", "CommentStmt", "GrantStmt"),
+    )
+)
+_RUNS_CODE = re.compile(r"\b(temp|temporary|default|using|check|generated|validate)\b", re.IGNORECASE)
+
+
+def _is_plain(statement: Statement) -> bool:
+    """Whether a statement neither sets anything for the session nor runs an expression that could."""
+    if statement.kind not in _PLAIN:
+        return False
+    if statement.kind in ("CreateFunctionStmt", "CommentStmt"):
+        return True
+    if statement.kind == "AlterTableStmt":
+        return not _RUNS_CODE.search(statement.text)
+    return "temp" not in statement.text.lower()
 
 
 def _defers(step: Step) -> bool:
