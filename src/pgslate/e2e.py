@@ -104,8 +104,9 @@ def apply_migrations(config: MigrationConfig, writer: TextIO) -> None:
     """Apply what ``config.tables`` need (or everything), then verify it; ``writer`` gets a line on each step.
 
     Raises ServerNotReadyError where there is no server within the timeout, another TargetError where waiting
-    is no use (no such service, a right that is missing), MigrationFailedError where a migration fails, MissingTablesError where a table is not there in the end; and UnknownTableError for a
-    table that no migration makes.
+    is no use (no such service, a right that is missing), MigrationFailedError where a migration fails,
+    MissingTablesError where a table is not there in the end; and UnknownTableError for a table that no
+    migration makes.
     """
     project = _project(config.catalog)
     selection = project.selection(tuple(config.tables))
