@@ -99,7 +99,7 @@ def _progress(output: Output, names: Sequence[str]) -> Iterator[Callable[[str, s
         from pgslate.report.progress import board_of
 
         with board_of(names) as tell:
-            yield tell
+            yield lambda name, line: tell(name, failing.without_secrets(line))
         return
 
     def say(name: str, line: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -90,17 +90,20 @@ def bar_of(doing: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 @contextmanager
-def board_of(names: Iterable[str]) -> Iterator[Callable[[str, str], None]]:
+def board_of(names: Collection[str]) -> Iterator[Callable[[str, str], None]]:
     """A line for each name, that is told what happens to it; they stay, and say how each ended."""
     from rich.console import Console
     from rich.progress import Progress, TextColumn
+    from rich.table import Column
 
-    columns = [
-        TextColumn("{task.description}", markup=False),
-        TextColumn("{task.fields[what]}", markup=False),
-    ]
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        tasks = {name: bars.add_task(name, what="waits for its turn") for name in names}
+    whole = Column(no_wrap=True, min_width=max(map(len, names), default=0))
+    rest = Column(no_wrap=True, overflow="ellipsis")
+    with Progress(
+        TextColumn("{task.description}", markup=False, table_column=whole),
+        TextColumn("{task.fields[what]}", markup=False, table_column=rest),
+        console=Console(stderr=True),
+    ) as bars:
+        tasks = {name: bars.add_task(name, total=None, what="waits for its turn") for name in names}
 
         def tell(name: str, line: str) -> None:
             bars.update(tasks[name], what=line.partition("\n")[0])
