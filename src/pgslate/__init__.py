@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
+    from pgslate.exploring import explore
     from pgslate.linting import lint
     from pgslate.locking import affected, lock
     from pgslate.project import Project, Selection
@@ -72,6 +73,7 @@ _HOMES = {
     "connect": "targets.dsn",
     "down": "standing",
     "embedded": "targets.embedded",
+    "explore": "exploring",
     "forward": "targets.kubernetes",
     "kubernetes": "targets.kubernetes",
     "lint": "linting",
@@ -112,6 +114,7 @@ __all__ = [
     "connect",
     "down",
     "embedded",
+    "explore",
     "forward",
     "kubernetes",
     "lint",

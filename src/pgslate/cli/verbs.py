@@ -24,6 +24,7 @@ VERBS: tuple[tuple[str, str, str], ...] = (
     ("affected", "affected", "The contracts whose slice changed since a git revision."),
     ("why", "why", "The chain of reasons: for a table, or for a migration."),
     ("lint", "lint", "What will hurt: in migrations, and in the tables that they make."),
+    ("explore", "explore", "The catalog as a page to look at: writes catalog.html."),
     ("partitions", "partitions", "Rolling partitions, by policy."),
     ("clone", "clone", "A database for one test; prints its DSN."),
     ("reap", "reap", "Drop what tests left behind."),

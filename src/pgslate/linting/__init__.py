@@ -57,6 +57,7 @@ def lint(
         if not _is_in(finding.rule, ignore) and (not rules or _is_in(finding.rule, rules))
     ]
     order = {migration.file: index for index, migration in enumerate(project.catalog)}
+    found = list(dict.fromkeys(found))
     found.sort(key=lambda each: (order.get(each.file, len(order)), each.line, each.rule, each.object))
     if "squawk" in checked and not squawk.is_installed():
         checked.remove("squawk")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from pgslate.linting.finding import Case, Finding
 from pgslate.schema.model import SchemaObject
 
 Columns = tuple[str, ...]
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
 def without_primary_key(case: Case) -> Iterator[Finding]:
@@ -41,7 +44,7 @@ def foreign_keys_without_index(case: Case) -> Iterator[Finding]:
             target = next((u for name, u in case.units.items() if _names(name, refers_to)), None)
             unit = case.units[table.name]
             file, line = case.place_of(unit, made_by=lambda e, u=unit, t=target: (u, t) in e.links)  # type: ignore[misc]  # bound now
-            listed = ", ".join(columns)
+            listed = ", ".join(map(_quoted, columns))
             yield Finding(
                 "foreign-key-index",
                 file,
@@ -145,6 +148,15 @@ def _foreign_key(definition: str) -> tuple[Columns, str]:
             columns = tuple(each["String"]["sval"] for each in node["fk_attrs"])
             return columns, ".".join(filter(None, [table.get("schemaname"), table["relname"]]))
     return (), ""
+
+
+def _quoted(name: str) -> str:
+    """A column's name as SQL writes it.
+
+    >>> _quoted("id"), _quoted("authorId")
+    ('id', '"authorId"')
+    """
+    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
 
 
 def _names(identity: str, plain: str) -> bool:

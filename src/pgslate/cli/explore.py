@@ -1,0 +1,27 @@
+"""pgslate explore: the catalog as a page to look at."""
+
+from __future__ import annotations
+
+import click
+
+from pgslate.cli import opening, options
+from pgslate.cli.options import Asked
+from pgslate.cli.output import Output
+
+
+@click.command("explore")
+@click.argument("file", metavar="[FILE]", default="catalog.html")
+@options.takes(options.CATALOG)
+def command(asked: Asked, file: str) -> int:
+    """Write the catalog to FILE (default: catalog.html) as one page, and print its path.
+
+    Tables with their slices and the reasons for them, and which file is for which table. The page works
+    without a server and without a network.
+    """
+    from pgslate.exploring import explore
+
+    output = Output(asked)
+    with opening.traced(asked, output) as project:
+        path = explore(project, file)
+    output.result(lambda: str(path), lambda: {"page": str(path)})
+    return 0
