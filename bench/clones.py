@@ -372,14 +372,15 @@ def section(found: Sequence[Measured]) -> str:
             "",
             "| | tests | until DSN | in all | p99 | ratio |",
             "|---|---:|---:|---:|---:|---:|",
-            *(
-                f"| {one.tool} | {one.tests} | {one.wait:.1f} | {one.median:.1f} | {one.p99:.1f} | {one.ratio:.2f} |"
-                for one in found
-                if one.setting == setting
-            ),
+            *(_row(one) for one in found if one.setting == setting),
             "",
         ]
     return "\n".join([*lines, END])
+
+
+def _row(one: Measured) -> str:
+    numbers = (f"{one.wait:.1f}", f"{one.median:.1f}", f"{one.p99:.1f}", f"{one.ratio:.2f}")
+    return f"| {one.tool} | {one.tests} | {' | '.join(numbers)} |"
 
 
 def write_docs(found: Sequence[Measured]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from pgslate.clones import Databases, names
 from pgslate.errors import UnknownTableError, UsageError
@@ -98,6 +100,31 @@ def test_another_month_is_another_template(server: Server, shop: Project, databa
     january = databases_on(server, shop, as_of=dt.datetime(2032, 1, 1, tzinfo=dt.UTC))
     assert december.prepare("visits") != january.prepare("visits")
     assert december.prepare("stock") == january.prepare("stock")
+
+
+def test_a_template_that_outlives_its_month_gives_databases_of_this_month(
+    server: Server, shop: Project, databases_on: Open
+) -> None:
+    databases = databases_on(server, shop)
+    today = databases.facts.now
+    databases.book.facts = dataclasses.replace(databases.facts, now=today - dt.timedelta(days=70))
+    with databases.database("visits") as database, database.connect() as connection:
+        connection.execute("INSERT INTO visits VALUES (now(), 'home')")
+        rows = connection.execute("SELECT tableoid::regclass::text FROM visits").fetchall()
+    assert rows == [(f"visits_y{today.year}m{today.month:02}",)]
+    assert len(tables_of_template(server, databases)) == 3
+
+
+def tables_of_template(server: Server, databases: Databases) -> list[str]:
+    """What a template of visits holds: the table and two months, of the time when it was made."""
+    with databases.book.connect() as connection:
+        name = "pgslate_visits_then"
+        template = sql.Identifier(databases.prepare("visits").name)
+        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), template))
+    try:
+        return tables_of(server.dsn(name))
+    finally:
+        server.drop_database(name)
 
 
 def test_a_changed_migration_is_another_template(server: Server, databases_on: Open, tmp_path: Path) -> None:

@@ -27,10 +27,11 @@ _TRIES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What was found out about a selection: once for each session."""
+    """What was found out about a selection, once for each session; ``made`` is the moment of its template."""
 
     contents: Contents
     template: Template
+    made: datetime
 
 
 class Databases:
@@ -101,7 +102,7 @@ class Databases:
                 continue
             clone = self._clone(name, known)
             try:
-                self._top_up(clone, known.contents, now)
+                self._top_up(clone, known, now)
             except BaseException:
                 clone.close()
                 raise
@@ -165,10 +166,11 @@ class Databases:
                 contents = contents_of(
                     self.project, selection, self.book.facts, self.server, as_of=self._as_of
                 )
+                made = self.book.facts.now
                 template = ensure_template(
                     self.book, contents, instead=lambda: as_statements(self.project, selection, contents)
                 )
-                self._templates[key] = _Known(contents, template)
+                self._templates[key] = _Known(contents, template, made)
             return self._templates[key]
 
     def _forget(self, selection: Selection) -> None:
@@ -185,9 +187,10 @@ class Databases:
             on_close=lambda: self._pool.discard(name),
         )
 
-    def _top_up(self, clone: Clone, contents: Contents, now: datetime) -> None:
+    def _top_up(self, clone: Clone, known: _Known, now: datetime) -> None:
         """Make the partitions that the policies ask for by now, where the template is of an earlier time."""
-        if not contents.policies or contents.windows(now) == contents.windows(self.book.facts.now):
+        contents = known.contents
+        if contents.windows(now) == contents.windows(known.made):
             return
         from pgslate.partitions.ensuring import ensure
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -162,15 +163,18 @@ def _build(
     step("fill")
     with book.server.with_dbname(building).connect(autocommit=True, prepare_threshold=None) as inside:
         inside.execute("SET synchronous_commit = off")
-        fill(inside, contents)
+        moment = contents.as_of or book.facts.now  # the one that the key is of
+        fill(inside, contents, moment)
         step("verify")
-        check(inside, contents)
+        check(inside, contents, moment)
     step("leave")
     _wait_until_empty(connection, building)
 
 
-def fill(connection: psycopg.Connection[Any], contents: Contents) -> None:
+def fill(connection: psycopg.Connection[Any], contents: Contents, as_of: datetime) -> None:
     """Make the contents in the empty database of ``connection``, which is in autocommit mode.
+
+    Partitions are counted from ``as_of``.
 
     Raises MigrationFailedError, psycopg.Error and PartitionBlockedError.
     """
@@ -184,14 +188,14 @@ def fill(connection: psycopg.Connection[Any], contents: Contents) -> None:
     else:
         _replay(connection, contents)
     for policy in contents.policies:
-        ensure(connection, policy, as_of=contents.as_of, also=contents.named.get(policy.table, ()))
+        ensure(connection, policy, as_of=as_of, also=contents.named.get(policy.table, ()))
 
 
-def check(connection: psycopg.Connection[Any], contents: Contents) -> None:
+def check(connection: psycopg.Connection[Any], contents: Contents, as_of: datetime) -> None:
     """Raise ProofError unless the database holds just what the catalog gives."""
     from pgslate.verifying import verify
 
-    result = verify(contents.slice.expected, connection, contents.required, contents.policies, contents.as_of)
+    result = verify(contents.slice.expected, connection, contents.required, contents.policies, as_of)
     if not result.ok:
         said = "\n".join(f"  {difference}" for difference in result.differences[:10])
         raise ProofError(
