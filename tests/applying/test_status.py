@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.applying.conftest import SliceOf
 from tests.applying.looking import run
@@ -70,5 +72,6 @@ def test_a_ledger_from_the_future_is_refused() -> None:
 
 
 def test_columns_that_a_later_layout_adds_are_passed_over() -> None:
-    said = '{"layout": 1, "rows": [{"version": "1", "file": "f", "checksum": "c", "form": "files", "of": 1, "new": 2}], "runs": null}'
+    row = {"version": "1", "file": "f", "checksum": "c", "form": "files", "of": 1, "new": 2}
+    said = json.dumps({"layout": 1, "rows": [row], "runs": None})
     assert parse(said).by_version["1"].file == "f"

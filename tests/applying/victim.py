@@ -1,7 +1,7 @@
 """A process to be killed: ``python -m tests.applying.victim FOLDER TABLE,...`` applies to each DSN it reads.
 
 For each line of its input it forks; the child applies the slice to that DSN, and its number is printed at
-once, so that whoever reads it can kill it. When it is gone, a line says how it ended: 0, 1, or minus a signal.
+once, so that whoever reads it can kill it. When it is gone, a line says how: 0, 1, or minus a signal.
 """
 
 from __future__ import annotations

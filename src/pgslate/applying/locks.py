@@ -150,9 +150,8 @@ def _describe(
 ) -> str:
     """One holder of the lock.
 
-    >>> _describe(4711, "pgslate", "deploy", "10.0.0.7", "2026-01-02 03:04:05.678+00")
-    'pid 4711, application_name pgslate, role deploy, from 10.0.0.7, connected since 2026-01-02
-    03:04:05.678+00'
+    >>> _describe(4711, "pgslate", "deploy", "10.0.0.7", "2026-01-02 03:04:05+00")
+    'pid 4711, application_name pgslate, role deploy, from 10.0.0.7, connected since 2026-01-02 03:04:05+00'
     """
     parts = [f"pid {pid}"]
     for title, value in (("application_name", application), ("role", role), ("from", address)):
