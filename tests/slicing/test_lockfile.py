@@ -1,0 +1,105 @@
+"""The lock: written, read, kept where nothing changed, and stale where something did."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pytest
+from tests.slicing.judging import catalog_of
+
+import datastorage
+from pgslate.catalog import Catalog
+from pgslate.errors import CatalogError, ProofError
+from pgslate.project import Project
+from pgslate.slicing import lockfile
+from pgslate.slicing.lockfile import Proved
+from pgslate.slicing.select import select
+from pgslate.slicing.slice import slice_of
+
+SOURCES = (
+    "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE other (i int);",
+    "CREATE TABLE orders (id int PRIMARY KEY, user_id int REFERENCES users (id));",
+    "ALTER TABLE users ADD COLUMN name text;",
+)
+CONTRACTS = {"shop": ("orders",), "everything": ("*",)}
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Path:
+    path = tmp_path / "pgslate.lock"
+    path.write_text(lockfile.dumps(lockfile.lock(catalog_of(*SOURCES), path=path, contracts=CONTRACTS)))
+    return path
+
+
+def test_a_lock_reads_as_it_was_written(locked: Path) -> None:
+    found = lockfile.read(locked)
+    assert found is not None
+    assert lockfile.dumps(found) == locked.read_text()
+    assert found.stale(catalog_of(*SOURCES), CONTRACTS) == []
+    assert all(one.servers and not one.unproved for forms in found.slices.values() for one in forms.values())
+
+
+def test_the_same_catalog_gives_the_same_lock(locked: Path, tmp_path: Path) -> None:
+    again = lockfile.lock(catalog_of(*SOURCES), path=tmp_path / "none", contracts=CONTRACTS)
+    assert lockfile.dumps(again) == locked.read_text()
+
+
+def test_a_new_migration_is_a_few_added_lines_and_keeps_the_other_proofs(locked: Path) -> None:
+    before = locked.read_text()
+    grown = catalog_of(*SOURCES, "ALTER TABLE other ADD COLUMN j int;")
+    proved: list[int] = []
+    after = lockfile.lock(
+        grown, path=locked, contracts=CONTRACTS, proving=lambda done, total: proved.append(total)
+    )
+    changed = [
+        line
+        for line in difflib.ndiff(before.splitlines(), lockfile.dumps(after).splitlines())
+        if line[:1] in "+-"
+    ]
+    assert set(proved) == {6}  # other, and the contract of everything, in three forms
+    assert len(changed) < 20
+
+
+def test_a_lock_says_what_is_stale(locked: Path) -> None:
+    found = lockfile.read(locked)
+    assert found is not None
+    edited = catalog_of(SOURCES[0], SOURCES[1] + " -- edited\nCOMMENT ON TABLE orders IS 'x';", "SELECT 1;")
+    assert found.stale(catalog_of(*SOURCES, "SELECT 1;"), CONTRACTS) == ["4_step.sql is new"]
+    assert found.stale(catalog_of(*SOURCES[:2]), CONTRACTS) == ["3_step.sql is gone"]
+    assert "2_step.sql was edited" in found.stale(edited, CONTRACTS)
+    assert found.stale(catalog_of(*SOURCES), {"shop": ("users",)}) == [
+        "contract shop names other tables",
+        "contract everything is gone",
+    ]
+
+
+def test_a_damaged_lock_says_how_to_write_it_anew(locked: Path) -> None:
+    locked.write_text(locked.read_text()[:-40])
+    with pytest.raises(CatalogError, match="pgslate lock"):
+        lockfile.read(locked)
+
+
+def test_what_could_not_be_proved_can_not_be_used(locked: Path) -> None:
+    found = lockfile.read(locked)
+    assert found is not None
+    forms = {**found.slices["table public.users"]}
+    forms["objects"] = Proved(frozenset(), (), unproved="now() is not twice the same")
+    slices = {**found.slices, "table public.users": forms}
+    refused = lockfile.loads(
+        lockfile.dumps(lockfile.Lock(found.trace, found.files, slices, found.contracts))
+    ).trace
+    catalog = catalog_of(*SOURCES)
+    units = select(catalog, refused, ["users"])
+    assert slice_of(catalog, refused, units, form="files").migrations == (0, 2)
+    with pytest.raises(ProofError, match="not twice the same"):
+        slice_of(catalog, refused, units, form="objects")
+
+
+def test_the_data_storage_services_lock_is_up_to_date() -> None:
+    folder = Path(datastorage.__file__).parent
+    project = Project.open(config=folder / "pgslate.toml")
+    found = lockfile.read(project.lock_file)
+    assert found is not None
+    contracts = {name: found.contracts.get(name, ()) for name in project.config.contracts}
+    assert found.stale(Catalog.load(folder / "migrations"), contracts) == []
