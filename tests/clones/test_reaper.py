@@ -183,3 +183,12 @@ def test_what_another_role_made_is_left_to_it(server: Server, shop: Project, dat
     reap(somebody, unused_for=0.0)
     with server.target().connect(autocommit=True) as connection:
         connection.execute("DROP ROLE somebody")
+
+
+def test_the_next_run_drops_what_a_killed_one_left(
+    server: Server, databases: Databases, holder: subprocess.Popen[str]
+) -> None:
+    name = hold(holder, server, 0.01)
+    end(holder)
+    databases.database("stock").close()
+    until(lambda: name not in clones(server))

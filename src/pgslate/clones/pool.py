@@ -20,8 +20,9 @@ import psycopg
 from pgslate.clones.book import Book
 from pgslate.clones.cloning import Copier, drop
 from pgslate.clones.connecting import is_lost
+from pgslate.clones.reaper import reap_in
 from pgslate.clones.template import Template, is_complete
-from pgslate.errors import PgslateError
+from pgslate.errors import LockTimeoutError, PgslateError
 
 #: So many discarded clones are dropped together, and so many may wait before they come first.
 BATCH, MOST_DISCARDED = 8, 32
@@ -47,6 +48,7 @@ class Pool:
         self._ahead = ahead
         self._ephemeral = ephemeral
         self._threads = threads
+        self._to_reap = not ephemeral
         self._known: dict[str, dict[str, list[float]]] = {}
         self._state = threading.Condition()
         self._owed: Counter[Template] = Counter()
@@ -191,12 +193,20 @@ class Pool:
                         return lambda connection, template=template: self._make_ready(connection, template)  # type: ignore[misc]  # binds the loop's value
                 if self._discarded >= BATCH:
                     return self._drop_discarded
+                if self._to_reap:
+                    self._to_reap = False
+                    return self._reap
                 if not self._state.wait(wait):
                     return self._drop_discarded if self._discarded else _Idle
             return None
 
     def _make_ready(self, connection: psycopg.Connection[Any], template: Template) -> None:
         self._book.made(self._make(connection, template), connection)
+
+    def _reap(self, connection: psycopg.Connection[Any]) -> None:
+        """Once a run: what others have left behind."""
+        with contextlib.suppress(LockTimeoutError):  # another runner is at it
+            reap_in(self._book, timeout=0.05)
 
     def _give_up(self) -> None:
         with self._state:

@@ -51,17 +51,25 @@ def reap(
         book.close()
 
 
-def reap_in(book: Book, *, unused_for: float = UNUSED_FOR, kept: bool = False, force: bool = False) -> Reaped:
+def reap_in(
+    book: Book,
+    *,
+    unused_for: float = UNUSED_FOR,
+    kept: bool = False,
+    force: bool = False,
+    timeout: float = 60.0,
+) -> Reaped:
     """Drop what nobody needs any more.
 
     ``unused_for``: seconds after which a template that nobody used is dropped. ``kept``: also drop clones
     that were kept to be looked into. ``force``: also clones whose lease is not over, and those that somebody
-    is connected to, as long as no runner of theirs is there.
+    is connected to, as long as no runner of theirs is there. ``timeout``: seconds to wait for another reaper;
+    raises LockTimeoutError after that.
     """
     dropped: list[str] = []
     in_use: list[str] = []
     templates: list[str] = []
-    with book.exclusively("reaper", timeout=60.0) as connection:
+    with book.exclusively("reaper", timeout=timeout) as connection:
         for name in _due(connection, book.lease, kept=kept, force=force):
             if not force and _is_visited(connection, name):
                 in_use.append(name)
@@ -73,9 +81,8 @@ def reap_in(book: Book, *, unused_for: float = UNUSED_FOR, kept: bool = False, f
                 dropped.append(name)
             else:
                 in_use.append(name)
-        found = [row[0] for row in connection.execute(_TEMPLATES, [names.TEMPLATES])]
-        _adopt(connection, found)
-        for name in found:
+        _adopt(connection)
+        for (name,) in connection.execute(_TEMPLATES, [names.TEMPLATES, unused_for]).fetchall():
             try:
                 if drop_template(book, name, unless_used_for=unused_for):
                     templates.append(name)
@@ -115,13 +122,15 @@ def _claim(connection: psycopg.Connection[Any], name: str, *, kept: bool, force:
     return row is not None
 
 
-def _adopt(connection: psycopg.Connection[Any], templates: list[str]) -> None:
+def _adopt(connection: psycopg.Connection[Any]) -> None:
     """Templates that a crash made the book forget count as used now."""
-    for name in templates:
-        if names.is_template(name):
-            connection.execute(
-                "INSERT INTO template (name, tables, form) VALUES (%s, '', '') ON CONFLICT DO NOTHING", [name]
-            )
+    connection.execute(
+        "INSERT INTO template (name, tables, form) SELECT datname, '', '' FROM pg_catalog.pg_database"
+        " WHERE datname ~ %s AND datistemplate AND NOT datallowconn AND datname !~ '_building$'"
+        " AND datdba = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)"
+        " ON CONFLICT DO NOTHING",
+        [names.TEMPLATES],
+    )
 
 
 # Put together from constants of ours, no values among them.
@@ -139,8 +148,10 @@ WHERE d.datname ~ %(clones)s AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
     AND NOT EXISTS (SELECT FROM clone WHERE clone.name = d.datname)"""
 
 _TEMPLATES = """
-SELECT datname::text FROM pg_catalog.pg_database
-WHERE datname ~ %s AND pg_catalog.pg_has_role(datdba, 'USAGE') ORDER BY datname"""
+SELECT d.datname::text FROM pg_catalog.pg_database d LEFT JOIN template t ON t.name = d.datname
+WHERE d.datname ~ %s AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
+    AND coalesce(t.used < clock_timestamp() - %s * interval '1 second', true)
+ORDER BY d.datname"""
 
 _FORGET = """
 DELETE FROM clone WHERE state = 'done' AND until < clock_timestamp()
