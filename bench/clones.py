@@ -45,8 +45,9 @@ BEGIN, END = "<!-- bench.clones: begin -->", "<!-- bench.clones: end -->"
 #: Seconds that a "test" takes between getting its database and giving it back.
 WORK = 0.03
 
-#: How often each tool has its turn in a setting.
-TURNS = 3
+#: How often each tool has its turn in a setting; the least tests of a worker in a turn, of which the first
+#: doesn't count.
+TURNS, LEAST = 2, 5
 
 #: Tables of the slice, and the name of the template that everybody but pgslate copies.
 SLICE, TEMPLATE = 5, "bench_template"
@@ -226,13 +227,13 @@ _PACKAGES = ("pytest-postgresql", "pgtestdbpy")
 
 
 def _work(tool: str, place: Place, seconds: float, start: Any, found: Any) -> None:
-    """One worker: tests until its time is over, two at least; sends what each paid, in milliseconds."""
+    """One worker: tests until its time is over, a few at least; sends what each paid, in milliseconds."""
     paid: list[tuple[float, float]] = []
     try:
         with TOOLS[tool](place) as test:
             start.wait()
             until = time.perf_counter() + seconds
-            while len(paid) < 2 or time.perf_counter() < until:
+            while len(paid) < LEAST or time.perf_counter() < until:
                 began = time.perf_counter()
                 with test() as dsn:
                     given = time.perf_counter()
@@ -270,8 +271,8 @@ def run(tool: str, place: Place, workers: int, seconds: float) -> list[tuple[flo
 
 def measure(
     tables: Sequence[int], durable: Sequence[bool], workers: Sequence[int], seconds: float
-) -> Iterator[Measured]:
-    """Every tool in every setting."""
+) -> Iterator[list[Measured]]:
+    """Every tool in one setting after the other."""
     tools = [tool for tool in TOOLS if tool not in _PACKAGES or _version(tool)]
     for is_durable in durable:
         for count in tables:
@@ -281,7 +282,7 @@ def measure(
                 server = stack.enter_context(Server.start(durable=is_durable, max_connections=200))
                 place = _prepared(server, folder)
                 for many in workers:
-                    yield from _in_turns(tools, place, Setting(count, is_durable, many), seconds)
+                    yield _in_turns(tools, place, Setting(count, is_durable, many), seconds)
 
 
 def _in_turns(tools: list[str], place: Place, setting: Setting, seconds: float) -> list[Measured]:
@@ -435,7 +436,7 @@ def plot(found: Sequence[Measured]) -> str:
         x, y = left + (index % 4) * 245, top + height + 40 + (index // 4) * 20
         shapes.append(f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{_COLOURS[index]}"/>')
         shapes.append(f'<text x="{x + 18}" y="{y}" class="l">{tool}</text>')
-    total = left + len(panels) * (width + 40)
+    total = left + max(len(panels) * (width + 40), 4 * 245)
     style = (
         "text{font:12px sans-serif;fill:#777}.t{font-weight:bold}.n{text-anchor:end}.m{text-anchor:middle}"
         ".g{stroke:#8884}"
@@ -459,16 +460,17 @@ def main() -> None:
     asked = parser.parse_args()
     durable = {"durable": [True], "fast": [False], None: [False, True]}[asked.only]
     found: list[Measured] = []
-    for one in measure(asked.tables, durable, asked.workers, asked.seconds):
-        found.append(one)
-        where = f"{one.setting.tables:4} tables {'durable' if one.setting.durable else 'fast':7}"
-        print(
-            f"{where} {one.setting.workers} workers  {one.tool:30} {one.tests:5} tests"
-            f" {one.wait:7.1f} ms until DSN {one.median:8.1f} ms {one.p99:8.1f} p99 {one.ratio:6.2f} x",
-            flush=True,
-        )
-    if asked.write:
-        write_docs(found)
+    for several in measure(asked.tables, durable, asked.workers, asked.seconds):
+        for one in several:
+            where = f"{one.setting.tables:4} tables {'durable' if one.setting.durable else 'fast':7}"
+            print(
+                f"{where} {one.setting.workers} workers  {one.tool:30} {one.tests:5} tests {one.wait:7.1f} ms"
+                f" until DSN {one.median:8.1f} ms {one.p99:8.1f} p99 {one.ratio:6.2f} x",
+                flush=True,
+            )
+        found += several
+        if asked.write:  # each time: a run that is cut short leaves what it has measured
+            write_docs(found)
 
 
 if __name__ == "__main__":

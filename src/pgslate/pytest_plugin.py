@@ -11,6 +11,7 @@ nothing is started, before a test asks for a database.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """pytest-xdist is about to start a worker: tell it whom to ask for a server."""
+    if sys.platform == "win32":  # each worker then starts a server of its own
+        return
     config = node.config
     if _BROKER not in config.stash:
         from pgslate.clones.broker import Broker

@@ -57,6 +57,18 @@ def test_a_run_that_asks_for_no_database_imports_and_starts_nothing(
     assert ran.outcomes == {"passed": 1}, ran.out
 
 
+def test_neither_do_the_controller_and_the_workers_of_xdist(project: Make, run_pytest: RunPytest) -> None:
+    pytest.importorskip("xdist")
+    folder = project("def test_it(): pass\n")
+    (folder / "conftest.py").write_text(
+        "import sys\n"
+        "def pytest_sessionfinish():\n"
+        "    assert not {'psycopg', 'pgslate.targets', 'pgslate.clones.run'} & set(sys.modules)\n"
+    )
+    ran = run_pytest(folder, "-n", "1", plugins=("xdist",))
+    assert ran.outcomes == {"passed": 1}, ran.out
+
+
 def test_the_plugin_itself_takes_next_to_nothing_to_import() -> None:
     program = (
         "import sys, pytest; before = set(sys.modules); import pgslate.pytest_plugin;"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import click
 
 from pgslate.cli import opening, options
@@ -31,7 +33,11 @@ def command(asked: Asked, host: str, port: int, token: str | None, advertise: st
     from pgslate.clones import serve
 
     output = Output(asked)
-    with opening.traced(asked, output) as project, opening.target(asked, output, project) as target:
+    with (
+        opening.traced(asked, output) as project,
+        opening.target(asked, output, project) as target,
+        contextlib.suppress(KeyboardInterrupt),  # that is how it is meant to end
+    ):
         serve(
             target,
             project,

@@ -15,11 +15,12 @@ import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pgslate.clones.kept import keep_data, kept_on
 from pgslate.errors import MissingExtensionError, PgslateError, TargetError
-from pgslate.targets.embedded.server import Server
+
+if TYPE_CHECKING:
+    from pgslate.targets.embedded.server import Server  # at run time when a server is asked for
 
 #: Connections that a server for tests takes: several for each worker.
 MAX_CONNECTIONS = 200
@@ -32,6 +33,8 @@ def start_server(extensions: Iterable[str] = (), major: int | None = None) -> Se
 
     Raises TargetError. (What no server has, tests may not need: their templates will say.)
     """
+    from pgslate.targets.embedded.server import Server
+
     try:
         return Server.start(extensions=extensions, major=major, max_connections=MAX_CONNECTIONS)
     except MissingExtensionError as error:
@@ -60,6 +63,8 @@ class Broker:
         shutil.rmtree(self._folder, ignore_errors=True)
         with self._lock:
             for server in self.servers.values():
+                from pgslate.clones.kept import keep_data, kept_on
+
                 if kept := kept_on(server, keep):
                     keep_data(server, kept)
                 server.stop()
