@@ -112,6 +112,25 @@ def parse(text: str) -> list[Node]:
         return []
 
 
+def parse_plpgsql(definition: str) -> list[Node]:
+    """libpg_query's trees of the body of a CREATE FUNCTION, CREATE PROCEDURE or DO statement in PL/pgSQL.
+
+    Empty for other languages. Raises pgparse.PGQueryError, and ValueError where its JSON is broken.
+    """
+    import pgparse
+
+    # libpg_query ends the whole process (an assertion) where a function has no body in a string.
+    for tree in parse(definition):
+        kind, node = next(iter(tree.items()))
+        options = {o["DefElem"]["defname"]: o["DefElem"] for o in node.get("options", node.get("args", []))}
+        language = options.get("language", {}).get("arg", {}).get("String", {}).get("sval", "plpgsql")
+        has_body = "as" in options and "sql_body" not in node
+        if kind in ("CreateFunctionStmt", "DoStmt") and has_body and language == "plpgsql":
+            trees: list[Node] = pgparse.parse_pgsql(definition)
+            return trees
+    return []
+
+
 def blocks(statements: Sequence[Statement], *, transactional: bool) -> tuple[Block, ...]:
     """How a file's statements are run.
 
@@ -359,6 +378,6 @@ def _ends_transactions(do: str) -> bool:
     if not _COMMITS.search(do):
         return False
     try:
-        return any(f"PLpgSQL_stmt_{word}" in str(pgparse.parse_pgsql(do)) for word in ("commit", "rollback"))
+        return any(f"PLpgSQL_stmt_{word}" in str(parse_plpgsql(do)) for word in ("commit", "rollback"))
     except (pgparse.PGQueryError, ValueError):
         return False

@@ -451,3 +451,13 @@ def test_rights_on_the_schema_public_come_along(server: Server) -> None:
         snapshot = case.script("users")
         assert "GRANT USAGE ON SCHEMA public TO reader" in snapshot
         case.assert_exact("users")
+
+
+def test_a_function_without_a_string_for_a_body_is_read(server: Server) -> None:
+    with court(
+        server,
+        "CREATE FUNCTION size(x bigint) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN abs(x);",
+        "CREATE TABLE users (id bigint DEFAULT size(-1));",
+    ) as case:
+        assert case.files("users") == ["1", "2"]
+        case.assert_exact("users")

@@ -113,7 +113,7 @@ def _plpgsql(definition: str, found: Names) -> None:
     functions: list[Any] | None = None
     for _ in range(_MOST_ROW_VARIABLES):
         try:
-            functions = pgparse.parse_pgsql(definition)
+            functions = sql.parse_plpgsql(definition)
             break
         except pgparse.PGQueryError as error:
             plain = _without_row_type(definition, str(error.message), found)

@@ -207,7 +207,7 @@ def _parsed(definition: str) -> Any:
     import pgparse
 
     try:
-        return pgparse.parse_pgsql(definition)
+        return sql.parse_plpgsql(definition)
     except (pgparse.PGQueryError, ValueError):
         return []
 
