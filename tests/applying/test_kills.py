@@ -121,7 +121,7 @@ def assert_whole(slice_: Slice, target: Target) -> None:
 def test_killed_runs_of_the_audit_slice_leave_all_or_nothing(server: Server) -> None:
     slice_ = load(DATASTORAGE, ("audit_events",))
     with victims(DATASTORAGE, "audit_events") as killed:
-        partly = kill_often(server, slice_, killed, KILLS * 12 // 20, "kills_audit")
+        partly = kill_often(server, slice_, killed, KILLS * 14 // 20, "kills_audit")
     assert partly == 0  # it is one transaction
 
 
@@ -155,7 +155,7 @@ def test_killed_builds_of_indexes_leave_none_invalid_and_none_twice(
 ) -> None:
     slice_ = load(concurrent_catalog, ())
     with victims(concurrent_catalog) as killed:
-        partly = kill_often(server, slice_, killed, KILLS * 5 // 20, "kills_indexes")
+        partly = kill_often(server, slice_, killed, KILLS * 3 // 20, "kills_indexes")
     assert partly > 0
 
 

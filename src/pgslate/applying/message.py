@@ -66,6 +66,9 @@ def send(connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> list[s
         failed = connection.wait(talk.results())
     except psycopg.Error as error:
         raise RefusedError(error, min(talk.done, len(pieces) - 1)) from error
+    except KeyboardInterrupt:
+        _settle(connection)
+        raise
     finally:
         connection.remove_notice_handler(talk.notice)
     if failed is not None:
@@ -74,6 +77,13 @@ def send(connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> list[s
     if talk.nothing_granted is not None:
         raise RefusedError(*talk.nothing_granted)
     return talk.answers
+
+
+def _settle(connection: psycopg.Connection[Any]) -> None:
+    """Cancel what still runs and read its answers. psycopg does, but not where Ctrl-C hit code of ours."""
+    if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+        connection.cancel_safe(timeout=5.0)
+        connection.wait(_Talk(connection, ()).results())
 
 
 class NothingGrantedError(psycopg.DatabaseError):
@@ -100,6 +110,11 @@ class _Talk:
             error = NothingGrantedError(said, diagnostic.sqlstate or "")
             self.nothing_granted = (error, self._warned(said))
 
+    @property
+    def _piece(self) -> Piece:
+        """The one that is being answered; a script in one piece has more answers than pieces."""
+        return self._pieces[self.done] if self.done < len(self._pieces) else Piece("")
+
     def _warned(self, said: str) -> int:
         """The piece that a GRANT's warning is of: libpq may hand it out before the answer that it follows."""
         name = re.search(r'"(.+)"', said)
@@ -122,13 +137,11 @@ class _Talk:
                 case pq.ExecStatus.FATAL_ERROR:
                     failed = failed or result
                 case pq.ExecStatus.COPY_IN:
-                    yield from self._give(
-                        self._pieces[self.done].data if self.done < len(self._pieces) else None
-                    )
+                    yield from self._give(self._piece.data)
                 case pq.ExecStatus.COPY_OUT:
                     yield from self._skip()
                 case _:
-                    if self._pieces[self.done].asks:
+                    if self._piece.asks:
                         self.answers.append((result.get_value(0, 0) or b"").decode())
                     self.done += 1
 
