@@ -99,8 +99,8 @@ def of_body(definition: str) -> Names:
 def words(text: str) -> frozenset[str]:
     """Every word and quoted name in ``text``, lower case: what it could be naming, in code or in a string.
 
-    >>> sorted(words("EXECUTE 'DROP TABLE \"o''clock\"'"))
-    ['clock', 'drop', 'execute', 'o', "o''clock", "o'clock", 'table']
+    >>> sorted(words('DROP TABLE "Old One"'))
+    ['drop', 'old', 'old one', 'one', 'table']
     """
     quoted = [name.replace('""', '"').lower() for name in _QUOTED.findall(text)]
     in_strings = [name.replace("''", "'") for name in quoted]
