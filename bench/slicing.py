@@ -121,7 +121,7 @@ def _replay(server: Server, catalog: Catalog) -> None:
 
 
 def _send(server: Server, messages: Sequence[str]) -> None:
-    """Each message in a transaction of its own; the database is made and dropped, which costs both the same."""
+    """Each message in a transaction of its own; making and dropping the database costs both the same."""
     target = server.create_database("bench_session", template="template0")
     try:
         with target.connect(autocommit=True, prepare_threshold=None) as connection:
