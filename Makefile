@@ -17,7 +17,7 @@ demo: setup  ## The main job on real migrations: plan, apply, verify, look, tear
 	@$(BIN)/python examples/demo.py
 
 test: setup  ## All tests; under six minutes on two cores
-	@$(BIN)/python -m pytest -q -n 2 --doctest-modules tests src
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --doctest-modules tests src
 
 test-long: setup  ## The tests again, with thousands of random histories and hundreds of kills
 	@PGSLATE_LONG=1 $(BIN)/python -m pytest -q -n 2 tests
