@@ -196,10 +196,6 @@ def extensions(chosen: Slice) -> tuple[str, ...]:
     return tuple(sorted({unit.name.strip('"') for unit in units if unit.kind == "extension"} - {"plpgsql"}))
 
 
-def _bare(name: str) -> str:
-    return name.rpartition(".")[2].strip('"')
-
-
 def _usual_folder(config: Config, start: Path) -> Path:
     """The folder of migrations where nothing says which it is."""
     base = config.file.parent if config.file else start

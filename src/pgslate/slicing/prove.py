@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
 from queue import SimpleQueue
 from typing import Any
 
@@ -27,7 +25,7 @@ from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
 from pgslate.slicing.identity import parts
 from pgslate.slicing.known import scratch_server, snapshot_of
 from pgslate.slicing.replay import ReplayFailedError, replay, told
-from pgslate.slicing.slice import Form, Slice, slice_of
+from pgslate.slicing.slice import Form, Slice, known_widening, slice_of
 from pgslate.slicing.snapshot import Snapshot, script_of
 from pgslate.targets.embedded.server import Server
 
@@ -91,8 +89,7 @@ class Prover:
     def prove(self, catalog: Catalog, trace: Trace, asked: Sequence[Unit], form: Form) -> Proof:
         """The proved slice for the units ``asked``, as much wider as its proof needs."""
         names = tuple(trace.units[unit].name for unit in asked)
-        known = (trace.widenings.get((form, unit)) for unit in asked)
-        widening = reduce(or_, filter(None, known), NOTHING)
+        widening = known_widening(trace, asked, form)
         failures: list[str] = []
         for _ in range(_TRIES):
             attempt = slice_of(catalog, trace, asked, tables=names, form=form, widening=widening)

@@ -104,6 +104,11 @@ def required_units(trace: Trace, asked: Iterable[Unit]) -> dict[Unit, Cause]:
     return found
 
 
+def known_widening(trace: Trace, asked: Iterable[Unit], form: Form) -> Widening:
+    """What the proofs of these units have added to their slices."""
+    return reduce(or_, filter(None, (trace.widenings.get((form, unit)) for unit in asked)), NOTHING)
+
+
 def slice_of(
     catalog: Catalog,
     trace: Trace,
@@ -126,8 +131,7 @@ def slice_of(
                     f" {trace.unproved[form, unit]}",
                     fix="use another --form; or make the migrations independent of time and chance",
                 )
-        known = (trace.widenings.get((form, unit)) for unit in asked)
-        widening = reduce(or_, filter(None, known), NOTHING)
+        widening = known_widening(trace, asked, form)
     required = required_units(trace, asked)
     for unit, cause in required_units(trace, widening.units).items():
         required.setdefault(unit, Cause("a failed proof asked for it") if cause.unit is None else cause)

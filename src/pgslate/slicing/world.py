@@ -95,9 +95,6 @@ class World:
         """The catalog and OID of a live unit."""
         return self._object_of.get(unit)
 
-    def live(self) -> Iterable[Unit]:
-        return self._object_of.keys()
-
     def function_words(self, unit: Unit) -> frozenset[str]:
         """The words of a function's body."""
         return self._words.get(unit, frozenset())
