@@ -15,7 +15,7 @@ Source: PostgreSQL manual, "System Columns", "System Catalogs", "Cumulative Stat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -187,12 +187,13 @@ class Mark:
 class Counters:
     """The session's counters: rows written and deleted by catalog; of user relations: locks, rows, calls.
 
-    ``locks`` maps a relation's OID to (whether the lock is one for writing, rows written); ``calls`` a
-    function's OID to how often it was called; ``path`` is the search path in effect.
+    ``written`` and ``deleted`` map a catalog's OID to a count that isn't 0; ``locks`` a relation's OID to
+    (whether the lock is one for writing, rows written); ``calls`` a function's OID to how often it was
+    called; ``path`` is the search path in effect.
     """
 
-    written: tuple[int, ...]
-    deleted: tuple[int, ...]
+    written: dict[int, int]
+    deleted: dict[int, int]
     locks: dict[int, tuple[bool, int]]
     calls: dict[int, int]
     path: tuple[str, ...]
@@ -207,11 +208,13 @@ class Observer:
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self.connection = connection
-        self.catalogs = _readable(connection)
+        readable = _readable(connection)
+        self.catalogs = tuple(readable.values())
+        self._names = {oid: catalog.name for oid, catalog in readable.items()}
         self._cursor = connection.cursor(binary=True)
         # Prepared by SQL and not by psycopg, which forgets its own at every DROP.
         self._prepared: dict[tuple[str, ...], int] = {}
-        self._prepare("pgslate_counters", "", _counters_query(self.catalogs))
+        self._prepare("pgslate_counters", "", _counters_query(readable))
 
     def counters(self) -> Counters:
         """The counters as they are now; in a transaction this gives it its identifier."""
@@ -228,13 +231,18 @@ class Observer:
 
     def written(self, before: Counters, after: Counters) -> tuple[str, ...]:
         """The catalogs that were written to between two readings of the counters."""
-        pairs = zip(self.catalogs, before.written, after.written, strict=True)
-        return tuple(catalog.name for catalog, then, now in pairs if now != then)
+        return self._differing(before.written, after.written)
 
     def deleted(self, before: Counters, after: Counters) -> tuple[str, ...]:
         """The catalogs that rows were deleted from between two readings of the counters."""
-        pairs = zip(self.catalogs, before.deleted, after.deleted, strict=True)
-        return tuple(catalog.name for catalog, then, now in pairs if now != then)
+        return self._differing(before.deleted, after.deleted)
+
+    def _differing(self, then: Mapping[int, int], now: Mapping[int, int]) -> tuple[str, ...]:
+        return tuple(name for oid, name in self._names.items() if then.get(oid, 0) != now.get(oid, 0))
+
+    def unknown(self) -> dict[int, int]:
+        """Counts that differ from any: for a statement that the counters say nothing about."""
+        return dict.fromkeys(self._names, -1)
 
     def rows(self, mark: Mark, catalogs: tuple[str, ...] | None = None) -> list[Row]:
         """The rows of ``catalogs`` (None: of all) that are younger than ``mark``."""
@@ -321,28 +329,15 @@ class Observer:
         return self._cursor.fetchall()
 
 
-def _readable(connection: psycopg.Connection[Any]) -> tuple[_Catalog, ...]:
-    """The catalogs that this role may read: pg_authid and pg_user_mapping are the superuser's."""
+def _readable(connection: psycopg.Connection[Any]) -> dict[int, _Catalog]:
+    """The catalogs that this role may read, by OID: pg_authid and pg_user_mapping are the superuser's."""
     may = connection.execute(
-        "SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = 11 AND relname = ANY(%s)"
+        "SELECT relname, oid::int8 FROM pg_catalog.pg_class WHERE relnamespace = 11 AND relname = ANY(%s)"
         " AND pg_catalog.has_table_privilege(oid, 'SELECT')",
         ([catalog.name for catalog in _CATALOGS],),
     ).fetchall()
-    readable = {row[0] for row in may}
-    return tuple(catalog for catalog in _CATALOGS if catalog.name in readable)
-
-
-def _written(catalog: _Catalog) -> sql.Composed:
-    return sql.SQL(
-        "pg_catalog.pg_stat_get_xact_tuples_inserted({oid})"
-        " + pg_catalog.pg_stat_get_xact_tuples_updated({oid})"
-    ).format(oid=sql.SQL("{}::pg_catalog.regclass").format(sql.Literal(f"pg_catalog.{catalog.name}")))
-
-
-def _deleted(catalog: _Catalog) -> sql.Composed:
-    return sql.SQL("pg_catalog.pg_stat_get_xact_tuples_deleted({}::pg_catalog.regclass)").format(
-        sql.Literal(f"pg_catalog.{catalog.name}")
-    )
+    oids = dict(may)
+    return {oids[catalog.name]: catalog for catalog in _CATALOGS if catalog.name in oids}
 
 
 _NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
@@ -387,9 +382,16 @@ def _rows_query(catalogs: Sequence[_Catalog], condition: sql.SQL) -> sql.Compose
     return sql.SQL(" UNION ALL ").join(branches)
 
 
-def _counters_query(catalogs: Sequence[_Catalog]) -> sql.Composed:
+def _counters_query(catalogs: Iterable[int]) -> sql.Composed:
+    """One expression over an array of OIDs: one for each catalog would take as long to set up as to run."""
     return sql.SQL(
-        "SELECT ARRAY[{written}]::int8[], ARRAY[{deleted}]::int8[],"
+        "SELECT"
+        " (SELECT pg_catalog.array_agg(ARRAY[c.oid::int8, c.written, c.deleted])"
+        "  FROM (SELECT oid, pg_catalog.pg_stat_get_xact_tuples_inserted(oid)"
+        "        + pg_catalog.pg_stat_get_xact_tuples_updated(oid) AS written,"
+        "        pg_catalog.pg_stat_get_xact_tuples_deleted(oid) AS deleted"
+        "        FROM pg_catalog.unnest({catalogs}::oid[]) AS u(oid) OFFSET 0) c"
+        "  WHERE c.written <> 0 OR c.deleted <> 0),"
         " (SELECT pg_catalog.array_agg(ARRAY[l.relation::int8, l.writes::int,"
         "    pg_catalog.pg_stat_get_xact_tuples_inserted(l.relation)"
         "    + pg_catalog.pg_stat_get_xact_tuples_updated(l.relation)"
@@ -402,18 +404,15 @@ def _counters_query(catalogs: Sequence[_Catalog]) -> sql.Composed:
         "  FROM pg_catalog.pg_proc WHERE oid >= 16384"
         "  AND pg_catalog.pg_stat_get_xact_function_calls(oid) IS NOT NULL),"
         " pg_catalog.current_schemas(true)::text[], pg_catalog.pg_current_xact_id()::xid::text"
-    ).format(
-        written=sql.SQL(", ").join(_written(catalog) for catalog in catalogs),
-        deleted=sql.SQL(", ").join(_deleted(catalog) for catalog in catalogs),
-    )
+    ).format(catalogs=sql.Literal(list(catalogs)))
 
 
 def _to_counters(row: tuple[Any, ...] | None) -> Counters:
     assert row is not None
-    written, deleted, locks, calls, path, xid = row
+    tuples, locks, calls, path, xid = row
     return Counters(
-        tuple(written),
-        tuple(deleted),
+        {oid: written for oid, written, _ in tuples or () if written},
+        {oid: deleted for oid, _, deleted in tuples or () if deleted},
         {relation: (bool(writes), rows) for relation, writes, rows in locks or ()},
         dict(calls or ()),
         tuple(path),

@@ -138,7 +138,7 @@ class _Tracer:
                 for oid, count in self.observer.row_counts().items()
                 if count != counts.get(oid, 0)
             }
-            unknown = tuple(-1 for _ in before.deleted)
+            unknown = self.observer.unknown()
             seen = replace(before, written=unknown, deleted=unknown, locks={})
             self._keep(number, index, statement, rows, seen, replace(after, locks=written))
 
