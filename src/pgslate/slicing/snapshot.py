@@ -19,6 +19,7 @@ from typing import Any
 
 from pgslate.errors import ProofError, TargetError
 from pgslate.slicing.effects import Trace, Unit
+from pgslate.slicing.identity import parts
 from pgslate.slicing.observe import Observer
 from pgslate.slicing.slice import Slice
 from pgslate.slicing.world import World
@@ -41,11 +42,21 @@ _META = re.compile(r"^\\(?:un)?restrict \S+\n", re.MULTILINE)
 # that back as an array of cast elements: the definition would say the same in other words. Without the casts
 # it is read as it was first.
 _CAST_ARRAY = re.compile(
-    r"""\((?P<column>(?:\w+|"(?:[^"]|"")+")(?:\.(?:\w+|"(?:[^"]|"")+"))?)\)::text (?P<compares>= ANY|<>
-    ALL)"""
-    r""" \(\(ARRAY\[(?P<items>'(?:[^']|'')*'::character varying(?:, '(?:[^']|'')*'::character varying)*)\]"""
+    r"""\((?P<column>(?:\w+|"(?:[^"]|"")+")(?:\.(?:\w+|"(?:[^"]|"")+"))?)\)::text"""
+    r""" (?P<compares>= ANY|<> ALL) \(\("""
+    r"""ARRAY\[(?P<items>'(?:[^']|'')*'::character varying(?:, '(?:[^']|'')*'::character varying)*)\]"""
     r"""\)::text\[\]\)"""
 )
+
+# pg_dump says DEFAULT NULL of a column that has no default where its parent's has one. With a length that is
+# kept as a default: ``NULL::character varying``.
+_DEFAULT_NULL = re.compile(
+    r"""^(?P<start>    (?P<column>[\w$]+|"(?:[^"]|"")+") .*?) DEFAULT NULL(?=,?$| NOT NULL)""", re.MULTILINE
+)
+_ALTER_TABLE = re.compile(
+    r"""^ALTER TABLE ONLY (?P<table>(?:[\w$]+|"(?:[^"]|"")+")\.(?:[\w$]+|"(?:[^"]|"")+")) """, re.MULTILINE
+)
+_CREATE_TABLE = re.compile(r"CREATE (?:UNLOGGED |FOREIGN )?TABLE (?P<table>\S.*) \($", re.MULTILINE)
 
 # What a dump is read under, whatever the session has: names are qualified, and function bodies come before
 # what they touch. All of it ends with the transaction.
@@ -177,10 +188,10 @@ def _dump(server: Server, dbname: str) -> str:
             f"{server.installation.label} has no pg_dump, which the objects form needs",
             fix="install PostgreSQL's client programs, or use --form statements",
         )
-    command = [str(program), "--verbose", "--rows-per-insert=500", "--no-tablespaces", "--no-publications"]
-    done = subprocess.run(
-        [*command, "--no-subscriptions", "--dbname", server.dsn(dbname)], capture_output=True, check=False
-    )
+    command = [str(program), "--verbose", "--no-tablespaces", "--no-publications", "--no-subscriptions"]
+    # With their columns: made again, a table that inherits has them in another order.
+    rows = ["--column-inserts", "--rows-per-insert=500"]
+    done = subprocess.run([*command, *rows, "--dbname", server.dsn(dbname)], capture_output=True, check=False)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise TargetError(f"pg_dump failed: {said[-1] if said else 'without a word'}", fix="see its message")
@@ -195,6 +206,8 @@ def _entries(dump: str, world: World, role: str) -> Iterable[Entry]:
         unit = world.unit((int(head["class"]), int(head["oid"]))) if head["oid"] != "0" else None
         if head["type"] in ("TABLE ATTACH", "INDEX ATTACH"):  # known by the partition's name alone
             unit = world.relation((head["schema"], head["name"]), ())
+        elif head["type"] == "DEFAULT" and unit is None:  # that there is none has no OID
+            unit = _altered(text, world)
         known = world.units[unit] if unit is not None else None
         yield Entry(
             number=int(head["id"]),
@@ -203,7 +216,7 @@ def _entries(dump: str, world: World, role: str) -> Iterable[Entry]:
             unit=(known.kind, known.name) if known else None,
             needs=tuple(int(number) for number in (head["needs"] or "").split()),
             settings="".join(settings.values()),
-            text=_clean(text, role),
+            text=_without_default_null(head["type"], _clean(text, role)),
         )
         # pg_dump sets what the next entry needs at the end of this one.
         for setting in _SETTING.findall(text):
@@ -216,6 +229,37 @@ def _clean(text: str, role: str) -> str:
     text = _CAST_ARRAY.sub(r"\g<column> \g<compares> (ARRAY[\g<items>])", text)
     owner = re.compile(rf'^ALTER [^\n]* OWNER TO (?:{re.escape(role)}|"{re.escape(role)}");\n', re.MULTILINE)
     return owner.sub("", text).strip("\n")
+
+
+def _altered(text: str, world: World) -> Unit | None:
+    """The unit of the table that an entry's SQL alters."""
+    found = _ALTER_TABLE.search(text)
+    if found is None:
+        return None
+    schema, name = parts(found["table"])
+    return world.relation((schema, name), ())
+
+
+def _without_default_null(type_: str, text: str) -> str:
+    """An entry's SQL without DEFAULT NULL: a column that has no default where its parent's has one.
+
+    >>> told = "CREATE TABLE a (\\n    b integer,\\n    c character varying(9) DEFAULT NULL\\n);"
+    >>> print(_without_default_null("TABLE", told))
+    CREATE TABLE a (
+        b integer,
+        c character varying(9)
+    );
+    ALTER TABLE ONLY a ALTER COLUMN c DROP DEFAULT;
+    """
+    if type_ == "DEFAULT":
+        return text.replace(" SET DEFAULT NULL;", " DROP DEFAULT;")
+    made = _CREATE_TABLE.search(text) if type_ == "TABLE" else None
+    columns = [found["column"] for found in _DEFAULT_NULL.finditer(text)]
+    if made is None or not columns:
+        return text
+    drops = ", ".join(f"ALTER COLUMN {column} DROP DEFAULT" for column in columns)
+    without = _DEFAULT_NULL.sub(r"\g<start>", text)
+    return f"{without}\nALTER TABLE ONLY {made['table']} {drops};"
 
 
 def _to_entry(document: Mapping[str, Any]) -> Entry:
