@@ -34,18 +34,19 @@ def add_foreign_key(m: Model, c: Choices) -> Sql:
 
 
 def add_check(m: Model, c: Choices) -> Sql:
+    """A check that every row keeps: the keys of rows that triggers write are a little below zero."""
     chosen = own_columns(m, c)
     if chosen is None or chosen[1].sort not in ("int", "text") or chosen[1].needs or m.children(chosen[0]):
         return None
     table, col = chosen
     name = quoted(col.name)
     check = m.add(Thing("check", f"check_{m.next()}", owner=table, needs={col}))
-    test = f"{name} >= 0" if col.sort == "int" else f"length({name}) < 1000"
+    test = f"{name} > -1000" if col.sort == "int" else f"length({name}) < 1000"
     routines = m.of("routine")
     if routines and col.sort == "int" and c.one_in(2):
         routine = c.pick(routines)
         check.needs.add(routine)
-        test = f"{m.ref(routine, c)}({name}::bigint) >= 0"
+        test = f"{m.ref(routine, c)}({name}::bigint) > -1000"
     return [f"ALTER TABLE {m.ref(table, c)} ADD CONSTRAINT {check.name} CHECK ({test})"]
 
 

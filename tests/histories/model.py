@@ -165,7 +165,14 @@ class Model:
         """What a CASCADE takes along, the things that go with their owner included."""
         gone: set[Thing] = set(roots)
         while True:
-            more = {t for t in self.everything() if t not in gone and (t.owner in gone or t.needs & gone)}
+            # A foreign key refers to every partition of what it refers to.
+            wholes = {t.parent for t in gone if isinstance(t, Relation) and t.kind == "partition"}
+            more = {
+                t
+                for t in self.everything()
+                if t not in gone
+                and (t.owner in gone or t.needs & gone or (t.kind == "fk" and t.needs & wholes))
+            }
             if not more:
                 return gone - set(roots)
             gone |= more
