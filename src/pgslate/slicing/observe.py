@@ -15,7 +15,8 @@ Source: PostgreSQL manual, "System Columns", "System Catalogs", "Cumulative Stat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -209,6 +210,7 @@ class Observer:
         self.connection = connection
         self.catalogs = _readable(connection)
         self._cursor = connection.cursor(binary=True)
+        self._as_superuser = _is_superuser(connection)
         # Prepared by SQL and not by psycopg, which forgets its own at every DROP.
         self._prepared: dict[tuple[str, ...], int] = {}
         self._prepare("pgslate_counters", "", _counters_query(self.catalogs))
@@ -246,13 +248,14 @@ class Observer:
             number = self._prepared[chosen] = len(self._prepared)
             query = _rows_query([c for c in self.catalogs if c.name in chosen], _YOUNGER)
             self._prepare(f"pgslate_rows_{number}", "(xid, int8)", query)
-        self._cursor.execute(
-            sql.SQL("EXECUTE {}({}, {})").format(
-                sql.Identifier(f"pgslate_rows_{number}"), sql.Literal(mark.xid), sql.Literal(mark.command)
-            ),
-            prepare=False,
-        )
-        return list(map(Row._make, self._cursor.fetchall()))
+        with self._as_ourselves():
+            self._cursor.execute(
+                sql.SQL("EXECUTE {}({}, {})").format(
+                    sql.Identifier(f"pgslate_rows_{number}"), sql.Literal(mark.xid), sql.Literal(mark.command)
+                ),
+                prepare=False,
+            )
+            return list(map(Row._make, self._cursor.fetchall()))
 
     def everything(self) -> list[Row]:
         """The rows of all catalogs, whoever wrote them."""
@@ -277,8 +280,23 @@ class Observer:
             ).format(literal=sql.Literal(f"pg_catalog.{name}"), catalog=sql.Identifier(name))
             for name in chosen
         )
-        self._cursor.execute(query)
-        return {catalog: frozenset(oids) for catalog, oids in self._cursor.fetchall()}
+        with self._as_ourselves():
+            self._cursor.execute(query)
+            return {catalog: frozenset(oids) for catalog, oids in self._cursor.fetchall()}
+
+    @contextmanager
+    def _as_ourselves(self) -> Iterator[None]:
+        """Read as the superuser that the session began as, where a migration goes on as a lesser role.
+
+        Such a role may not read pg_authid and pg_user_mapping. The settings are rolled back, so that the
+        migration's own are what they were; the server reports ``is_superuser`` without being asked.
+        """
+        if not self._as_superuser or _is_superuser(self.connection):
+            yield
+            return
+        with self.connection.transaction(force_rollback=True):
+            self.connection.execute(b"SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE")
+            yield
 
     def edges(self) -> set[tuple[int, int, int, int]]:
         """Every (class, object, referenced class, referenced object) between user objects."""
@@ -319,6 +337,10 @@ class Observer:
             ([c for c, _ in objects], [o for _, o in objects]),
         )
         return self._cursor.fetchall()
+
+
+def _is_superuser(connection: psycopg.Connection[Any]) -> bool:
+    return connection.info.parameter_status("is_superuser") == "on"
 
 
 def _readable(connection: psycopg.Connection[Any]) -> tuple[_Catalog, ...]:
