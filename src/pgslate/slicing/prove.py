@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -57,12 +57,18 @@ class Proof:
 class Prover:
     """Proves slices of one catalog on one server; the databases that it makes are dropped again.
 
-    ``prelude`` is run once, in a template. Roles that a slice makes are dropped after its proof, since a role
-    is there for the whole server. ``snapshot`` is for the objects form; it is made if none is given.
+    ``prelude`` is run once, in a template, in a session that begins with ``settings``. Roles that a slice
+    makes are dropped after its proof, since a role is there for the whole server. ``snapshot`` is for the
+    objects form; it is made if none is given.
     """
 
     def __init__(
-        self, server: Server, *, prelude: Sequence[str] = (), snapshot: Snapshot | None = None
+        self,
+        server: Server,
+        *,
+        prelude: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
         self.server = server
         self._prelude = prelude
@@ -71,7 +77,7 @@ class Prover:
         if prelude:
             self._template = f"pgslate_prelude_{next(_numbers)}"
             server.create_database(self._template, template="template0")
-            with server.target(self._template).connect(autocommit=True) as connection:
+            with server.target(self._template).connect(settings=settings, autocommit=True) as connection:
                 for text in prelude:
                     connection.execute(text.encode())
         self._admin = server.target().connect(autocommit=True)
@@ -118,7 +124,9 @@ class Prover:
         name = f"pgslate_proof_{next(_numbers)}"
         self.server.create_database(name, template=self._template)
         try:
-            with self.server.target(name).connect(autocommit=True, prepare_threshold=None) as connection:
+            with self.server.target(name).connect(
+                settings=attempt.catalog.settings, autocommit=True, prepare_threshold=None
+            ) as connection:
                 try:
                     self._run(attempt, connection)
                 except ReplayFailedError as failure:
@@ -203,7 +211,8 @@ def prove_many(
         provers: SimpleQueue[Prover] = SimpleQueue()
         for _ in range(max(1, min(workers, len(groups)))):
             server = stack.enter_context(scratch_server(catalog))
-            provers.put(stack.enter_context(Prover(server, prelude=prelude, snapshot=final)))
+            prover = Prover(server, prelude=prelude, settings=catalog.settings, snapshot=final)
+            provers.put(stack.enter_context(prover))
         with ThreadPoolExecutor(max(1, workers)) as pool:
             for task in [pool.submit(one, provers, members) for members in groups.values()]:
                 task.result()

@@ -22,7 +22,7 @@ from typing import Literal
 
 from pgslate.catalog import Catalog, Migration
 from pgslate.errors import ProofError
-from pgslate.schema.model import Schema
+from pgslate.schema.model import Name, Schema
 from pgslate.slicing.effects import NOTHING, Effect, Link, Trace, Unit, Widening
 
 Form = Literal["files", "statements", "objects"]
@@ -77,6 +77,18 @@ class Slice:
         """The definitions of the required objects, as the whole catalog leaves them."""
         return self.trace.schema.within(
             [(u.kind, u.name) for u in map(self.trace.units.__getitem__, self.required)]
+        )
+
+    @cached_property
+    def as_found(self) -> frozenset[Name]:
+        """Of the required objects, those that stood before and that no migration changes.
+
+        What a database's owner did to them is not the catalog's business: they only have to be there.
+        """
+        return frozenset(
+            (info.kind, info.name)
+            for unit, info in ((unit, self.trace.units[unit]) for unit in self.required)
+            if info.made is None and not self.trace.touching.get(unit)
         )
 
     def statements(self, migration: int, *, needed: bool = False) -> tuple[int, ...]:

@@ -49,7 +49,7 @@ def trace(
     MigrationFailedError where a statement fails, with its place.
     """
     catalog.parse()
-    with scratch.connect(autocommit=True, prepare_threshold=None) as connection:
+    with scratch.connect(settings=catalog.settings, autocommit=True, prepare_threshold=None) as connection:
         if earlier is None:
             for text in prelude:
                 connection.execute(text.encode())
