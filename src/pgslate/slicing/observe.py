@@ -56,12 +56,17 @@ class _Catalog(NamedTuple):
     shared: bool = False
 
 
-# Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed.
+# Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed. What
+# asks no more of a relation than to be there is apart, in the digest's lower half.
+_SHAPE = (
+    "ROW(c.relname, c.relnamespace, c.reloftype, c.relam, c.reltablespace, c.relpersistence, c.relkind,"
+    " c.relnatts, c.relchecks, c.relispopulated, c.relreplident, c.relispartition, c.reloptions,"
+    " c.relpartbound::text)"
+)
+_MARKS = "ROW(c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity)"
 _RELATION = (
-    "ROW(c.relname, c.relnamespace, c.reloftype, c.relowner, c.relam, c.reltablespace, c.relpersistence,"
-    " c.relkind, c.relnatts, c.relchecks, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated,"
-    " c.relreplident,"
-    " c.relispartition, c.relacl, c.reloptions, c.relpartbound::text)"
+    f"(pg_catalog.hashtext({_SHAPE}::text)::int8 << 32)"
+    f" | (pg_catalog.hashtext({_MARKS}::text)::int8 & 4294967295)"
 )
 
 _CATALOGS = (
@@ -72,7 +77,7 @@ _CATALOGS = (
         "CASE WHEN c.relkind IN ('i', 'I') THEN (SELECT x.indrelid FROM pg_catalog.pg_index x"
         " WHERE x.indexrelid = c.oid) END",
         named=True,
-        digest=f"pg_catalog.hashtextextended({_RELATION}::text, 0)",
+        digest=_RELATION,
         where="c.relnamespace <> 99",
     ),
     _Catalog("pg_attribute", "c.attrelid", "1259", "c.attrelid", where="c.attnum > 0"),
@@ -155,6 +160,11 @@ _CATALOGS = (
 )
 
 _KEYED_BY_OWN_OID = tuple(catalog.name for catalog in _CATALOGS if catalog.oid == "c.oid")
+
+
+def only_marked(before: int | None, after: int | None) -> bool:
+    """Whether two digests of a relation differ in its rights, owner and row security alone."""
+    return before is not None and after is not None and before != after and (before ^ after) >> 32 == 0
 
 
 class Row(NamedTuple):

@@ -273,9 +273,28 @@ def _differs(attempt: Slice, connection: psycopg.Connection[Any]) -> Failure | N
     named = {part.lower() for name in first.object.split(" on ") for part in parts(name)[-2:]}
     if attempt.form == "objects":
         return Failure(what, units=_alive_units(attempt, named), differences=tuple(differences))
-    return Failure(
-        what, _writers(attempt, named, before=len(attempt.trace.effects)), differences=tuple(differences)
+    end = len(attempt.trace.effects)
+    effects = (
+        _writers(attempt, named, before=end)
+        or _writers(attempt, {word for each in differences for word in _names_in(each.expected)}, before=end)
+        or _swept_together(attempt, named)
     )
+    return Failure(what, effects, differences=tuple(differences))
+
+
+def _swept_together(attempt: Slice, named: Iterable[str]) -> frozenset[int]:
+    """What made the other units that a statement swept together with a named one: a loop, say, over them all.
+
+    What it did to the one may hang on the others' being there, by no name that anybody can read.
+    """
+    trace = attempt.trace
+    names = frozenset(named)
+    found: set[int] = set()
+    for index in attempt.effects:
+        swept = trace.effects[index].sweeps
+        if any(parts(trace.units[unit].name)[-1].lower() in names for unit in swept):
+            found |= {at for unit in swept for at in trace.touching.get(unit, ()) if at < index}
+    return frozenset(found - attempt.effects)
 
 
 def _writers(attempt: Slice, named: Iterable[str], *, before: int) -> frozenset[int]:

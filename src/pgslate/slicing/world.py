@@ -30,6 +30,7 @@ from pgslate.slicing.observe import (
     Counters,
     Observer,
     Row,
+    only_marked,
 )
 
 Object = tuple[int, int]
@@ -40,6 +41,8 @@ Number = tuple[int, int, Unit]
 
 _RELATION_KINDS_WITH_TYPE = ("table", "view", "materialized view", "foreign table", "composite type")
 
+_RELATION_KINDS = (*_RELATION_KINDS_WITH_TYPE, "sequence")
+
 
 @dataclass(slots=True)
 class _Told:
@@ -47,11 +50,21 @@ class _Told:
 
     creates: set[Unit] = field(default_factory=set)
     changes: set[Unit] = field(default_factory=set)
+    marks: set[Unit] = field(default_factory=set)
+    shapes: set[Unit] = field(default_factory=set)  # changed in more than a mark
     dropped: set[Unit] = field(default_factory=set)
     links: set[Link] = field(default_factory=set)
     unlinks: set[Link] = field(default_factory=set)
     takes: set[str] = field(default_factory=set)
     frees: set[str] = field(default_factory=set)
+
+    def change(self, unit: Unit) -> None:
+        self.changes.add(unit)
+        self.shapes.add(unit)
+
+    def mark(self, unit: Unit) -> None:
+        self.changes.add(unit)
+        self.marks.add(unit)
 
 
 class World:
@@ -212,11 +225,18 @@ class World:
             cascades=frozenset(told.dropped - dropped_named),
             writes=frozenset(writes - told.creates - told.dropped),
             reads=frozenset(reads - told.changes - writes),
+            marks=frozenset(self._marks(told, before_names - writes - called - ran - before_them)),
             links=frozenset(told.links),
             unlinks=frozenset(told.unlinks - told.links),
             takes=frozenset(told.takes - told.frees),
             frees=frozenset(told.frees - told.takes),
         )
+
+    def _marks(self, told: _Told, named: set[Unit]) -> Iterable[Unit]:
+        """The relations among ``named`` of which the statement changed nothing but marks."""
+        for unit in named & (told.marks - told.shapes):
+            if self.units[unit].kind in _RELATION_KINDS:
+                yield unit
 
     def end_of_file(self, *, at: int) -> None:
         """Forget temporary objects: they go with the file that made them; ``at`` is its last statement."""
@@ -264,7 +284,7 @@ class World:
             self._rename(obj, kind, name, told)
             extension = self.unit(obj)
             if extension is not None and extension not in told.creates:
-                told.changes.add(extension)
+                told.change(extension)
             return
         unit = self._unit_of.get(obj)
         if unit is None:
@@ -279,10 +299,11 @@ class World:
             if row.digest is not None:
                 self._digest[obj] = row.digest
         elif row.catalog == PG_DEFAULT_ACL or self._digest.get(obj, _NEVER) != row.digest:
+            marked = row.catalog == PG_CLASS and only_marked(self._digest.get(obj), row.digest)
             if row.digest is not None:
                 self._digest[obj] = row.digest
             if unit not in told.creates:
-                told.changes.add(unit)
+                (told.mark if marked else told.change)(unit)
         if row.catalog == PG_DEFAULT_ACL:
             self._default_acl_schema[obj] = row.digest or 0
         self._rename(obj, kind, name, told)
@@ -304,7 +325,8 @@ class World:
             self._digest[obj] = row.digest or 0
         unit = self.unit(owner)
         if unit is not None and unit not in told.creates:
-            told.changes.add(unit)
+            whole = row.catalog == PG_DESCRIPTION and owner == self._object_of.get(unit)
+            (told.mark if whole and not row.digest else told.change)(unit)
 
     def _edge_row(self, row: Row, told: _Told) -> None:
         obj, ref = (row.digest or 0, row.oid), (row.part_class or 0, row.part_oid or 0)
@@ -338,13 +360,13 @@ class World:
         for obj in gone:
             owner = self.unit(obj)
             if owner is not None and obj not in self._unit_of and owner not in told.creates:
-                told.changes.add(owner)
+                told.change(owner)
         if "pg_description" in deleted:
             described = observer.described()
             for key in self._described - described:
                 owner = self.unit((key[0], key[1]))
                 if owner is not None and owner not in told.creates:
-                    told.changes.add(owner)
+                    told.change(owner)
             self._described = described
         if "pg_depend" in deleted:
             self._drop_edges(observer, set(gone), told)
