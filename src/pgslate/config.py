@@ -223,7 +223,13 @@ class _Reader:
         return files
 
     def _session(self, said: Any) -> dict[str, str]:
-        found = self._values("session", said)
+        found: dict[str, str] = {}
+        for name, value in self._table("session", said).items():
+            if isinstance(value, dict):  # app.tenant = "x" is a table in TOML
+                inner = self._values(f"session.{name}", value)
+                found.update({f"{name}.{under}": each for under, each in inner.items()})
+            else:
+                found.update(self._values("session", {name: value}))
         for name in found:
             if not _SETTING.fullmatch(name):
                 raise self._wrong(f"session.{name}", "is no setting's name", 'as in search_path = "app"')

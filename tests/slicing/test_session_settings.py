@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 from tests.slicing.judging import court
 
 from pgslate import apply, verify
-from pgslate.errors import ConfigError
+from pgslate.errors import ConfigError, MigrationFailedError
 from pgslate.project import Project
 from pgslate.provisioning import prepare
 from pgslate.slicing.known import trace_of
@@ -98,3 +98,23 @@ def test_a_setting_that_the_server_refuses_is_the_configurations_fault(database:
     with pytest.raises(ConfigError, match='invalid value for parameter "work_mem"') as error:
         database.connect(settings={"work_mem": "much"})
     assert error.value.fix == "correct [session] in pgslate.toml"
+
+
+def test_a_setting_of_ones_own_has_a_dot_in_its_name(tmp_path: Path) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "1_a.sql").write_text("CREATE TABLE users (id int);")
+    (tmp_path / "pgslate.toml").write_text(
+        "[session]\napp.tenant = 'x'\napp.strict = true\nwork_mem = 5000\n"
+    )
+    settings = Project.open(start=tmp_path).catalog.settings
+    assert settings == {"app.tenant": "x", "app.strict": "true", "work_mem": "5000"}
+
+
+def test_a_table_missed_by_its_bare_name_is_told_where_it_is(server: Server) -> None:
+    with (
+        pytest.raises(MigrationFailedError) as error,
+        court(server, "CREATE SCHEMA app; CREATE TABLE app.users (id int);", "DROP TABLE users;"),
+    ):
+        pass
+    assert "app.users is there" in error.value.fix
+    assert '[session] search_path = "app, public"' in error.value.fix

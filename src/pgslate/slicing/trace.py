@@ -150,7 +150,8 @@ class _Tracer:
                 copy.write(statement.data)
             return self.observer.counters()
         except psycopg.Error as error:
-            raise migration_failed(error, migration, statement, doing="tracing") from None
+            there = self.world.elsewhere(error.diag.message_primary or "")
+            raise migration_failed(error, migration, statement, doing="tracing", there=there) from None
 
     def _keep(
         self,

@@ -130,6 +130,14 @@ class World:
         found = (self.unit(obj) for word in words for obj in self._by_word.get(word, ()))
         return {unit for unit in found if unit is not None}
 
+    def elsewhere(self, said: str) -> list[str]:
+        """The relations and types, by their whole names, that a "does not exist" meant by their bare ones."""
+        missing = _MISSING.fullmatch(said)
+        if missing is None:
+            return []
+        named = (self.units[unit] for unit in self._object_of)
+        return sorted(u.name for u in named if u.kind in _SEARCHED and parts(u.name)[-1] == missing["name"])
+
     # -- taking in
 
     def begin(self, rows: Iterable[Row]) -> None:
@@ -486,6 +494,9 @@ _WHY: Mapping[int, str] = {
 
 # A name of a relation or constraint that ends in a number, perhaps before a quote.
 _NUMBERED = re.compile(r'((?:relation|constraint):.*?[^0-9])([1-9][0-9]?)("?)')
+
+_SEARCHED = (*_RELATION_KINDS, "type")
+_MISSING = re.compile(rf'(?:relation|{"|".join(_SEARCHED)}) "(?P<name>[^".]+)" does not exist')
 
 _NEVER = object()
 
