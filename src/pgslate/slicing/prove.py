@@ -298,7 +298,10 @@ def _swept_together(attempt: Slice, named: Iterable[str]) -> frozenset[int]:
 
 
 def _writers(attempt: Slice, named: Iterable[str], *, before: int) -> frozenset[int]:
-    """The statements before ``before`` that touched, dropped, freed or mention what is named."""
+    """The statements before ``before`` that touched, dropped, freed or made what is named.
+
+    What an extension's statement made are names that it took: its functions are no units of their own.
+    """
     names = frozenset(named)
     trace = attempt.trace
 
@@ -310,7 +313,7 @@ def _writers(attempt: Slice, named: Iterable[str], *, before: int) -> frozenset[
         if index in attempt.effects:
             continue
         units = effect.touches | effect.drops | effect.cascades | {link[0] for link in effect.unlinks}
-        freed = {parts(name.split(":", 1)[1])[-1].lower() for name in effect.frees}
-        if any(map(is_named, units)) or freed & names:
+        held = {parts(name.split(":", 1)[1])[-1].lower() for name in effect.frees | effect.takes}
+        if any(map(is_named, units)) or held & names:
             found.add(index)
     return frozenset(found)

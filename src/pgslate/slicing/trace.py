@@ -65,7 +65,7 @@ class _Tracer:
         self.catalog = catalog
         self.connection = connection
         self.progress = progress
-        self.world = World()
+        self.world = World(_builtin_functions(connection))
         self.effects: list[Effect] = []
         self._prologue = f"{session.RESET_BUT_PREPARED}; {_SETTINGS}"
         if _may_track_functions(connection):
@@ -232,6 +232,11 @@ def _may_track_functions(connection: psycopg.Connection[Any]) -> bool:
         "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
     ).fetchone()
     return bool(row and row[0])
+
+
+def _builtin_functions(connection: psycopg.Connection[Any]) -> frozenset[str]:
+    rows = connection.execute("SELECT proname::text FROM pg_catalog.pg_proc WHERE pronamespace = 11")
+    return frozenset(row[0] for row in rows)
 
 
 def _sets_session(statement: Statement) -> bool:

@@ -70,8 +70,11 @@ class _Told:
 class World:
     """The objects alive in one database, by OID, with the units they belong to."""
 
-    def __init__(self) -> None:
+    def __init__(self, builtin: frozenset[str] = frozenset()) -> None:
+        """``builtin`` are the names of PostgreSQL's own functions."""
         self.units: list[UnitInfo] = []
+        self._builtin = builtin
+        self._members: dict[names.Name, set[Object]] = defaultdict(set)  # the functions of extensions
         self._unit_of: dict[Object, Unit] = {}  # objects that are units of their own
         self._object_of: dict[Unit, Object] = {}
         self._part_of: dict[Object, Object] = {}
@@ -121,9 +124,16 @@ class World:
         return None
 
     def functions(self, name: names.Name, path: Iterable[str]) -> set[Unit]:
-        """Every overload of a function's name with this search path."""
+        """Every overload of a function's name with this search path; for an extension's, the extension.
+
+        A bare name that PostgreSQL has a function of is taken for that one before an extension's.
+        """
         schemas = (name[0],) if name[0] else tuple(path)
-        return {unit for unit in self._functions.get(name[1], ()) if self._parts[unit][0] in schemas}
+        found = {unit for unit in self._functions.get(name[1], ()) if self._parts[unit][0] in schemas}
+        if name[0] or name[1] not in self._builtin:
+            members = (obj for schema in schemas for obj in self._members.get((schema, name[1]), ()))
+            found |= {unit for obj in members if (unit := self.unit(obj)) is not None}
+        return found
 
     def mentioned(self, words: Iterable[str]) -> set[Unit]:
         """The units that a text with these words could be naming, themselves or an index or constraint."""
@@ -180,6 +190,7 @@ class World:
         if "CREATE" in text[:400].upper():
             body = names.of_body(text)
             named |= {u for n in body.declared if (u := self.relation(n, after.path)) is not None}
+            called |= {u for n in body.checked for u in self.functions(n, after.path)}
         mentioned = self.mentioned(words)
         self._take(rows, told, at=at)
         if any(self.units[unit].kind == "schema" for unit in told.changes) and told.takes:
@@ -290,6 +301,8 @@ class World:
         kind, name = row.kind or "", row.name or ""
         if obj in self._part_of:  # a member of an extension
             self._rename(obj, kind, name, told)
+            if row.catalog == PG_PROC:
+                self._members[_qualified(name)].add(obj)
             extension = self.unit(obj)
             if extension is not None and extension not in told.creates:
                 told.change(extension)
