@@ -77,13 +77,15 @@ class Migration:
 class Catalog:
     """Migrations in order; ``root`` is their folder, ``evidence`` what the format was recognised by.
 
-    ``bookkeeping`` is the SQL that makes the tool's own table, where a migration takes it for granted."""
+    ``bookkeeping`` is the SQL that makes the tool's own table, where a migration takes it for granted.
+    ``settings`` are what every migration's session begins with, by name: ``{"search_path": "app"}``."""
 
     root: Path
     format: str
     migrations: tuple[Migration, ...]
     evidence: str = ""
     bookkeeping: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
     def load(

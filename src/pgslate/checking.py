@@ -35,7 +35,15 @@ def verify(
     """
     required = [(u.kind, u.name) for u in (slice_.trace.units[unit] for unit in slice_.required)]
     with target.connect(autocommit=True) as connection:
-        found = verifying.verify(slice_.expected, connection, required, policies, as_of, windows=windows)
+        found = verifying.verify(
+            slice_.expected,
+            connection,
+            required,
+            policies,
+            as_of,
+            windows=windows,
+            as_found=slice_.as_found,
+        )
         applied, _ = ledger.read(connection)
     return found.and_also(_ledger_differences(slice_.catalog, applied))
 

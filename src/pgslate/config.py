@@ -8,6 +8,9 @@ defines = { schema = "app" }
 [prelude]
 files = ["roles.sql"]              # what the catalog expects to be there already
 
+[session]
+search_path = "app, public"        # what every migration's session begins with
+
 [bundles]
 audit = ["audit_events"]
 
@@ -23,6 +26,7 @@ every = "month"
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "pgslate.toml"
 _PYPROJECT = "pyproject.toml"
+_SETTING = re.compile(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)?")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -58,7 +63,8 @@ class Config:
     """What the configuration file says; every path in it is absolute.
 
     ``file`` is None where there is no configuration. ``catalog`` is the folder of migrations. ``prelude`` are
-    SQL files to run before the first migration. ``defines`` are the values of template variables.
+    SQL files to run before the first migration. ``session`` are the settings that every migration's session
+    begins with. ``defines`` are the values of template variables.
     """
 
     file: Path | None = None
@@ -66,6 +72,7 @@ class Config:
     format: str | None = None
     skip_code: bool = False
     prelude: tuple[Path, ...] = ()
+    session: Mapping[str, str] = field(default_factory=dict)
     defines: Mapping[str, str] = field(default_factory=dict)
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     bundles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -180,6 +187,7 @@ class _Reader:
             "format",
             "skip_code",
             "prelude",
+            "session",
             "defines",
             "define",
             "contracts",
@@ -196,7 +204,8 @@ class _Reader:
             format=self._text("format", table.get("format")),
             skip_code=self._truth("skip_code", table.get("skip_code", False)),
             prelude=self._prelude(table.get("prelude", ())),
-            defines=self._defines(table.get("defines", table.get("define", _NOTHING))),
+            session=self._session(table.get("session", _NOTHING)),
+            defines=self._values("defines", table.get("defines", table.get("define", _NOTHING))),
             contracts=self._contracts(table.get("contracts", _NOTHING)),
             bundles=self._bundles(table.get("bundles", _NOTHING)),
             partitions=self._partitions(table.get("partitions", _NOTHING)),
@@ -213,11 +222,24 @@ class _Reader:
                 raise self._wrong(key, f"names a file that isn't there: {file}", "correct the path")
         return files
 
-    def _defines(self, said: Any) -> dict[str, str]:
-        table = self._table("defines", said)
+    def _session(self, said: Any) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, value in self._table("session", said).items():
+            if isinstance(value, dict):  # app.tenant = "x" is a table in TOML
+                inner = self._values(f"session.{name}", value)
+                found.update({f"{name}.{under}": each for under, each in inner.items()})
+            else:
+                found.update(self._values("session", {name: value}))
+        for name in found:
+            if not _SETTING.fullmatch(name):
+                raise self._wrong(f"session.{name}", "is no setting's name", 'as in search_path = "app"')
+        return found
+
+    def _values(self, key: str, said: Any) -> dict[str, str]:
+        table = self._table(key, said)
         for name, value in table.items():
             if isinstance(value, dict | list):
-                raise self._wrong(f"defines.{name}", "is not a value", 'write it as NAME = "value"')
+                raise self._wrong(f"{key}.{name}", "is not a value", 'write it as NAME = "value"')
         return {
             name: str(value).lower() if isinstance(value, bool) else str(value)
             for name, value in table.items()

@@ -24,6 +24,7 @@ from pgslate.project import Project
 from pgslate.provisioning import check, provision
 from pgslate.report.progress import Lines
 from pgslate.slicing.effects import Effect, Trace
+from pgslate.slicing.identity import parts
 from pgslate.slicing.slice import Slice
 from pgslate.targets.target import Target
 
@@ -241,7 +242,7 @@ def _tables(chosen: Slice) -> str:
 
 
 def _bare(name: str) -> str:
-    return name.rpartition(".")[2]
+    return parts(name)[-1]
 
 
 def _say(writer: TextIO, line: str) -> None:

@@ -38,6 +38,16 @@ def place_of(migration: Migration, statement: Statement, offset: int = 0) -> Pla
     return Place(migration.file, line, column, text)
 
 
+def _elsewhere(there: Sequence[str]) -> str:
+    if not there:
+        return ""
+    schema = there[0].rpartition(".")[0]
+    return (
+        f"{' and '.join(there)} is there: name the schema; or, if the tool that these migrations are"
+        f' written for sets a search_path, write [session] search_path = "{schema}, public" into pgslate.toml'
+    )
+
+
 def migration_failed(
     error: psycopg.Error,
     migration: Migration,
@@ -45,8 +55,13 @@ def migration_failed(
     *,
     applied: Sequence[str] = (),
     doing: str = "applying",
+    there: Sequence[str] = (),
 ) -> MigrationFailedError:
-    """The error to raise for a statement that PostgreSQL refused; ``applied`` are the versions that stand."""
+    """The error to raise for a statement that PostgreSQL refused; ``applied`` are the versions that stand.
+
+    ``there`` are the names of relations and types that stand in other schemas than were looked in, and may be
+    what was meant.
+    """
     told = error.diag
     position = int(told.statement_position) - 1 if told.statement_position else 0
     detail, hint = told.message_detail or "", told.message_hint or ""
@@ -59,7 +74,7 @@ def migration_failed(
     return MigrationFailedError(
         message,
         place=place_of(migration, statement, position),
-        fix=_FIXES.get(error.sqlstate or "", "correct the migration, then run again"),
+        fix=_elsewhere(there) or _FIXES.get(error.sqlstate or "", "correct the migration, then run again"),
         migration=migration.version,
         statement=statement.text,
         sqlstate=error.sqlstate or "",

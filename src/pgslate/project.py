@@ -7,7 +7,7 @@ configuration needs only ``Catalog.load(folder).slice("users")``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pgslate.catalog import Catalog, Migration
 from pgslate.config import Config, Contract, suggestion
 from pgslate.errors import ConfigError, UsageError
+from pgslate.slicing.identity import parts
 
 if TYPE_CHECKING:
     from pgslate.partitions import PartitionPolicy
@@ -76,7 +77,7 @@ class Project:
             defines={**said.defines, **(defines or {})},
             skip_code=skip_code or said.skip_code,
         )
-        return Project(found, said, progress)
+        return Project(replace(found, settings=said.session), said, progress)
 
     @cached_property
     def prelude(self) -> tuple[str, ...]:
@@ -169,20 +170,18 @@ class Project:
         return None
 
     def _is_made(self, name: str) -> bool:
-        bare = name.rpartition(".")[2]
+        bare = parts(name)[-1]
         return any(
-            unit.dropped is None and unit.kind == "table" and unit.name.rpartition(".")[2] == bare
+            unit.dropped is None and unit.kind == "table" and parts(unit.name)[-1] == bare
             for unit in self.trace.units
         )
 
     def _check_indexes(self, contract: Contract) -> None:
         if not contract.indexes:
             return
-        made = {
-            name.rpartition(".")[2].strip('"') for kind, name in self.trace.schema.objects if kind == "index"
-        }
+        made = {parts(name)[-1] for kind, name in self.trace.schema.objects if kind == "index"}
         for index in contract.indexes:
-            if index.rpartition(".")[2].strip('"') not in made:
+            if parts(index)[-1] not in made:
                 raise UsageError(
                     f"contract {contract.name} relies on the index {index!r}, which no migration makes",
                     fix=suggestion(index, made) if made else "correct it in pgslate.toml",

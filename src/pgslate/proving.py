@@ -45,7 +45,11 @@ def prove(project: Project, selection: Selection, *, form: Form = "files") -> Pr
     """
     tables = selection.tables or ("*",)
     asked = units_of(project.catalog, project.trace, tables)
-    with scratch_server(project.catalog) as server, Prover(server, prelude=project.prelude) as prover:
+    settings = project.catalog.settings
+    with (
+        scratch_server(project.catalog) as server,
+        Prover(server, prelude=project.prelude, settings=settings) as prover,
+    ):
         proof = prover.prove(project.catalog, project.trace, asked, form)
     if proof.unproved:
         raise ProofError(

@@ -19,6 +19,7 @@ from pgslate.checking import verify
 from pgslate.errors import PrivilegeError
 from pgslate.partitions import PartitionPolicy, Window, ensure
 from pgslate.project import Project, Selection
+from pgslate.slicing.identity import parts
 from pgslate.slicing.slice import Slice
 from pgslate.slicing.trace import create_scratch, drop_scratch
 from pgslate.targets.target import Target
@@ -95,7 +96,7 @@ def check(
 def prepare(project: Project, target: Target) -> None:
     """Run the prelude, in an empty database that nobody else prepares."""
     if project.prelude:
-        with target.connect(autocommit=True) as connection:
+        with target.connect(settings=project.catalog.settings, autocommit=True) as connection:
             for text in project.prelude:
                 connection.execute(text.encode())
 
@@ -126,7 +127,7 @@ def scratch_database(target: Target) -> Iterator[Target]:
 def policies_within(project: Project, chosen: Slice) -> tuple[PartitionPolicy, ...]:
     """The partition policies of tables that the slice has."""
     names = {chosen.trace.units[unit].name for unit in chosen.required}
-    bare = {name.rpartition(".")[2] for name in names}
+    bare = {parts(name)[-1] for name in names}
     return tuple(p for p in project.policies.values() if p.table in (names if "." in p.table else bare))
 
 

@@ -120,6 +120,8 @@ def _key(project: Project, chosen: Slice) -> str:
     digest = hashlib.sha256(chosen.form.encode())
     for text in project.prelude:
         digest.update(f"\0prelude {text}".encode())
+    for name, value in sorted(project.catalog.settings.items()):
+        digest.update(f"\0setting {name} {value}".encode())
     for index, migration in zip(chosen.migrations, chosen.files, strict=True):
         statements = chosen.statements(index) if chosen.form != "files" else ()
         digest.update(f"\0{migration.version} {migration.checksum} {statements}".encode())

@@ -60,6 +60,7 @@ def verify(
     *,
     windows: Mapping[str, Collection[Window]] = _NO_WINDOWS,
     owners: str | None = ANYBODY,
+    as_found: Collection[Name] = (),
 ) -> VerifyResult:
     """How the required objects that the database holds differ from ``expected``.
 
@@ -67,7 +68,8 @@ def verify(
     one more for each of the ``policies`` whose table is required: the windows that the policy wants at
     ``as_of`` (or by the server's clock) must be covered, and those in ``windows``, by the policy's table.
     Partitions that stand on the policy's grid are never stray, whoever made them. ``owners`` is as for
-    ``compare``: by default nobody in particular has to own what no migration gives to a role.
+    ``compare``: by default nobody in particular has to own what no migration gives to a role. Objects named
+    in ``as_found`` only have to be there.
 
     Changes nothing. Raises psycopg.Error where the connection fails, and UsageError where a policy's table is
     not partitioned by a range of time.
@@ -76,7 +78,8 @@ def verify(
     names = {*required, *wanted.objects}
     # a long list of names costs more to look for than everything else to read
     found = read(connection, within=list(names) if len(names) < _MANY else None).within(names)
-    differences = list(compare(wanted, found, owners=owners))
+    there = [name for name in as_found if name in found.objects]
+    differences = list(compare(wanted.without(there), found.without(there), owners=owners))
     surveys: list[Survey] = []
     for policy in policies:
         if not _is_required(policy, required):

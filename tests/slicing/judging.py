@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from pgslate.targets.target import Target
 _numbers = itertools.count(1)
 
 
-def catalog_of(*sources: str) -> Catalog:
+def catalog_of(*sources: str, settings: Mapping[str, str] | None = None) -> Catalog:
     """These migrations, numbered from 1; one that begins with ``-- no transaction`` is run without one."""
     migrations = tuple(
         Migration(
@@ -35,7 +35,7 @@ def catalog_of(*sources: str) -> Catalog:
         )
         for number, source in enumerate(sources, start=1)
     )
-    return Catalog(Path("memory"), "plain", migrations)
+    return Catalog(Path("memory"), "plain", migrations, settings=dict(settings or {}))
 
 
 class Court:
@@ -81,7 +81,8 @@ class Court:
         if self._snapshot is None:
             self._snapshot = take(self.server, self.database)
         units = select(self.catalog, self.trace, [table])
-        with Prover(self.server, prelude=self.prelude, snapshot=self._snapshot) as prover:
+        settings = self.catalog.settings
+        with Prover(self.server, prelude=self.prelude, settings=settings, snapshot=self._snapshot) as prover:
             return prover.prove(self.catalog, self.trace, units, form)
 
     def difference_of(self, slice_: Slice, table: str) -> str:
@@ -103,7 +104,8 @@ class Court:
                 assert self.difference(table, form) == "", (table, form)
 
     def _make(self, slice_: Slice, target: Target) -> None:
-        with target.connect(autocommit=True, prepare_threshold=None) as connection:
+        settings = self.catalog.settings
+        with target.connect(settings=settings, autocommit=True, prepare_threshold=None) as connection:
             if slice_.form != "objects":
                 replay(slice_, connection, prelude=self.prelude)
                 return
@@ -123,9 +125,14 @@ class Court:
 
 
 @contextmanager
-def court(server: Server, *sources: str, prelude: Sequence[str] = ()) -> Iterator[Court]:
+def court(
+    server: Server,
+    *sources: str,
+    prelude: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Court]:
     """Trace a catalog of these migrations, and hold court over its slices."""
-    opened = Court(server, catalog_of(*sources), prelude)
+    opened = Court(server, catalog_of(*sources, settings=settings), prelude)
     try:
         yield opened
     finally:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from pgslate.applying import ledger, refusals
 from pgslate.applying.ledger import Ledger, Server
 from pgslate.errors import ServerNotReadyError
 from pgslate.targets.target import Target
 
+_NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
+
 
 @contextmanager
-def connected(target: Target, *, statement_timeout: float | None = None) -> Iterator[psycopg.Connection[Any]]:
+def connected(
+    target: Target, *, settings: Mapping[str, str] = _NO_SETTINGS, statement_timeout: float | None = None
+) -> Iterator[psycopg.Connection[Any]]:
     """A connection for the run. What it is started with survives RESET ALL between files."""
-    given = conninfo_to_dict(target.dsn)
-    options: dict[str, Any] = {"autocommit": True, "prepare_threshold": None, "client_encoding": "UTF8"}
+    begin = dict(settings)
     if statement_timeout is not None:
-        before = given.get("options") or os.environ.get("PGOPTIONS", "")
-        options["options"] = f"{before} -c statement_timeout={round(statement_timeout * 1000)}".strip()
+        begin["statement_timeout"] = str(round(statement_timeout * 1000))
     try:
-        connection = target.connect(**options)
+        connection = target.connect(
+            settings=begin, autocommit=True, prepare_threshold=None, client_encoding="UTF8"
+        )
     except psycopg.OperationalError as error:
         raise ServerNotReadyError(
             f"no connection to {target.label}: {str(error).strip()}",

@@ -80,7 +80,8 @@ def apply(
             assume_applied=assumed,
         )
 
-    with connected(target, statement_timeout=statement_timeout) as connection:
+    settings = slice_.catalog.settings
+    with connected(target, settings=settings, statement_timeout=statement_timeout) as connection:
         standing, server = read_ledger(connection)
         first = planned(standing)
         if first.is_empty:
@@ -172,7 +173,8 @@ def _verify(
     as_of: datetime | None,
 ) -> VerifyResult:
     units = (slice_.trace.units[unit] for unit in slice_.required)
-    return verify(slice_.expected, connection, [(u.kind, u.name) for u in units], policies, as_of)
+    required = [(u.kind, u.name) for u in units]
+    return verify(slice_.expected, connection, required, policies, as_of, as_found=slice_.as_found)
 
 
 def _version() -> str:

@@ -72,6 +72,7 @@ class Contents:
             "locale": facts.locale,
             "encoding": facts.encoding,
             "settings": dict(facts.settings),
+            "session": dict(self.slice.catalog.settings),
             "partitions": [(table, str(window)) for table, window in self.windows(facts.now)],
             "named": {table: sorted(names) for table, names in self.named.items()},
             "policies": [repr(policy) for policy in self.policies],

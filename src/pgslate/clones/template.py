@@ -161,7 +161,9 @@ def _build(
     except psycopg.errors.DiskFull as error:
         raise no_room(book, error) from error
     step("fill")
-    with book.server.with_dbname(building).connect(autocommit=True, prepare_threshold=None) as inside:
+    begun = contents.slice.catalog.settings
+    database = book.server.with_dbname(building)
+    with database.connect(settings=begun, autocommit=True, prepare_threshold=None) as inside:
         inside.execute("SET synchronous_commit = off")
         moment = contents.as_of or book.facts.now  # the one that the key is of
         fill(inside, contents, moment)

@@ -6,7 +6,8 @@ that the next migration goes on from the Up. This is the only place in which pgs
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -36,29 +37,30 @@ def check(case: Case) -> Iterator[Finding]:
         return
     last = max(index for index, migration in enumerate(catalog) if migration.version in downs)
     with scratch_server(catalog) as server:
+        scratch = _Scratch(server, catalog.settings)
         server.create_database(SCRATCH, template="template0")
-        with _connected(server) as connection:
+        with scratch.connect() as connection:
             for text in case.project.prelude:
                 connection.execute(text.encode())
             before = read(connection)
         for migration in catalog.migrations[: last + 1]:
-            with _connected(server) as connection:
+            with scratch.connect() as connection:
                 _up(connection, migration)
                 after = read(connection)
             down = downs.get(migration.version)
             if down is not None:
-                yield from _findings(server, migration, down, before)
+                yield from _findings(scratch, migration, down, before)
             before = after
 
 
-def _findings(server: Server, migration: Migration, down: Down, before: Schema) -> Iterator[Finding]:
+def _findings(scratch: _Scratch, migration: Migration, down: Down, before: Schema) -> Iterator[Finding]:
     try:
         statements = sql.split(down.text, file=down.file, first_line=down.first_line)
         blocks = sql.blocks(statements, transactional=down.transactional)
         if all(block.transactional for block in blocks):
-            back = _rolled_back(server, blocks)
+            back = _rolled_back(scratch, blocks)
         else:
-            back = _on_a_copy(server, blocks)
+            back = _on_a_copy(scratch, blocks)
     except (_DownFailedError, CatalogError) as error:
         line = error.line if isinstance(error, _DownFailedError) else error.place.line if error.place else 0
         said = error.said if isinstance(error, _DownFailedError) else error.message
@@ -111,8 +113,16 @@ class _DownFailedError(Exception):
         self.said = said
 
 
-def _connected(server: Server, database: str = SCRATCH) -> psycopg.Connection[Any]:
-    return server.target(database).connect(autocommit=True, prepare_threshold=None)
+@dataclass(frozen=True, slots=True)
+class _Scratch:
+    """Where Downs are tried, and what each session there begins with."""
+
+    server: Server
+    settings: Mapping[str, str]
+
+    def connect(self, database: str = SCRATCH) -> psycopg.Connection[Any]:
+        target = self.server.target(database)
+        return target.connect(settings=self.settings, autocommit=True, prepare_threshold=None)
 
 
 def _up(connection: psycopg.Connection[Any], migration: Migration) -> None:
@@ -143,9 +153,9 @@ def _execute(connection: psycopg.Connection[Any], statement: sql.Statement) -> N
         copy.write(statement.data)
 
 
-def _rolled_back(server: Server, blocks: tuple[sql.Block, ...]) -> Schema:
+def _rolled_back(scratch: _Scratch, blocks: tuple[sql.Block, ...]) -> Schema:
     """The schema after a Down that can be undone."""
-    with _connected(server) as connection:
+    with scratch.connect() as connection:
         connection.execute(b"BEGIN")
         for block in blocks:
             _undo(connection, block)
@@ -155,11 +165,11 @@ def _rolled_back(server: Server, blocks: tuple[sql.Block, ...]) -> Schema:
         return back
 
 
-def _on_a_copy(server: Server, blocks: tuple[sql.Block, ...]) -> Schema:
+def _on_a_copy(scratch: _Scratch, blocks: tuple[sql.Block, ...]) -> Schema:
     """The schema after a Down that PostgreSQL refuses inside a transaction."""
-    copy = server.create_database(_COPY, template=SCRATCH)
+    scratch.server.create_database(_COPY, template=SCRATCH)
     try:
-        with copy.connect(autocommit=True, prepare_threshold=None) as connection:
+        with scratch.connect(_COPY) as connection:
             for block in blocks:
                 if block.transactional:
                     connection.execute(b"BEGIN")
@@ -169,7 +179,7 @@ def _on_a_copy(server: Server, blocks: tuple[sql.Block, ...]) -> Schema:
             connection.execute(session.RESET_BUT_PREPARED.encode())
             return read(connection)
     finally:
-        server.drop_database(_COPY)
+        scratch.server.drop_database(_COPY)
 
 
 def _undo(connection: psycopg.Connection[Any], block: sql.Block) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from pgslate.linting.finding import Case, Finding
 from pgslate.schema.model import SchemaObject
+from pgslate.slicing.identity import parts
 
 _UPPER = re.compile(r"\bTO \('(?P<day>\d{4}-\d\d-\d\d)[^']*'\)")
 
@@ -19,7 +20,7 @@ def check(case: Case) -> Iterator[Finding]:
     for table in case.trace.schema:
         if table.kind != "table" or not str(table.get("partition_key")).startswith("RANGE"):
             continue
-        if table.name in governed or table.name.rpartition(".")[2].strip('"') in governed:
+        if table.name in governed or parts(table.name)[-1] in governed:
             continue
         partitions = [each for each in case.trace.schema if each.get("partition_of") == table.name]
         ends = _ends(partitions)

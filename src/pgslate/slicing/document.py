@@ -16,7 +16,7 @@ from pgslate.slicing.effects import Effect, Trace, Uncertainty, UnitInfo
 VERSION = 4
 """Of the document's layout and of what tracing observes: another number, and traces are made anew."""
 
-_UNITS = ("creates", "changes", "sweeps", "drops", "cascades", "writes", "reads")
+_UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes", "reads")
 _LINKS = ("links", "unlinks")
 _NAMES = ("takes", "frees")
 

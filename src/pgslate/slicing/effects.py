@@ -47,6 +47,8 @@ class Effect:
     ``digest`` stands for its text.
     ``changes`` were named by the statement and so must be there for it to work; ``sweeps`` were changed
     without being named, as by GRANT ON ALL TABLES or a loop over pg_class: without them it works, too.
+    ``marks`` are those of ``changes`` that had no more than rights, owner, row security or a comment given
+    to them: of these the statement needs only that they are there.
     ``drops`` and ``cascades`` divide the dropped in the same way. ``writes`` had rows changed, ``reads`` were
     looked at or called. ``links`` came to be, ``unlinks`` ceased. ``takes`` and ``frees`` are names, with
     their namespace. ``session`` marks a change of session state (SET, a temporary table), which a later
@@ -60,6 +62,7 @@ class Effect:
     creates: frozenset[Unit] = frozenset()
     changes: frozenset[Unit] = frozenset()
     sweeps: frozenset[Unit] = frozenset()
+    marks: frozenset[Unit] = frozenset()
     drops: frozenset[Unit] = frozenset()
     cascades: frozenset[Unit] = frozenset()
     writes: frozenset[Unit] = frozenset()

@@ -91,7 +91,9 @@ def snapshot_of(catalog: Catalog, *, prelude: Sequence[str] = (), major: int | N
         pass
     with scratch_server(catalog, major=major) as server:
         server.create_database(SCRATCH, template="template0")
-        with server.target(SCRATCH).connect(autocommit=True, prepare_threshold=None) as connection:
+        with server.target(SCRATCH).connect(
+            settings=catalog.settings, autocommit=True, prepare_threshold=None
+        ) as connection:
             replay_all(catalog, connection, prelude=prelude)
         found = take(server, SCRATCH)
     _write(path, found.dumps())
@@ -185,6 +187,8 @@ def _key(catalog: Catalog, prelude: Sequence[str], done: int) -> str:
     digest = hashlib.sha256(f"{document.VERSION}\0".encode())
     for text in prelude:
         digest.update(f"prelude\0{text}\0".encode())
+    for name, value in sorted(catalog.settings.items()):
+        digest.update(f"setting\0{name}\0{value}\0".encode())
     for migration in catalog.migrations[:done]:
         digest.update(f"{migration.version}\0{migration.checksum}\0".encode())
     return f"trace-{digest.hexdigest()[:32]}"

@@ -33,8 +33,10 @@ _TAKES_RELATION = frozenset(
 
 @dataclass(slots=True)
 class Names:
-    """What a piece of SQL names: relations, functions called, types, and relations that bodies declare.
+    """What a piece of SQL names: relations, functions called and types.
 
+    Relations ``declared`` and functions ``checked`` by a body must be there when the function is made: those
+    of declarations, and everything that a body in SQL names, which PostgreSQL reads at once.
     ``dynamic`` says that it builds SQL at run time, which no reading of the text can follow.
     """
 
@@ -42,6 +44,7 @@ class Names:
     functions: set[Name] = field(default_factory=set)
     types: set[Name] = field(default_factory=set)
     declared: set[Name] = field(default_factory=set)
+    checked: set[Name] = field(default_factory=set)
     writes: set[Name] = field(default_factory=set)
     dynamic: bool = False
 
@@ -50,6 +53,7 @@ class Names:
         self.functions |= other.functions
         self.types |= other.types
         self.declared |= other.declared
+        self.checked |= other.checked
         self.writes |= other.writes
         self.dynamic |= other.dynamic
 
@@ -93,6 +97,8 @@ def of_body(definition: str) -> Names:
                 found.add(of_statement(_text(part)))
             if "sql_body" in node:
                 _walk(node["sql_body"], found, frozenset())
+            found.declared |= found.relations | found.types
+            found.checked |= found.functions
     return found
 
 

@@ -15,7 +15,8 @@ Source: PostgreSQL manual, "System Columns", "System Catalogs", "Cumulative Stat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -55,12 +56,17 @@ class _Catalog(NamedTuple):
     shared: bool = False
 
 
-# Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed.
+# Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed. What
+# asks no more of a relation than to be there is apart, in the digest's lower half.
+_SHAPE = (
+    "ROW(c.relname, c.relnamespace, c.reloftype, c.relam, c.reltablespace, c.relpersistence, c.relkind,"
+    " c.relnatts, c.relchecks, c.relispopulated, c.relreplident, c.relispartition, c.reloptions,"
+    " c.relpartbound::text)"
+)
+_MARKS = "ROW(c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity)"
 _RELATION = (
-    "ROW(c.relname, c.relnamespace, c.reloftype, c.relowner, c.relam, c.reltablespace, c.relpersistence,"
-    " c.relkind, c.relnatts, c.relchecks, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated,"
-    " c.relreplident,"
-    " c.relispartition, c.relacl, c.reloptions, c.relpartbound::text)"
+    f"(pg_catalog.hashtext({_SHAPE}::text)::int8 << 32)"
+    f" | (pg_catalog.hashtext({_MARKS}::text)::int8 & 4294967295)"
 )
 
 _CATALOGS = (
@@ -71,7 +77,7 @@ _CATALOGS = (
         "CASE WHEN c.relkind IN ('i', 'I') THEN (SELECT x.indrelid FROM pg_catalog.pg_index x"
         " WHERE x.indexrelid = c.oid) END",
         named=True,
-        digest=f"pg_catalog.hashtextextended({_RELATION}::text, 0)",
+        digest=_RELATION,
         where="c.relnamespace <> 99",
     ),
     _Catalog("pg_attribute", "c.attrelid", "1259", "c.attrelid", where="c.attnum > 0"),
@@ -156,6 +162,11 @@ _CATALOGS = (
 _KEYED_BY_OWN_OID = tuple(catalog.name for catalog in _CATALOGS if catalog.oid == "c.oid")
 
 
+def only_marked(before: int | None, after: int | None) -> bool:
+    """Whether two digests of a relation differ in its rights, owner and row security alone."""
+    return before is not None and after is not None and before != after and (before ^ after) >> 32 == 0
+
+
 class Row(NamedTuple):
     """One row of a system catalog, as ``_rows_query`` selects it."""
 
@@ -212,6 +223,7 @@ class Observer:
         self.catalogs = tuple(readable.values())
         self._names = {oid: catalog.name for oid, catalog in readable.items()}
         self._cursor = connection.cursor(binary=True)
+        self._as_superuser = _is_superuser(connection)
         # Prepared by SQL and not by psycopg, which forgets its own at every DROP.
         self._prepared: dict[tuple[str, ...], int] = {}
         self._prepare("pgslate_counters", "", _counters_query(readable))
@@ -254,13 +266,14 @@ class Observer:
             number = self._prepared[chosen] = len(self._prepared)
             query = _rows_query([c for c in self.catalogs if c.name in chosen], _YOUNGER)
             self._prepare(f"pgslate_rows_{number}", "(xid, int8)", query)
-        self._cursor.execute(
-            sql.SQL("EXECUTE {}({}, {})").format(
-                sql.Identifier(f"pgslate_rows_{number}"), sql.Literal(mark.xid), sql.Literal(mark.command)
-            ),
-            prepare=False,
-        )
-        return list(map(Row._make, self._cursor.fetchall()))
+        with self._as_ourselves():
+            self._cursor.execute(
+                sql.SQL("EXECUTE {}({}, {})").format(
+                    sql.Identifier(f"pgslate_rows_{number}"), sql.Literal(mark.xid), sql.Literal(mark.command)
+                ),
+                prepare=False,
+            )
+            return list(map(Row._make, self._cursor.fetchall()))
 
     def everything(self) -> list[Row]:
         """The rows of all catalogs, whoever wrote them."""
@@ -285,8 +298,23 @@ class Observer:
             ).format(literal=sql.Literal(f"pg_catalog.{name}"), catalog=sql.Identifier(name))
             for name in chosen
         )
-        self._cursor.execute(query)
-        return {catalog: frozenset(oids) for catalog, oids in self._cursor.fetchall()}
+        with self._as_ourselves():
+            self._cursor.execute(query)
+            return {catalog: frozenset(oids) for catalog, oids in self._cursor.fetchall()}
+
+    @contextmanager
+    def _as_ourselves(self) -> Iterator[None]:
+        """Read as the superuser that the session began as, where a migration goes on as a lesser role.
+
+        Such a role may not read pg_authid and pg_user_mapping. The settings are rolled back, so that the
+        migration's own are what they were; the server reports ``is_superuser`` without being asked.
+        """
+        if not self._as_superuser or _is_superuser(self.connection):
+            yield
+            return
+        with self.connection.transaction(force_rollback=True):
+            self.connection.execute(b"SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE")
+            yield
 
     def edges(self) -> set[tuple[int, int, int, int]]:
         """Every (class, object, referenced class, referenced object) between user objects."""
@@ -327,6 +355,10 @@ class Observer:
             ([c for c, _ in objects], [o for _, o in objects]),
         )
         return self._cursor.fetchall()
+
+
+def _is_superuser(connection: psycopg.Connection[Any]) -> bool:
+    return connection.info.parameter_status("is_superuser") == "on"
 
 
 def _readable(connection: psycopg.Connection[Any]) -> dict[int, _Catalog]:

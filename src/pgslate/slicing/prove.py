@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -57,12 +57,18 @@ class Proof:
 class Prover:
     """Proves slices of one catalog on one server; the databases that it makes are dropped again.
 
-    ``prelude`` is run once, in a template. Roles that a slice makes are dropped after its proof, since a role
-    is there for the whole server. ``snapshot`` is for the objects form; it is made if none is given.
+    ``prelude`` is run once, in a template, in a session that begins with ``settings``. Roles that a slice
+    makes are dropped after its proof, since a role is there for the whole server. ``snapshot`` is for the
+    objects form; it is made if none is given.
     """
 
     def __init__(
-        self, server: Server, *, prelude: Sequence[str] = (), snapshot: Snapshot | None = None
+        self,
+        server: Server,
+        *,
+        prelude: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
         self.server = server
         self._prelude = prelude
@@ -71,7 +77,7 @@ class Prover:
         if prelude:
             self._template = f"pgslate_prelude_{next(_numbers)}"
             server.create_database(self._template, template="template0")
-            with server.target(self._template).connect(autocommit=True) as connection:
+            with server.target(self._template).connect(settings=settings, autocommit=True) as connection:
                 for text in prelude:
                     connection.execute(text.encode())
         self._admin = server.target().connect(autocommit=True)
@@ -118,7 +124,9 @@ class Prover:
         name = f"pgslate_proof_{next(_numbers)}"
         self.server.create_database(name, template=self._template)
         try:
-            with self.server.target(name).connect(autocommit=True, prepare_threshold=None) as connection:
+            with self.server.target(name).connect(
+                settings=attempt.catalog.settings, autocommit=True, prepare_threshold=None
+            ) as connection:
                 try:
                     self._run(attempt, connection)
                 except ReplayFailedError as failure:
@@ -203,7 +211,8 @@ def prove_many(
         provers: SimpleQueue[Prover] = SimpleQueue()
         for _ in range(max(1, min(workers, len(groups)))):
             server = stack.enter_context(scratch_server(catalog))
-            provers.put(stack.enter_context(Prover(server, prelude=prelude, snapshot=final)))
+            prover = Prover(server, prelude=prelude, settings=catalog.settings, snapshot=final)
+            provers.put(stack.enter_context(prover))
         with ThreadPoolExecutor(max(1, workers)) as pool:
             for task in [pool.submit(one, provers, members) for members in groups.values()]:
                 task.result()
@@ -264,13 +273,35 @@ def _differs(attempt: Slice, connection: psycopg.Connection[Any]) -> Failure | N
     named = {part.lower() for name in first.object.split(" on ") for part in parts(name)[-2:]}
     if attempt.form == "objects":
         return Failure(what, units=_alive_units(attempt, named), differences=tuple(differences))
-    return Failure(
-        what, _writers(attempt, named, before=len(attempt.trace.effects)), differences=tuple(differences)
+    end = len(attempt.trace.effects)
+    effects = (
+        _writers(attempt, named, before=end)
+        or _writers(attempt, {word for each in differences for word in _names_in(each.expected)}, before=end)
+        or _swept_together(attempt, named)
     )
+    return Failure(what, effects, differences=tuple(differences))
+
+
+def _swept_together(attempt: Slice, named: Iterable[str]) -> frozenset[int]:
+    """What made the other units that a statement swept together with a named one: a loop, say, over them all.
+
+    What it did to the one may hang on the others' being there, by no name that anybody can read.
+    """
+    trace = attempt.trace
+    names = frozenset(named)
+    found: set[int] = set()
+    for index in attempt.effects:
+        swept = trace.effects[index].sweeps
+        if any(parts(trace.units[unit].name)[-1].lower() in names for unit in swept):
+            found |= {at for unit in swept for at in trace.touching.get(unit, ()) if at < index}
+    return frozenset(found - attempt.effects)
 
 
 def _writers(attempt: Slice, named: Iterable[str], *, before: int) -> frozenset[int]:
-    """The statements before ``before`` that touched, dropped, freed or mention what is named."""
+    """The statements before ``before`` that touched, dropped, freed or made what is named.
+
+    What an extension's statement made are names that it took: its functions are no units of their own.
+    """
     names = frozenset(named)
     trace = attempt.trace
 
@@ -282,7 +313,7 @@ def _writers(attempt: Slice, named: Iterable[str], *, before: int) -> frozenset[
         if index in attempt.effects:
             continue
         units = effect.touches | effect.drops | effect.cascades | {link[0] for link in effect.unlinks}
-        freed = {parts(name.split(":", 1)[1])[-1].lower() for name in effect.frees}
-        if any(map(is_named, units)) or freed & names:
+        held = {parts(name.split(":", 1)[1])[-1].lower() for name in effect.frees | effect.takes}
+        if any(map(is_named, units)) or held & names:
             found.add(index)
     return frozenset(found)

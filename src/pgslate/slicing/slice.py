@@ -1,9 +1,10 @@
 """Slicing: from the tables asked for, backward over the effects, to what must run. Pure.
 
 A table needs every statement that touched it. A statement needs what it changed, read or leaned on, as that
-was before it; so those units need every statement that touched them before. In the *files* form a statement
-brings its whole file along, in the *statements* form the session settings above it. Two things more, found by
-running the slice in mind:
+was before it; so those units need every statement that touched them before. (Where it only gives rights, row
+security or a comment to a relation, that has to be there, and no more: what made and renamed it.) In the
+*files* form a statement brings its whole file along, in the *statements* form the session settings above it.
+Two things more, found by running the slice in mind:
 
 - a name it takes may still be held by something that an excluded statement freed: bring that statement;
 - something alive in the slice may lean on a unit that the slice goes on to change, where an excluded
@@ -22,7 +23,7 @@ from typing import Literal
 
 from pgslate.catalog import Catalog, Migration
 from pgslate.errors import ProofError
-from pgslate.schema.model import Schema
+from pgslate.schema.model import Name, Schema
 from pgslate.slicing.effects import NOTHING, Effect, Link, Trace, Unit, Widening
 
 Form = Literal["files", "statements", "objects"]
@@ -77,6 +78,18 @@ class Slice:
         """The definitions of the required objects, as the whole catalog leaves them."""
         return self.trace.schema.within(
             [(u.kind, u.name) for u in map(self.trace.units.__getitem__, self.required)]
+        )
+
+    @cached_property
+    def as_found(self) -> frozenset[Name]:
+        """Of the required objects, those that stood before and that no migration changes.
+
+        What a database's owner did to them is not the catalog's business: they only have to be there.
+        """
+        return frozenset(
+            (info.kind, info.name)
+            for unit, info in ((unit, self.trace.units[unit]) for unit in self.required)
+            if info.made is None and not self.trace.touching.get(unit)
         )
 
     def statements(self, migration: int, *, needed: bool = False) -> tuple[int, ...]:
@@ -202,6 +215,18 @@ class _Walk:
         if before > self._reached.get(unit, 0):
             self._queue.append((unit, before))
 
+    def _need_there(self, unit: Unit, before: int, cause: Cause) -> None:
+        """Bring what made the unit, and what renamed it: all that it takes for its name to be known."""
+        self.units.setdefault(unit, cause)
+        names: set[str] = set()
+        for index in self.trace.touching.get(unit, ()):
+            if index >= before:
+                break
+            effect = self.trace.effects[index]
+            if unit in effect.creates or effect.frees & names:
+                names |= effect.takes
+                self._include(index, Cause(_verb(effect, unit), unit=unit))
+
     def _drain(self) -> None:
         while self._queue:
             unit, before = self._queue.pop()
@@ -219,8 +244,10 @@ class _Walk:
         self.included[index] = cause
         effect = self.trace.effects[index]
         used = Cause("used by", effect=index)
-        for unit in effect.changes | effect.drops | effect.writes | effect.reads:
+        for unit in (effect.changes - effect.marks) | effect.drops | effect.writes | effect.reads:
             self._need(unit, index, used)
+        for unit in effect.marks:
+            self._need_there(unit, index, used)
         for unit in effect.writes:  # a row is held to its table's types, keys and functions of then
             for target in self._leant_on(unit, index):
                 self._need(target, index, used)

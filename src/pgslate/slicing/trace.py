@@ -49,7 +49,7 @@ def trace(
     MigrationFailedError where a statement fails, with its place.
     """
     catalog.parse()
-    with scratch.connect(autocommit=True, prepare_threshold=None) as connection:
+    with scratch.connect(settings=catalog.settings, autocommit=True, prepare_threshold=None) as connection:
         if earlier is None:
             for text in prelude:
                 connection.execute(text.encode())
@@ -65,7 +65,7 @@ class _Tracer:
         self.catalog = catalog
         self.connection = connection
         self.progress = progress
-        self.world = World()
+        self.world = World(_builtin_functions(connection))
         self.effects: list[Effect] = []
         self._prologue = f"{session.RESET_BUT_PREPARED}; {_SETTINGS}"
         if _may_track_functions(connection):
@@ -150,7 +150,8 @@ class _Tracer:
                 copy.write(statement.data)
             return self.observer.counters()
         except psycopg.Error as error:
-            raise migration_failed(error, migration, statement, doing="tracing") from None
+            there = self.world.elsewhere(error.diag.message_primary or "")
+            raise migration_failed(error, migration, statement, doing="tracing", there=there) from None
 
     def _keep(
         self,
@@ -231,6 +232,11 @@ def _may_track_functions(connection: psycopg.Connection[Any]) -> bool:
         "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
     ).fetchone()
     return bool(row and row[0])
+
+
+def _builtin_functions(connection: psycopg.Connection[Any]) -> frozenset[str]:
+    rows = connection.execute("SELECT proname::text FROM pg_catalog.pg_proc WHERE pronamespace = 11")
+    return frozenset(row[0] for row in rows)
 
 
 def _sets_session(statement: Statement) -> bool:

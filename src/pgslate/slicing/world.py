@@ -30,6 +30,7 @@ from pgslate.slicing.observe import (
     Counters,
     Observer,
     Row,
+    only_marked,
 )
 
 Object = tuple[int, int]
@@ -40,6 +41,8 @@ Number = tuple[int, int, Unit]
 
 _RELATION_KINDS_WITH_TYPE = ("table", "view", "materialized view", "foreign table", "composite type")
 
+_RELATION_KINDS = (*_RELATION_KINDS_WITH_TYPE, "sequence")
+
 
 @dataclass(slots=True)
 class _Told:
@@ -47,18 +50,31 @@ class _Told:
 
     creates: set[Unit] = field(default_factory=set)
     changes: set[Unit] = field(default_factory=set)
+    marks: set[Unit] = field(default_factory=set)
+    shapes: set[Unit] = field(default_factory=set)  # changed in more than a mark
     dropped: set[Unit] = field(default_factory=set)
     links: set[Link] = field(default_factory=set)
     unlinks: set[Link] = field(default_factory=set)
     takes: set[str] = field(default_factory=set)
     frees: set[str] = field(default_factory=set)
 
+    def change(self, unit: Unit) -> None:
+        self.changes.add(unit)
+        self.shapes.add(unit)
+
+    def mark(self, unit: Unit) -> None:
+        self.changes.add(unit)
+        self.marks.add(unit)
+
 
 class World:
     """The objects alive in one database, by OID, with the units they belong to."""
 
-    def __init__(self) -> None:
+    def __init__(self, builtin: frozenset[str] = frozenset()) -> None:
+        """``builtin`` are the names of PostgreSQL's own functions."""
         self.units: list[UnitInfo] = []
+        self._builtin = builtin
+        self._members: dict[names.Name, set[Object]] = defaultdict(set)  # the functions of extensions
         self._unit_of: dict[Object, Unit] = {}  # objects that are units of their own
         self._object_of: dict[Unit, Object] = {}
         self._part_of: dict[Object, Object] = {}
@@ -108,14 +124,29 @@ class World:
         return None
 
     def functions(self, name: names.Name, path: Iterable[str]) -> set[Unit]:
-        """Every overload of a function's name with this search path."""
+        """Every overload of a function's name with this search path; for an extension's, the extension.
+
+        A bare name that PostgreSQL has a function of is taken for that one before an extension's.
+        """
         schemas = (name[0],) if name[0] else tuple(path)
-        return {unit for unit in self._functions.get(name[1], ()) if self._parts[unit][0] in schemas}
+        found = {unit for unit in self._functions.get(name[1], ()) if self._parts[unit][0] in schemas}
+        if name[0] or name[1] not in self._builtin:
+            members = (obj for schema in schemas for obj in self._members.get((schema, name[1]), ()))
+            found |= {unit for obj in members if (unit := self.unit(obj)) is not None}
+        return found
 
     def mentioned(self, words: Iterable[str]) -> set[Unit]:
         """The units that a text with these words could be naming, themselves or an index or constraint."""
         found = (self.unit(obj) for word in words for obj in self._by_word.get(word, ()))
         return {unit for unit in found if unit is not None}
+
+    def elsewhere(self, said: str) -> list[str]:
+        """The relations and types, by their whole names, that a "does not exist" meant by their bare ones."""
+        missing = _MISSING.fullmatch(said)
+        if missing is None:
+            return []
+        named = (self.units[unit] for unit in self._object_of)
+        return sorted(u.name for u in named if u.kind in _SEARCHED and parts(u.name)[-1] == missing["name"])
 
     # -- taking in
 
@@ -159,6 +190,7 @@ class World:
         if "CREATE" in text[:400].upper():
             body = names.of_body(text)
             named |= {u for n in body.declared if (u := self.relation(n, after.path)) is not None}
+            called |= {u for n in body.checked for u in self.functions(n, after.path)}
         mentioned = self.mentioned(words)
         self._take(rows, told, at=at)
         if any(self.units[unit].kind == "schema" for unit in told.changes) and told.takes:
@@ -212,11 +244,18 @@ class World:
             cascades=frozenset(told.dropped - dropped_named),
             writes=frozenset(writes - told.creates - told.dropped),
             reads=frozenset(reads - told.changes - writes),
+            marks=frozenset(self._marks(told, before_names - writes - called - ran - before_them)),
             links=frozenset(told.links),
             unlinks=frozenset(told.unlinks - told.links),
             takes=frozenset(told.takes - told.frees),
             frees=frozenset(told.frees - told.takes),
         )
+
+    def _marks(self, told: _Told, named: set[Unit]) -> Iterable[Unit]:
+        """The relations among ``named`` of which the statement changed nothing but marks."""
+        for unit in named & (told.marks - told.shapes):
+            if self.units[unit].kind in _RELATION_KINDS:
+                yield unit
 
     def end_of_file(self, *, at: int) -> None:
         """Forget temporary objects: they go with the file that made them; ``at`` is its last statement."""
@@ -262,9 +301,11 @@ class World:
         kind, name = row.kind or "", row.name or ""
         if obj in self._part_of:  # a member of an extension
             self._rename(obj, kind, name, told)
+            if row.catalog == PG_PROC:
+                self._members[_qualified(name)].add(obj)
             extension = self.unit(obj)
             if extension is not None and extension not in told.creates:
-                told.changes.add(extension)
+                told.change(extension)
             return
         unit = self._unit_of.get(obj)
         if unit is None:
@@ -279,10 +320,11 @@ class World:
             if row.digest is not None:
                 self._digest[obj] = row.digest
         elif row.catalog == PG_DEFAULT_ACL or self._digest.get(obj, _NEVER) != row.digest:
+            marked = row.catalog == PG_CLASS and only_marked(self._digest.get(obj), row.digest)
             if row.digest is not None:
                 self._digest[obj] = row.digest
             if unit not in told.creates:
-                told.changes.add(unit)
+                (told.mark if marked else told.change)(unit)
         if row.catalog == PG_DEFAULT_ACL:
             self._default_acl_schema[obj] = row.digest or 0
         self._rename(obj, kind, name, told)
@@ -304,7 +346,8 @@ class World:
             self._digest[obj] = row.digest or 0
         unit = self.unit(owner)
         if unit is not None and unit not in told.creates:
-            told.changes.add(unit)
+            whole = row.catalog == PG_DESCRIPTION and owner == self._object_of.get(unit)
+            (told.mark if whole and not row.digest else told.change)(unit)
 
     def _edge_row(self, row: Row, told: _Told) -> None:
         obj, ref = (row.digest or 0, row.oid), (row.part_class or 0, row.part_oid or 0)
@@ -338,13 +381,13 @@ class World:
         for obj in gone:
             owner = self.unit(obj)
             if owner is not None and obj not in self._unit_of and owner not in told.creates:
-                told.changes.add(owner)
+                told.change(owner)
         if "pg_description" in deleted:
             described = observer.described()
             for key in self._described - described:
                 owner = self.unit((key[0], key[1]))
                 if owner is not None and owner not in told.creates:
-                    told.changes.add(owner)
+                    told.change(owner)
             self._described = described
         if "pg_depend" in deleted:
             self._drop_edges(observer, set(gone), told)
@@ -464,6 +507,9 @@ _WHY: Mapping[int, str] = {
 
 # A name of a relation or constraint that ends in a number, perhaps before a quote.
 _NUMBERED = re.compile(r'((?:relation|constraint):.*?[^0-9])([1-9][0-9]?)("?)')
+
+_SEARCHED = (*_RELATION_KINDS, "type")
+_MISSING = re.compile(rf'(?:relation|{"|".join(_SEARCHED)}) "(?P<name>[^".]+)" does not exist')
 
 _NEVER = object()
 

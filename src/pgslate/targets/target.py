@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
+
+from pgslate.errors import ConfigError
 
 #: What a connection gets where neither the DSN nor the caller says otherwise. A peer that vanished is noticed
 #: after about a minute; ``fallback_application_name`` leaves PGAPPNAME and ``application_name=`` in charge.
@@ -20,6 +24,12 @@ CONNECTION_DEFAULTS: dict[str, str] = {
     "keepalives_interval": "10",
     "keepalives_count": "3",
 }
+
+_REFUSED_SETTING = re.compile(
+    r"(invalid value for|unrecognized configuration|permission denied to set) parameter .*"
+    r"|parameter .* cannot be .*"
+)
+_SPECIAL = re.compile(r"[\s\\]")
 
 
 class Target:
@@ -36,14 +46,31 @@ class Target:
         self.label = label if label is not None else label_of(dsn)
         self._on_close = on_close
 
-    def connect(self, **kwargs: Any) -> psycopg.Connection[TupleRow]:
+    def connect(
+        self, *, settings: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> psycopg.Connection[TupleRow]:
         """A new psycopg connection; keywords are ``psycopg.connect``'s own and win over the DSN.
+
+        The session begins with ``settings``, besides those that the DSN gives it: RESET ALL goes back to
+        them. Raises ConfigError where the server refuses one of them.
 
         Raises ``psycopg.OperationalError`` where the server can't be reached or refuses.
         """
         given = conninfo_to_dict(self.dsn)
         defaults = {name: value for name, value in CONNECTION_DEFAULTS.items() if name not in given}
-        return psycopg.connect(self.dsn, **{**defaults, **kwargs})
+        if settings:
+            before = str(kwargs.get("options") or given.get("options") or os.environ.get("PGOPTIONS", ""))
+            kwargs["options"] = f"{before} {options_of(settings)}".strip()
+        try:
+            return psycopg.connect(self.dsn, **{**defaults, **kwargs})
+        except psycopg.OperationalError as error:
+            refused = _REFUSED_SETTING.search(str(error)) if settings else None
+            if refused is None:
+                raise
+            raise ConfigError(
+                f"{self.label} refuses a session with these settings: {refused.group()}",
+                fix="correct [session] in pgslate.toml",
+            ) from None
 
     def with_dbname(self, dbname: str) -> Target:
         """Another database of the same server; closing it closes nothing else."""
@@ -81,6 +108,19 @@ def label_of(dsn: str) -> str:
     places = ", ".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=False))
     user = said.get("user")
     return f"{said.get('dbname') or user or 'default database'} on {places}" + (f" as {user}" if user else "")
+
+
+def options_of(settings: Mapping[str, str]) -> str:
+    """The settings as libpq's ``options``, in which a backslash keeps a space from ending a value.
+
+    >>> options_of({"search_path": "app, public"})
+    '-c search_path=app,\\\\ public'
+    """
+    return " ".join(f"-c {name}={_SPECIAL.sub(_escaped, value)}" for name, value in settings.items())
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\{found.group()}"
 
 
 def dsn_with(dsn: str, **settings: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import selectors
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -39,16 +39,23 @@ class ForwardedTarget(Target):
         self._opened: psycopg.Connection[TupleRow] | None = opened
         self._clock, self._since = clock, clock()
 
-    def connect(self, **kwargs: Any) -> psycopg.Connection[TupleRow]:
+    def connect(
+        self, *, settings: Mapping[str, str] | None = None, **kwargs: Any
+    ) -> psycopg.Connection[TupleRow]:
         opened = self._take()
         if opened is not None:
             asked = {name: value for name, value in kwargs.items() if _AS_IT_IS.get(name) != value}
-            if asked.keys() <= _SETTABLE and self._clock() - self._since < _FRESH and _stands(opened):
+            if (
+                not settings
+                and asked.keys() <= _SETTABLE
+                and self._clock() - self._since < _FRESH
+                and _stands(opened)
+            ):
                 for name, value in asked.items():
                     setattr(opened, name, value)
                 return opened
             opened.close()
-        return super().connect(**kwargs)
+        return super().connect(settings=settings, **kwargs)
 
     def close(self) -> None:
         if (opened := self._take()) is not None:

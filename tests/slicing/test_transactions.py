@@ -1,0 +1,53 @@
+"""Files and transactions: what lives as long as its file, and what is run outside of one."""
+
+from __future__ import annotations
+
+from tests.slicing.judging import court
+
+from pgslate.targets.embedded.server import Server
+
+USERS = "CREATE TABLE users (id int PRIMARY KEY);"
+
+
+def test_a_temporary_table_lives_as_long_as_its_file(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE users (id int);",
+        "CREATE TEMP TABLE scratch ON COMMIT DROP AS SELECT 7 AS id;"
+        "INSERT INTO users SELECT id FROM scratch;",
+        "CREATE TEMP TABLE scratch AS SELECT 8 AS id; INSERT INTO users SELECT id FROM scratch;",
+    ) as case:
+        case.assert_exact("users")
+        assert len(case.statements("users")) == 5
+
+
+def test_a_search_path_reaches_to_the_end_of_its_file_only(server: Server) -> None:
+    with court(
+        server,
+        "CREATE SCHEMA app;",
+        "SET search_path = app; CREATE TABLE users (id int); CREATE TABLE noise (i int);",
+        "CREATE TABLE users (other text);",
+        "SET LOCAL search_path = app; ALTER TABLE users ADD COLUMN name text;",
+    ) as case:
+        assert case.files("app.users") == ["1", "2", "4"]
+        assert case.files("public.users") == ["3"]
+        assert not any("noise" in text for text in case.statements("app.users"))
+        case.assert_exact("app.users", "public.users")
+
+
+def test_an_index_made_concurrently_is_seen(server: Server) -> None:
+    with court(
+        server,
+        USERS,
+        "-- no transaction\nCREATE INDEX CONCURRENTLY by_id ON users (id);",
+        "CREATE TABLE o (i int);",
+    ) as case:
+        assert case.files("users") == ["1", "2"]
+        case.assert_exact("users")
+
+
+def test_a_block_that_commits_is_run_outside_a_transaction(server: Server) -> None:
+    block = "DO $$ BEGIN FOR i IN 1..2 LOOP INSERT INTO users VALUES (i); COMMIT; END LOOP; END $$;"
+    with court(server, USERS, block, "ALTER TABLE users ADD COLUMN b int;") as case:
+        assert case.files("users") == ["1", "2", "3"]
+        case.assert_exact("users")
