@@ -189,9 +189,11 @@ def _named(asked: Asked, output: Output) -> Target:
             patience=Patience(asked.timeout or CLUSTER_TIMEOUT, clock=output.clock),
         )
     from pgslate.targets.dsn import connect
-    from pgslate.targets.environment import from_environment
+    from pgslate.targets.environment import check_environment, from_environment
 
     dsn = asked.dsn if asked.dsn is not None else from_environment()
+    if dsn == "":
+        check_environment()
     return connect(dsn or "", timeout=asked.timeout or SERVER_TIMEOUT)
 
 
