@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.kubernetes import manifests
 from tests.kubernetes.conftest import TestCluster
+from tests.kubernetes.standin.kubelet import Running
 from tests.kubernetes.standin.server import StandIn
 
 from pgslate.errors import ClusterAuthError, PodNotReadyError, ServerNotReadyError
@@ -59,6 +60,25 @@ def test_a_crash_loop_ends_the_wait_early_with_the_last_words(cluster: TestClust
     assert "status 3" in error.message
     assert "FATAL: no config file" in error.message
     assert "kubectl logs --previous" in error.fix
+
+
+def test_a_container_that_ended_for_good_has_its_last_words_told(
+    cluster: TestCluster, namespace: str, faults: StandIn
+) -> None:
+    key = {"name": "db-0", "namespace": namespace}
+    ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    container = {"name": "db", "image": "db", "ready": False, "restartCount": 0, "state": ended}
+    faults.kubelet._running[namespace, "db-0"] = Running(log="FATAL: data directory is not empty\n")
+    faults.store.put(
+        "pods",
+        {
+            "metadata": {**key, "labels": {"app": "postgresql"}},
+            "spec": {"containers": [{"name": "db", "image": "db"}], "restartPolicy": "Never"},
+            "status": {"phase": "Failed", "containerStatuses": [{**container, "lastState": {}}]},
+        },
+    )
+    cluster.apply(manifests.service(namespace, "postgresql"))
+    assert "FATAL: data directory is not empty" in failure(cluster, namespace).message
 
 
 def test_a_password_in_the_last_words_is_not_shown(cluster: TestCluster, namespace: str) -> None:

@@ -32,6 +32,6 @@ def check_environment(environ: Mapping[str, str] = os.environ) -> None:
             service = match[1].lower().replace("_", "-")
             raise TargetError(
                 f"{name} is {environ[name]!r}: Kubernetes gave this pod no address for a service {service!r}",
-                fix="the service must be in the pod's namespace, have a clusterIP (not None), and be older than "
+                fix="the service must be in the pod's namespace, have a clusterIP, and be older than "
                 "the pod; else give a host: `pgslate kube job --host`, or PGHOST",
             )

@@ -298,9 +298,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _sub(self, sub: str, namespace: str, name: str) -> None:
         running = self.standin.kubelet.running(namespace, name)
-        if not self.standin.store.get("pods", namespace, name):
+        pod = self.standin.store.get("pods", namespace, name)
+        if not pod:
             return self._fail(404, "NotFound", f'pods "{name}" not found')
         if sub == "log":
+            (status, *_) = pod["status"].get("containerStatuses") or [{}]
+            if self._flag("previous") and "terminated" not in status.get("lastState", {}):
+                container = f'"{status.get("name")}" in pod "{name}"'
+                return self._fail(400, "BadRequest", f"previous terminated container {container} not found")
             text = (running.log if running else "").splitlines(keepends=True)
             return self._text("".join(text[-int(self._one("tailLines") or 100) :]))
         if sub == "portforward":

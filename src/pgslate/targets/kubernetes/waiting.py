@@ -146,12 +146,14 @@ def _log(api: Api, pod: Json) -> list[str]:
     """The last lines that the pod's containers said before they ended, or say now."""
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     lines: list[str] = []
-    for status in (pod.get("status") or {}).get("containerStatuses") or ():
-        if status.get("ready") or not (
-            status.get("restartCount") or (status.get("state") or {}).get("running")
-        ):
+    found = pod.get("status") or {}
+    for status in (*(found.get("initContainerStatuses") or ()), *(found.get("containerStatuses") or ())):
+        state, ended = status.get("state") or {}, (status.get("lastState") or {}).get("terminated")
+        started = ended or state.get("running") or state.get("terminated")
+        if status.get("ready") or not started or (state.get("terminated") or {}).get("exitCode") == 0:
             continue
-        previous = "true" if status.get("restartCount") else "false"
+        # what waits to be restarted has only one log; what runs again, that of the run that failed as well
+        previous = "true" if ended and state.get("running") else "false"
         query = [("container", status["name"]), ("tailLines", str(_LOG_LINES)), ("previous", previous)]
         try:
             text = api.text(path_of("pods", namespace, name, sub="log"), query)
