@@ -59,7 +59,8 @@ def test_a_crash_loop_ends_the_wait_early_with_the_last_words(cluster: TestClust
     error = failure(cluster, namespace)
     assert "status 3" in error.message
     assert "FATAL: no config file" in error.message
-    assert "kubectl logs --previous" in error.fix
+    assert error.message.splitlines()[0].endswith((": CrashLoopBackOff", ": Error"))  # they take turns
+    assert f"kubectl logs -n {namespace} postgresql-" in error.fix
 
 
 def test_a_container_that_ended_for_good_has_its_last_words_told(

@@ -186,6 +186,7 @@ def _named(asked: Asked, output: Output) -> Target:
             user=asked.user,
             database=asked.database,
             note=output.note,
+            waiting=output.say,
             patience=Patience(asked.timeout or CLUSTER_TIMEOUT, clock=output.clock),
         )
     from pgslate.targets.dsn import connect

@@ -122,7 +122,8 @@ def not_ready(api: Api, backend: Backend, pods: Sequence[Json], when: str) -> Po
     """The error that says all that is known: reasons, the last events, the last log lines."""
     events = _events(api, backend)
     found = reasons(pods, events)
-    lines = [f"no pod of {backend.namespace}/{backend.service} got ready {when}"]
+    codes = ", ".join(dict.fromkeys(reason.code for reason in found)) or "no endpoints"
+    lines = [f"no pod of {backend.namespace}/{backend.service} got ready {when}: {codes}"]
     if not pods:
         missing = backend.selector or "the name that its endpoints have"
         lines.append(f"  no endpoints: no pod of the namespace {backend.namespace!r} has {missing}")
