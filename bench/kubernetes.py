@@ -324,8 +324,8 @@ def section(found: list[Ratio], *, real: bool) -> str:
         " and `kubectl port-forward`. The best of"
         f" {ROUNDS} rounds each, in turn; more than 1 is better than `kubectl`. MB/s are those of the whole"
         " way, the processor time is the forwarding process's own."
-        f" Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()}"
-        f" {platform.machine()}. Made by `python -m bench.kubernetes --write`.",
+        f" Python {platform.python_version()}, {os.cpu_count()} cores with a load of"
+        f" {os.getloadavg()[2]:.0f} meanwhile, {platform.system()} {platform.machine()}. Made by `python -m bench.kubernetes --write`.",
         "",
         "| | pgslate | kubectl | ratio | budget |",
         "|---|---:|---:|---:|---:|",

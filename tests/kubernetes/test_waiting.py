@@ -13,7 +13,7 @@ from tests.kubernetes.conftest import TestCluster
 from tests.kubernetes.standin.kubelet import Running
 from tests.kubernetes.standin.server import StandIn
 
-from pgslate.errors import ClusterAuthError, PodNotReadyError, ServerNotReadyError
+from pgslate.errors import ClusterAuthError, ClusterError, PodNotReadyError, ServerNotReadyError
 from pgslate.targets.kubernetes import kubernetes
 from pgslate.targets.kubernetes.api import HttpApi, path_of
 from pgslate.targets.kubernetes.finding import find_backend
@@ -197,6 +197,20 @@ def test_who_may_list_but_not_watch_gets_there_too(
 ) -> None:
     faults.faults.forbidden.add(("watch", "pods"))
     held(cluster, namespace, faults, lambda: None)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_api_server_in_trouble_is_waited_for_too(
+    cluster: TestCluster, postgres: str, faults: StandIn, status: int
+) -> None:
+    faults.faults.answer(status, "/pods$", times=2, message="the server is busy")
+    lines: list[str] = []
+    with kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience, waiting=lines.append):
+        (busy,) = (line for line in lines if "the API server:" in line)
+        assert f"answered {status}" in busy
+    faults.faults.answer(status, "/pods$", times=100, message="the server is busy")
+    with pytest.raises(ClusterError, match=f"answered {status}"):
+        kubernetes(postgres, api=cluster.api, environ={}, patience=Patience(timeout=1))
 
 
 def test_credentials_that_run_out_in_the_middle_are_said(

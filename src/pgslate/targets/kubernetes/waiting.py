@@ -22,6 +22,7 @@ from pgslate.targets.kubernetes.finding import Backend, belongs, is_ready, list_
 Json = dict[str, Any]
 
 _LOG_LINES = 8
+_PAUSE = 0.5  # seconds, before an API server in trouble is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,16 @@ def wait_for_pod(
     start = patience.clock()
     hopeless, told = Hopeless(), ""
     while True:
-        pods, version = list_pods(api, backend)
+        try:
+            pods, version = list_pods(api, backend)
+        except ClusterError as error:
+            if not _passes(error) or patience.clock() - start + _PAUSE > patience.timeout:
+                raise
+            if (told_now := error.message.splitlines()[0]) != told:
+                note(f"waiting for the API server: {told_now}")
+                told = told_now
+            time.sleep(_PAUSE)
+            continue
         for pod in pods:
             if is_ready(pod):
                 return pod
@@ -78,6 +88,11 @@ def wait_for_pod(
         _watch_for_change(api, backend, version, wait, patience.clock)
 
 
+def _passes(error: ClusterError) -> bool:
+    """Whether the API server's trouble may be over in a moment: busy, being restarted, or cut off."""
+    return type(error) is ClusterError and error.status in (0, 429, 500, 502, 503, 504)
+
+
 def _watch_for_change(
     api: Api, backend: Backend, version: str, seconds: float, clock: Callable[[], float]
 ) -> None:
@@ -95,6 +110,10 @@ def _watch_for_change(
                 return
     except ExpiredError:
         return
+    except ClusterError as error:
+        if not _passes(error):
+            raise
+        return  # the next list tells whether it lasts
     except PrivilegeError:
         # may list but not watch: then look again in a moment
         time.sleep(min(1.0, max(0.0, until - clock())))
