@@ -325,7 +325,8 @@ def section(found: list[Ratio], *, real: bool) -> str:
         f" {ROUNDS} rounds each, in turn; more than 1 is better than `kubectl`. MB/s are those of the whole"
         " way, the processor time is the forwarding process's own."
         f" Python {platform.python_version()}, {os.cpu_count()} cores with a load of"
-        f" {os.getloadavg()[2]:.0f} meanwhile, {platform.system()} {platform.machine()}. Made by `python -m bench.kubernetes --write`.",
+        f" {os.getloadavg()[2]:.0f} meanwhile, {platform.system()} {platform.machine()}."
+        " Made by `python -m bench.kubernetes --write`.",
         "",
         "| | pgslate | kubectl | ratio | budget |",
         "|---|---:|---:|---:|---:|",
