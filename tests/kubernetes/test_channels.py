@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong
@@ -48,6 +48,7 @@ def received(channels: PodChannels) -> bytes:
     return b"".join(channels.incoming)
 
 
+@settings(deadline=None)
 @given(
     payloads=st.lists(st.binary(max_size=70_000), max_size=5),
     fragments=st.integers(1, 3),
@@ -83,6 +84,7 @@ def test_a_ping_is_answered_and_a_goodbye_too() -> None:
     assert node.hears(channels) == [Pong(payload=b"hello"), CloseConnection(code=1000, reason="")]
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200_000), st.one_of(st.just(NO_MASK), st.binary(min_size=4, max_size=4)))
 def test_what_is_sent_is_one_message_in_one_frame(data: bytes, key: bytes) -> None:
     channels, node = PodChannels(mask=lambda: key), Node()
@@ -127,6 +129,7 @@ def test_what_is_no_frame_ends_the_connection_with_a_reason(nonsense: bytes) -> 
     assert "doesn't speak websocket" in channels.error
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=125), st.integers(1, 130))
 def test_a_ping_that_comes_in_pieces_is_answered_whole(payload: bytes, cut: int) -> None:
     channels, node = opened()
