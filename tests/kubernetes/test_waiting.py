@@ -149,8 +149,8 @@ def test_a_probe_that_fails_is_told_when_the_time_is_over(
     faults.kubelet.holding.add("slow")
     secret, deployment, service = manifests.postgres(namespace, "slow")
     cluster.apply(secret, deployment, service)
-    with pytest.raises(PodNotReadyError, match="within 1 s") as caught:
-        kubernetes(namespace, api=cluster.api, environ={}, patience=Patience(timeout=1))
+    with pytest.raises(PodNotReadyError, match="within 5 s") as caught:
+        kubernetes(namespace, api=cluster.api, environ={}, patience=Patience(timeout=5))
     assert "Readiness probe failed: no response" in caught.value.message
     faults.kubelet.holding.discard("slow")
 

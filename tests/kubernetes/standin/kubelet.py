@@ -136,14 +136,12 @@ class Kubelet:
         command = [*(container.get("command") or ()), *(container.get("args") or ())]
         if command and command[0] != "sleep":
             return self._crash(pod, container, command, environ)
-        held = _owner(pod) in self.holding
-        if held:  # said at once, however long PostgreSQL takes to start
-            self._event(pod, "Unhealthy", "Readiness probe failed: no response")
         running = Running(environ=environ)
         self._running[namespace, pod["metadata"]["name"]] = running
         if "POSTGRES_PASSWORD" in environ and not command:
             running.server = self._server(namespace, _owner(pod) or pod["metadata"]["name"], environ)
-        if held and _owner(pod) in self.holding:
+        if _owner(pod) in self.holding:
+            self._event(pod, "Unhealthy", "Readiness probe failed: no response")
             return self._status(pod, "Running", container, {"running": {}}, ready=False)
         return self._status(pod, "Running", container, {"running": {}}, ready=True)
 
