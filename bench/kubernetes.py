@@ -1,10 +1,11 @@
 """Kubernetes: provisioning the audit slice, against what the teams did by hand; and bytes, against kubectl.
 
-    python -m bench.kubernetes [--real] [--megabytes N]
+    python -m bench.kubernetes [--real] [--megabytes N] [--write]
 
 Runs against the tests' stand-in cluster, or with ``--real`` against the current kubeconfig's, in a namespace
-of its own. ``kubectl`` is needed for the other side of each ratio. Seconds are wall-clock; each figure is the
-best of its rounds, ours and theirs in turn.
+of its own; ``--write`` writes docs/performance.md's section. ``kubectl`` is needed for the other side of each
+ratio. Seconds are wall-clock; each figure is the best of its rounds, ours and theirs in turn. Through the
+stand-in, which is Python, MB/s say mostly how fast that is: the processor time of the forward itself doesn't.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import hashlib
 import multiprocessing
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -41,6 +43,8 @@ from pgslate.targets.target import Target
 
 PROVISIONING_BUDGET = 10.0
 ROUNDS = 4
+PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- kubernetes: begin -->", "<!-- kubernetes: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,14 @@ class Ratio:
         return (
             f"{self.what}: {self.ours}, {self.theirs}: {self.times:.1f} x (budget {self.budget:g} x: {kept})"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How fast a forward carried bytes one way: MB/s, and milliseconds of its processor's time a MB."""
+
+    speed: float
+    work: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +152,14 @@ def _tables(slice_: Slice) -> list[str]:
 
 def _throughput(cluster: Cluster, megabytes: int) -> Iterator[Ratio]:
     """Bytes out of and into PostgreSQL, through pgslate's forward and kubectl's, each in its own process."""
-    ours: list[tuple[float, float]] = []
-    theirs: list[tuple[float, float]] = []
+    ours: list[tuple[Carried, Carried]] = []
+    theirs: list[tuple[Carried, Carried]] = []
     for _ in range(ROUNDS):
         for forward, figures in ((_pgslate_forward, ours), (_kubectl_forward, theirs)):
-            with forward(cluster) as dsn:
-                figures.append(_out_and_in(dsn, megabytes))
+            with forward(cluster) as (dsn, process):
+                figures.append(_out_and_in(dsn, process, megabytes))
     for what, number in (("out of", 0), ("into", 1)):
-        best = max(pair[number] for pair in ours), max(pair[number] for pair in theirs)
+        best = max(pair[number].speed for pair in ours), max(pair[number].speed for pair in theirs)
         yield Ratio(
             f"{megabytes} MB {what} PostgreSQL, byte-identical",
             f"pgslate {best[0]:.0f} MB/s",
@@ -155,37 +167,58 @@ def _throughput(cluster: Cluster, megabytes: int) -> Iterator[Ratio]:
             best[0] / best[1],
             1.0,
         )
+        best = min(pair[number].work for pair in ours), min(pair[number].work for pair in theirs)
+        yield Ratio(
+            f"processor time of the forward, a MB {what} PostgreSQL",
+            f"pgslate {best[0]:.2f} ms",
+            f"kubectl port-forward {best[1]:.2f} ms",
+            best[1] / best[0],
+            1.0,
+        )
 
 
-def _out_and_in(dsn: str, megabytes: int) -> tuple[float, float]:
-    """MB/s out of and into the server. Raises AssertionError where a byte is not what it was."""
+def _out_and_in(dsn: str, process: int, megabytes: int) -> tuple[Carried, Carried]:
+    """Out of and into the server. Raises AssertionError where a byte is not what it was."""
     row = b"0123456789abcdef" * 62500 + b"\n"
     sent, came = hashlib.blake2b(row * megabytes), hashlib.blake2b()
     with closing(Target(dsn).connect()) as connection:
         connection.execute("CREATE TEMP TABLE blocks (block text)")
         connection.execute("ALTER TABLE blocks ALTER block SET STORAGE EXTERNAL")
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), _busy(process)
         with connection.cursor().copy("COPY blocks FROM STDIN") as copy:
             for _ in range(megabytes):
                 copy.write(row)
-        into = megabytes / (time.perf_counter() - start)
-        start = time.perf_counter()
+        into = _carried(megabytes, start, busy, process)
+        start, busy = time.perf_counter(), _busy(process)
         with connection.cursor().copy("COPY blocks TO STDOUT") as copy:
             for data in copy:
                 came.update(data)
-        out = megabytes / (time.perf_counter() - start)
+        out = _carried(megabytes, start, busy, process)
     assert came.digest() == sent.digest(), "a byte was lost or changed on the way"
     return out, into
 
 
+def _carried(megabytes: int, start: float, busy: float, process: int) -> Carried:
+    return Carried(
+        megabytes / (time.perf_counter() - start), 1000 * max(_busy(process) - busy, 0.001) / megabytes
+    )
+
+
+def _busy(process: int) -> float:
+    """Seconds of processor time that a process has had, by Linux's proc(5)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def _pgslate_forward(cluster: Cluster) -> Iterator[str]:
+def _pgslate_forward(cluster: Cluster) -> Iterator[tuple[str, int]]:
     context = multiprocessing.get_context("spawn")
     ready, done = context.Queue(), context.Event()
     process = context.Process(target=_forward, args=(cluster.namespace, cluster.kubeconfig, ready, done))
     process.start()
     try:
-        yield _dsn(ready.get(timeout=60))
+        assert process.pid
+        yield _dsn(ready.get(timeout=60)), process.pid
     finally:
         done.set()
         process.join()
@@ -200,7 +233,7 @@ def _forward(namespace: str, kubeconfig: Path | None, ready: Any, done: Event) -
 
 
 @contextmanager
-def _kubectl_forward(cluster: Cluster) -> Iterator[str]:
+def _kubectl_forward(cluster: Cluster) -> Iterator[tuple[str, int]]:
     pod = cluster.kubectl("get", "pods", "-l", "app=postgresql", "-o", "name").strip()
     config = ["--kubeconfig", str(cluster.kubeconfig)] if cluster.kubeconfig else []
     command = ["kubectl", *config, "-n", cluster.namespace, "port-forward", pod, ":5432"]
@@ -209,7 +242,7 @@ def _kubectl_forward(cluster: Cluster) -> Iterator[str]:
         match = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
         try:
             assert match, "kubectl said no port"
-            yield _dsn(int(match[1]))
+            yield _dsn(int(match[1])), process.pid
         finally:
             process.terminate()
 
@@ -280,14 +313,53 @@ def _timed(work: Callable[[], None]) -> float:
     return time.perf_counter() - start
 
 
+def section(found: list[Ratio], *, real: bool) -> str:
+    """The Markdown table, between its marks."""
+    where = "a real cluster" if real else "the tests' stand-in cluster, which is written in Python"
+    lines = [
+        BEGIN,
+        "## In Kubernetes",
+        "",
+        f"Against {where}, with what the teams did by hand: `kubectl exec psql` for each file and each table,"
+        " and `kubectl port-forward`. The best of"
+        f" {ROUNDS} rounds each, in turn; more than 1 is better than `kubectl`. MB/s are those of the whole"
+        " way, the processor time is the forwarding process's own."
+        f" Python {platform.python_version()}, {os.cpu_count()} cores with a load of"
+        f" {os.getloadavg()[2]:.0f} meanwhile, {platform.system()} {platform.machine()}."
+        " Made by `python -m bench.kubernetes --write`.",
+        "",
+        "| | pgslate | kubectl | ratio | budget |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for one in found:
+        ours, theirs = one.ours.removeprefix("pgslate "), _figure(one.theirs)
+        lines.append(f"| {one.what} | {ours} | {theirs} | {one.times:.1f} | {one.budget:g} |")
+    return "\n".join([*lines, "", END])
+
+
+def _figure(said: str) -> str:
+    """The number and its unit, at the end of what a ratio says of one side."""
+    return " ".join(said.split()[-2:])
+
+
+def write_docs(found: list[Ratio], *, real: bool) -> None:
+    """Put the section into docs/performance.md."""
+    head, begin, rest = PAGE.read_text().partition(BEGIN)
+    tail = rest.partition(END)[2] if begin else ""
+    PAGE.write_text(f"{head.rstrip()}\n\n{section(found, real=real)}\n{tail}")
+
+
 def main() -> None:
-    """Print each ratio on a line."""
+    """Print each ratio on a line, and write where asked."""
     parser = argparse.ArgumentParser(description="Kubernetes: pgslate against kubectl, as ratios in one run")
     parser.add_argument("--real", action="store_true", help="the current kubeconfig's cluster")
     parser.add_argument("--megabytes", type=int, default=256)
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md's section")
     given = parser.parse_args()
     found = measure(real=given.real, megabytes=given.megabytes)
     print("\n".join(map(str, found)) or "kubectl isn't installed: there is nothing to compare with")
+    if found and given.write:
+        write_docs(found, real=given.real)
 
 
 if __name__ == "__main__":

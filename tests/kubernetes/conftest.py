@@ -52,6 +52,8 @@ class TestCluster:
 @pytest.fixture(scope="session")
 def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
     """The stand-in cluster, for the whole session."""
+    if REAL:
+        pytest.skip("about the stand-in, where a real cluster is tested")
     with StandIn() as standin:
         yield standin
 
@@ -107,6 +109,21 @@ def _namespace(cluster: TestCluster) -> Iterator[str]:
     cluster.apply(manifests.namespace(name))
     yield name
     cluster.api.delete(path_of("namespaces", name=name))
+
+
+@pytest.fixture(scope="session")
+def pgvector(cluster: TestCluster, postgres: str) -> None:
+    """For tests of migrations that need pgvector: a real cluster's image may be without it."""
+    from pgslate.targets.kubernetes import kubernetes
+
+    with (
+        kubernetes(postgres, kubeconfig=cluster.kubeconfig, environ={}, patience=cluster.patience) as target,
+        target.connect() as connection,
+    ):
+        found = connection.execute("SELECT FROM pg_available_extensions WHERE name = 'vector'").fetchone()
+    if found is None:
+        assert cluster.standin is None, "the stand-in's PostgreSQL has pgvector"
+        pytest.skip(f"{manifests.IMAGE} has no pgvector: PGSLATE_TEST_POSTGRES_IMAGE names another image")
 
 
 @pytest.fixture

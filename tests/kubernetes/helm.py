@@ -70,6 +70,10 @@ class Chart:
                 return arguments[0] % tuple(arguments[1:])
             case "toYaml":
                 return yaml.safe_dump(arguments[0], sort_keys=False).rstrip("\n")
+            case "upper":
+                return arguments[0].upper()
+            case "replace":
+                return arguments[2].replace(arguments[0], arguments[1])
             case "nindent":
                 pad = " " * arguments[0]
                 return "\n" + "\n".join(pad + line if line else line for line in arguments[1].splitlines())

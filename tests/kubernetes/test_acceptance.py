@@ -111,6 +111,7 @@ def test_ac5_verify_returns_when_all_is_there_and_names_what_is_missing(
     assert "public.notification_audit" in caught.value.tables
 
 
+@pytest.mark.usefixtures("pgvector")
 def test_ac6_aianalysis_gets_the_workflow_catalog_beside_audit_events(
     cluster: TestCluster, namespace: str, kubeconfig_path: str
 ) -> None:
@@ -123,6 +124,7 @@ def test_ac6_aianalysis_gets_the_workflow_catalog_beside_audit_events(
     e2e.verify_migrations(config, io.StringIO())
 
 
+@pytest.mark.usefixtures("pgvector")
 def test_the_data_storage_service_gets_everything(
     cluster: TestCluster, namespace: str, kubeconfig_path: str
 ) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong
 
 from pgslate.targets.kubernetes.channels import PodChannels
+from pgslate.targets.kubernetes.frames import BINARY, NO_MASK, frame
 
 PORT = (5432).to_bytes(2, "little")
 
@@ -47,6 +48,7 @@ def received(channels: PodChannels) -> bytes:
     return b"".join(channels.incoming)
 
 
+@settings(deadline=None)
 @given(
     payloads=st.lists(st.binary(max_size=70_000), max_size=5),
     fragments=st.integers(1, 3),
@@ -82,13 +84,24 @@ def test_a_ping_is_answered_and_a_goodbye_too() -> None:
     assert node.hears(channels) == [Pong(payload=b"hello"), CloseConnection(code=1000, reason="")]
 
 
-@given(st.binary(max_size=200_000))
-def test_what_is_sent_is_one_message_in_one_frame(data: bytes) -> None:
-    channels, node = opened()
+@settings(deadline=None)
+@given(st.binary(max_size=200_000), st.one_of(st.just(NO_MASK), st.binary(min_size=4, max_size=4)))
+def test_what_is_sent_is_one_message_in_one_frame(data: bytes, key: bytes) -> None:
+    channels, node = PodChannels(mask=lambda: key), Node()
     channels.send(data)
     parts = [event for event in node.hears(channels) if isinstance(event, BytesMessage)]
     assert b"".join(bytes(part.data) for part in parts) == b"\x00" + data
     assert [part.message_finished for part in parts if part.frame_finished] == [True]
+
+
+def test_a_frame_has_the_masking_key_it_was_given_and_else_one_that_nobody_foresees() -> None:
+    assert frame(BINARY, b"data", key=NO_MASK) == b"\x82\x84" + NO_MASK + b"data"
+    keys = set()
+    for _ in range(8):
+        channels = PodChannels()
+        channels.send(b"data")
+        keys.add(bytes(channels.outgoing[0])[2:6])
+    assert len(keys) > 1
 
 
 def test_after_the_end_nothing_more_is_sent() -> None:
@@ -116,6 +129,7 @@ def test_what_is_no_frame_ends_the_connection_with_a_reason(nonsense: bytes) -> 
     assert "doesn't speak websocket" in channels.error
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=125), st.integers(1, 130))
 def test_a_ping_that_comes_in_pieces_is_answered_whole(payload: bytes, cut: int) -> None:
     channels, node = opened()

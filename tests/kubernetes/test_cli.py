@@ -123,6 +123,14 @@ def test_kubeconfig_context_user_and_database_are_said(
     assert (ran.status, "nowhere" in ran.err) == (3, True)
 
 
+def test_a_wait_is_said_while_it_lasts(run: Run, cluster: TestCluster, namespace: str) -> None:
+    cluster.apply(manifests.service(namespace, "postgresql"))
+    ran = run("status", "--kube", namespace, "--timeout", "1")
+    waiting, error, *_ = ran.err.splitlines()
+    assert waiting == f"waiting for {namespace}/postgresql: no pods with app=postgresql yet"
+    assert error == f"error: no pod of {namespace}/postgresql got ready within 1 s: no endpoints"
+
+
 def test_verbose_says_where_the_login_is_from_and_never_the_password(run: Run, postgres: str) -> None:
     ran = run("status", "--kube", postgres, "--verbose")
     assert "found service postgresql, pods with app=postgresql" in ran.err

@@ -102,6 +102,11 @@ def test_every_pod_runs_without_rights_and_without_a_writable_root(file: Path) -
             check_pod(pod_of(manifest))
 
 
+def test_an_image_that_was_loaded_onto_the_node_is_not_pulled() -> None:
+    (container,) = pod_of(job_manifest("gateway"))["containers"]
+    assert container["imagePullPolicy"] == "IfNotPresent"
+
+
 def check_pod(pod: Json) -> None:
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -109,6 +114,7 @@ def check_pod(pod: Json) -> None:
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
         assert container["resources"]["limits"]["memory"]
+        assert container["imagePullPolicy"] == "IfNotPresent"
 
 
 def test_the_role_is_just_what_the_library_asks_for() -> None:
@@ -152,7 +158,6 @@ def test_the_charts_job_is_the_librarys_but_for_its_name() -> None:
     chart, library = pod_of(job), pod_of(made)
     for pod in (chart, library):
         pod["containers"][0].pop("resources")
-        pod["containers"][0].pop("imagePullPolicy", None)
     assert chart == library
     assert {**job["spec"], "template": None} == {**made["spec"], "template": None}
 
@@ -172,6 +177,13 @@ def test_the_charts_serve_has_replicas_behind_a_service() -> None:
     assert service["spec"]["selector"].items() <= labels
     assert deployment["spec"]["selector"]["matchLabels"].items() <= labels
     check_pod(pod_of(deployment))
+
+
+def test_the_charts_service_is_named_as_it_is_and_needs_no_cluster_dns() -> None:
+    (job,) = Chart(CHART, database={"service": "orders-db"}).render("apply.yaml")
+    library = env_of(pod_of(job_manifest("workflowexecution", database=Database(service="orders-db"))))
+    assert env_of(pod_of(job)) == library
+    assert library["PGPORT"]["value"] == "$(ORDERS_DB_SERVICE_PORT)"
 
 
 @pytest.mark.parametrize("host", ["", "db.example.org"])

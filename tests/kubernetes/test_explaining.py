@@ -129,5 +129,5 @@ def test_events_of_other_pods_are_left_out_and_repeated_ones_counted() -> None:
 
 
 def test_the_fix_fits_the_first_trouble() -> None:
-    assert "kubectl logs --previous" in fix_for([Reason("a", "OOMKilled", family="crash")], "n")
+    assert "kubectl logs -n n a --previous" in fix_for([Reason("a", "OOMKilled", family="crash")], "n")
     assert "kubectl describe pods -n n" in fix_for([], "n")

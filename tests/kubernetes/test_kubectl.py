@@ -22,9 +22,9 @@ class Kubectl:
     """kubectl, with the cluster under test."""
 
     def __init__(self, cluster: TestCluster, home: Path) -> None:
-        self.environ = {**os.environ, "HOME": str(home)}
-        if cluster.kubeconfig:
-            self.environ["KUBECONFIG"] = str(cluster.kubeconfig)
+        self.environ = {**os.environ, "KUBECACHEDIR": str(home)}
+        if cluster.kubeconfig:  # else the current one, which may be in HOME
+            self.environ |= {"HOME": str(home), "KUBECONFIG": str(cluster.kubeconfig)}
 
     def __call__(self, *args: str, stdin: str | None = None, status: int = 0) -> str:
         done = subprocess.run(

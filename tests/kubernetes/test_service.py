@@ -176,7 +176,7 @@ def test_a_service_that_lives_in_another_namespace_is_pointed_to(
     with pytest.raises(ServiceNotFoundError, match="has no service 'postgresql'") as caught:
         kubernetes(namespace, service="postgresql", api=cluster.api)
     assert f"{postgres}/postgresql" in caught.value.candidates
-    assert f"{postgres}/postgresql" in caught.value.fix
+    assert f"use --kube {caught.value.candidates[0]}" in caught.value.fix
 
 
 def test_a_namespace_that_is_not_there_is_said_with_those_that_are(cluster: TestCluster) -> None:

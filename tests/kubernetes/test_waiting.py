@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.kubernetes import manifests
 from tests.kubernetes.conftest import TestCluster
+from tests.kubernetes.standin.kubelet import Running
 from tests.kubernetes.standin.server import StandIn
 
-from pgslate.errors import ClusterAuthError, PodNotReadyError, ServerNotReadyError
+from pgslate.errors import ClusterAuthError, ClusterError, PodNotReadyError, ServerNotReadyError
 from pgslate.targets.kubernetes import kubernetes
 from pgslate.targets.kubernetes.api import HttpApi, path_of
 from pgslate.targets.kubernetes.finding import find_backend
@@ -58,7 +59,27 @@ def test_a_crash_loop_ends_the_wait_early_with_the_last_words(cluster: TestClust
     error = failure(cluster, namespace)
     assert "status 3" in error.message
     assert "FATAL: no config file" in error.message
-    assert "kubectl logs --previous" in error.fix
+    assert error.message.splitlines()[0].endswith((": CrashLoopBackOff", ": Error"))  # they take turns
+    assert f"kubectl logs -n {namespace} postgresql-" in error.fix
+
+
+def test_a_container_that_ended_for_good_has_its_last_words_told(
+    cluster: TestCluster, namespace: str, faults: StandIn
+) -> None:
+    key = {"name": "db-0", "namespace": namespace}
+    ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
+    container = {"name": "db", "image": "db", "ready": False, "restartCount": 0, "state": ended}
+    faults.kubelet._running[namespace, "db-0"] = Running(log="FATAL: data directory is not empty\n")
+    faults.store.put(
+        "pods",
+        {
+            "metadata": {**key, "labels": {"app": "postgresql"}},
+            "spec": {"containers": [{"name": "db", "image": "db"}], "restartPolicy": "Never"},
+            "status": {"phase": "Failed", "containerStatuses": [{**container, "lastState": {}}]},
+        },
+    )
+    cluster.apply(manifests.service(namespace, "postgresql"))
+    assert "FATAL: data directory is not empty" in failure(cluster, namespace).message
 
 
 def test_a_password_in_the_last_words_is_not_shown(cluster: TestCluster, namespace: str) -> None:
@@ -128,8 +149,8 @@ def test_a_probe_that_fails_is_told_when_the_time_is_over(
     faults.kubelet.holding.add("slow")
     secret, deployment, service = manifests.postgres(namespace, "slow")
     cluster.apply(secret, deployment, service)
-    with pytest.raises(PodNotReadyError, match="within 1 s") as caught:
-        kubernetes(namespace, api=cluster.api, environ={}, patience=Patience(timeout=1))
+    with pytest.raises(PodNotReadyError, match="within 5 s") as caught:
+        kubernetes(namespace, api=cluster.api, environ={}, patience=Patience(timeout=5))
     assert "Readiness probe failed: no response" in caught.value.message
     faults.kubelet.holding.discard("slow")
 
@@ -176,6 +197,20 @@ def test_who_may_list_but_not_watch_gets_there_too(
 ) -> None:
     faults.faults.forbidden.add(("watch", "pods"))
     held(cluster, namespace, faults, lambda: None)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_api_server_in_trouble_is_waited_for_too(
+    cluster: TestCluster, postgres: str, faults: StandIn, status: int
+) -> None:
+    faults.faults.answer(status, "/pods$", times=2, message="the server is busy")
+    lines: list[str] = []
+    with kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience, waiting=lines.append):
+        (busy,) = (line for line in lines if "the API server:" in line)
+        assert f"answered {status}" in busy
+    faults.faults.answer(status, "/pods$", times=100, message="the server is busy")
+    with pytest.raises(ClusterError, match=f"answered {status}"):
+        kubernetes(postgres, api=cluster.api, environ={}, patience=Patience(timeout=1))
 
 
 def test_credentials_that_run_out_in_the_middle_are_said(

@@ -17,7 +17,7 @@ from pgslate.errors import ServerNotReadyError, TargetError
 from pgslate.targets.dsn import attempts_in, connect, session_is_pooled
 from pgslate.targets.embedded.launching import free_port
 from pgslate.targets.embedded.server import Server
-from pgslate.targets.environment import from_environment
+from pgslate.targets.environment import check_environment, from_environment
 from pgslate.targets.target import Target, label_of
 
 HBA = """
@@ -285,3 +285,10 @@ def test_keywords_of_connect_win(database: Target) -> None:
         assert connection.autocommit
         assert connection.info.get_parameters()["application_name"] == "mine"
         assert isinstance(connection, psycopg.Connection)
+
+
+def test_a_reference_that_kubernetes_left_as_it_was_is_told_apart_from_a_host() -> None:
+    with pytest.raises(TargetError, match="no address for a service 'orders-db'") as caught:
+        check_environment({"PGHOST": "$(ORDERS_DB_SERVICE_HOST)", "PGPORT": "5432"})
+    assert "older than the pod" in caught.value.fix
+    check_environment({"PGHOST": "10.96.0.7", "PGPORT": "5432"})

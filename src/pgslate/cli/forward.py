@@ -46,6 +46,7 @@ def command(asked: Asked, address: str, port: int) -> int:
         port=port,
         timeout=asked.timeout or opening.CLUSTER_TIMEOUT,
         note=output.note,
+        waiting=output.say,
     ) as forwarder:
         output.result(
             lambda: f"{forwarder.host}:{forwarder.port}",

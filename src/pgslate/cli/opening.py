@@ -186,12 +186,15 @@ def _named(asked: Asked, output: Output) -> Target:
             user=asked.user,
             database=asked.database,
             note=output.note,
+            waiting=output.say,
             patience=Patience(asked.timeout or CLUSTER_TIMEOUT, clock=output.clock),
         )
     from pgslate.targets.dsn import connect
-    from pgslate.targets.environment import from_environment
+    from pgslate.targets.environment import check_environment, from_environment
 
     dsn = asked.dsn if asked.dsn is not None else from_environment()
+    if dsn == "":
+        check_environment()
     return connect(dsn or "", timeout=asked.timeout or SERVER_TIMEOUT)
 
 

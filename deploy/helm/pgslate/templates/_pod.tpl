@@ -28,9 +28,9 @@ resources:
   value: {{ .Values.database.port | quote }}
 {{- else }}
 - name: PGHOST
-  value: {{ printf "$(%s_SERVICE_HOST)" .Values.database.service | quote }}
+  value: {{ printf "$(%s_SERVICE_HOST)" .Values.database.service | replace "-" "_" | upper | quote }}
 - name: PGPORT
-  value: {{ printf "$(%s_SERVICE_PORT)" .Values.database.service | quote }}
+  value: {{ printf "$(%s_SERVICE_PORT)" .Values.database.service | replace "-" "_" | upper | quote }}
 {{- end }}
 - name: PGUSER
   value: {{ .Values.database.user | quote }}

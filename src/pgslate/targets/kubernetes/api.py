@@ -276,7 +276,7 @@ def error_of(status: int, body: Json | bytes, path: str) -> Exception:
             status=status,
         )
     if status == 403:
-        return _forbidden(message)
+        return _forbidden(message, path)
     if status == 404:
         return NotFoundError(f"not found: {message}", fix="check the namespace and the name", status=status)
     if status == 410:
@@ -296,21 +296,33 @@ def _status_of(body: bytes) -> Json:
     return value if isinstance(value, dict) else {"message": body.decode(errors="replace").strip()[:300]}
 
 
-def _forbidden(message: str) -> PrivilegeError:
-    if not (match := _FORBIDDEN.search(message)):
-        return PrivilegeError(
-            f"the API server forbids it (403): {message}",
-            fix="ask for the rights in docs/kubernetes.md, or choose another --context",
-            right="",
-            on="",
+_PORT_FORWARD = re.compile(r"/namespaces/(?P<namespace>[^/]+)/pods/[^/]+/portforward$")
+
+
+def _forbidden(message: str, path: str) -> PrivilegeError:
+    if match := _FORBIDDEN.search(message):
+        return _lacks(
+            f"{match['who']!r}", match["verb"], match["resource"], match["group"], match["namespace"] or ""
         )
-    who, verb, resource = match["who"], match["verb"], match["resource"]
-    where = f" in the namespace {match['namespace']!r}" if match["namespace"] else " in the whole cluster"
-    kind = f"{resource}.{match['group']}" if match["group"] else resource
-    scope = f" -n {match['namespace']}" if match["namespace"] else ""
-    role = "role" if match["namespace"] else "clusterrole"
+    if match := _PORT_FORWARD.search(path):
+        # Since 1.35 the API server looks a second time, whether the GET of a websocket would be allowed as a
+        # create too, and says nothing of it: kubernetes/kubernetes, pkg/registry/core/pod/rest/authorize.go.
+        return _lacks("our user", "create", "pods/portforward", "", match["namespace"])
     return PrivilegeError(
-        f"{who!r} may not {verb} {kind}{where} (403)",
+        f"the API server forbids it (403): {message}",
+        fix="ask for the rights in docs/kubernetes.md, or choose another --context",
+        right="",
+        on="",
+    )
+
+
+def _lacks(who: str, verb: str, resource: str, group: str, namespace: str) -> PrivilegeError:
+    where = f" in the namespace {namespace!r}" if namespace else " in the whole cluster"
+    kind = f"{resource}.{group}" if group else resource
+    scope = f" -n {namespace}" if namespace else ""
+    role = "role" if namespace else "clusterrole"
+    return PrivilegeError(
+        f"{who} may not {verb} {kind}{where} (403)",
         fix=f"grant it: kubectl create {role} pgslate{scope} --verb={verb} --resource={kind}, and bind it; "
         "docs/kubernetes.md has the whole role",
         right=verb,

@@ -10,6 +10,7 @@ staging/src/k8s.io/kubelet/pkg/cri/streaming/portforward/websocket.go, and apima
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from pgslate.targets.kubernetes.frames import (
     BINARY,
@@ -20,6 +21,7 @@ from pgslate.targets.kubernetes.frames import (
     FrameError,
     FrameReader,
     frame,
+    random_mask,
 )
 
 PROTOCOL = "v4.channel.k8s.io"
@@ -36,15 +38,16 @@ class PodChannels:
     I/O takes from them. ``error`` is what the node said on the error channel.
     """
 
-    def __init__(self, came_already: bytes = b"") -> None:
-        """``came_already`` is what came in one piece with the handshake's answer."""
+    def __init__(self, came_already: bytes = b"", *, mask: Callable[[], bytes] = random_mask) -> None:
+        """``came_already`` is what came in one piece with the handshake; ``mask`` gives masking keys."""
+        self._mask = mask
         self._reader = FrameReader()
         self._channel: int | None = None  # of the message whose pieces are coming in
         self._port_bytes_due = {_DATA: _PORT_BYTES, _ERROR: _PORT_BYTES}
         self._error = bytearray()
         self._said_goodbye = False
         self.incoming: deque[bytes | memoryview] = deque()
-        self.outgoing: deque[bytearray | memoryview] = deque()
+        self.outgoing: deque[bytes | memoryview] = deque()
         self.closed = False
         self.pong_due = False
         self.received = 0
@@ -61,19 +64,19 @@ class PodChannels:
         """Queue data for the pod, as one unfragmented message."""
         if not self.closed:
             self.unanswered += len(data)
-            self.outgoing.append(frame(BINARY, data, prefix=b"\x00"))
+            self._say(BINARY, data, prefix=b"\x00")
 
     def ping(self) -> None:
         """Queue a ping; ``pong_due`` is set until anything comes back."""
         if not self.closed:
             self.pong_due = True
-            self.outgoing.append(frame(PING, b""))
+            self._say(PING, b"")
 
     def close(self) -> None:
         """Queue the closing frame, once; nothing more can be sent."""
         if not self._said_goodbye:
             self._said_goodbye = True
-            self.outgoing.append(frame(CLOSE, _NORMAL_CLOSURE))
+            self._say(CLOSE, _NORMAL_CLOSURE)
         self.closed = True
 
     def feed(self, data: bytes) -> None:
@@ -90,13 +93,16 @@ class PodChannels:
                 if piece.opcode in (BINARY, CONTINUATION):
                     self._take(piece.payload, last=piece.last)
                 elif piece.opcode == PING:
-                    self.outgoing.append(frame(PONG, bytes(piece.payload)))
+                    self._say(PONG, bytes(piece.payload))
                 elif piece.opcode == CLOSE:
                     self.close()
                     return
         except FrameError as error:
             self._error += f"the node doesn't speak websocket: {error}".encode()
             self.close()
+
+    def _say(self, opcode: int, payload: bytes, *, prefix: bytes = b"") -> None:
+        self.outgoing.append(frame(opcode, payload, prefix=prefix, key=self._mask()))
 
     def _take(self, data: memoryview, *, last: bool) -> None:
         """One piece of a message; a message comes in several where it straddles what was read at once."""

@@ -32,10 +32,11 @@ _TRANSIENT_PULL = re.compile(
 _FIXES = {
     "image": "check the image's name and tag, and that the node may pull it (imagePullSecrets, `kind load`)",
     "configuration": "create the Secret or ConfigMap that the pod refers to, or mend the reference",
-    "crash": "see the last log lines above; `kubectl logs --previous` has all of them",
-    "scheduling": "make room: `kubectl describe pod` says what the scheduler misses",
-    "eviction": "the node ran short of something: `kubectl describe pod` says of what",
-    "probe": "see what the probe asks for: `kubectl describe pod`",
+    "crash": "see the last log lines above; all of them: kubectl logs -n {namespace} {pod} --previous",
+    "scheduling": "make room, or mend its nodeSelector, affinity or tolerations: "
+    "kubectl describe pod -n {namespace} {pod}",
+    "eviction": "see what the node ran short of: kubectl describe pod -n {namespace} {pod}",
+    "probe": "see what the probe asks for: kubectl describe pod -n {namespace} {pod}",
 }
 
 
@@ -85,7 +86,7 @@ def fix_for(found: Sequence[Reason], namespace: str) -> str:
     """What to do about the first reason that somebody can do something about."""
     for reason in found:
         if reason.family in _FIXES:
-            return _FIXES[reason.family]
+            return _FIXES[reason.family].format(namespace=namespace, pod=reason.pod)
     return f"kubectl describe pods -n {namespace}; or wait longer with --timeout"
 
 

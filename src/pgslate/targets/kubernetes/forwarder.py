@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Protocol
 from pgslate.errors import ClusterAuthError, PgslateError, PrivilegeError, TargetError
 from pgslate.targets.kubernetes.api import Api, path_of
 from pgslate.targets.kubernetes.channels import PROTOCOL, PodChannels
+from pgslate.targets.kubernetes.frames import NO_MASK, random_mask
 from pgslate.targets.kubernetes.refusing import refuse
 from pgslate.targets.kubernetes.relay import DEFAULT_PACE, Ending, Pace, relay
 
@@ -172,7 +174,9 @@ class Forwarder:
             try:
                 if self.closed.is_set():
                     _hang_up(node)
-                return relay(client, node, PodChannels(came), said=said, pace=self._pace)
+                # inside TLS masking protects nobody
+                mask = (lambda: NO_MASK) if isinstance(node, ssl.SSLSocket) else random_mask
+                return relay(client, node, PodChannels(came, mask=mask), said=said, pace=self._pace)
             finally:
                 with self._lock:
                     sockets.remove(node)

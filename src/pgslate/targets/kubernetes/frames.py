@@ -2,6 +2,10 @@
 
 wsproto shakes hands and could do this too, but copies each byte several times, and bytes are what a forward
 is about. The tests hold this to wsproto.
+
+Masking (section 5.3) keeps a stranger's bytes, such as a page's script sends, from being taken for HTTP by a
+proxy that reads along (section 10.3). Inside TLS nobody reads along, and here no stranger chooses the bytes:
+there ``NO_MASK`` saves what is else by far the most of the work of sending, 5 to 10 ms a megabyte.
 """
 
 from __future__ import annotations
@@ -11,6 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+
+NO_MASK = bytes(4)
+"""The masking key that changes nothing: a frame has to have one."""
 
 _FIN, _MASKED = 0x80, 0x80
 _LONGEST_CONTROL = 125
@@ -84,8 +91,13 @@ class FrameReader:
         return 2 + extra
 
 
-def frame(opcode: int, payload: bytes, *, prefix: bytes = b"") -> bytearray:
-    """A whole message in one masked frame: ``prefix``, then ``payload``."""
+def random_mask() -> bytes:
+    """A masking key that nobody can foresee."""
+    return os.urandom(4)
+
+
+def frame(opcode: int, payload: bytes, *, prefix: bytes = b"", key: bytes = NO_MASK) -> bytes:
+    """A whole message in one frame, masked with ``key``: ``prefix``, then ``payload``."""
     length = len(prefix) + len(payload)
     if length < 126:
         head = bytes((_FIN | opcode, _MASKED | length))
@@ -93,9 +105,10 @@ def frame(opcode: int, payload: bytes, *, prefix: bytes = b"") -> bytearray:
         head = bytes((_FIN | opcode, _MASKED | 126)) + length.to_bytes(2, "big")
     else:
         head = bytes((_FIN | opcode, _MASKED | 127)) + length.to_bytes(8, "big")
-    key = os.urandom(4)
+    if key == NO_MASK:
+        return b"".join((head, key, prefix, payload))
     masked = bytearray(prefix)
     masked += payload
     for number in range(4):
         masked[number::4] = masked[number::4].translate(_TABLES[key[number]])
-    return bytearray(head + key) + masked
+    return b"".join((head, key, masked))

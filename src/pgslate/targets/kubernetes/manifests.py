@@ -149,6 +149,8 @@ def _container(
     container = {
         "name": "pgslate",
         "image": image,
+        # the default for a tag `latest` is Always, which an image loaded onto the node doesn't survive
+        "imagePullPolicy": "IfNotPresent",
         "args": [*args, *extra_args],
         "env": _environment(database),
         "volumeMounts": mounts,

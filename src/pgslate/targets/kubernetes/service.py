@@ -63,6 +63,7 @@ def forward(
     port: int = 0,
     timeout: float = 120.0,
     note: Note = _silent,
+    waiting: Note | None = None,
     api: Api | None = None,
     patience: Patience | None = None,
     pace: Pace = DEFAULT_PACE,
@@ -71,8 +72,8 @@ def forward(
 
     ``service`` may end in ``:PORT``, a name or a number; see ``find_backend`` for none. ``port`` is the
     local one, 0 for a free one. ``timeout``, in seconds, bounds the wait for a ready pod. ``note`` gets a
-    line on each thing found, waited for or gone wrong. Close the forwarder, or use it in a ``with``
-    statement.
+    line on each thing found or gone wrong, ``waiting`` (else ``note``) on what is waited for. Close the
+    forwarder, or use it in a ``with`` statement.
 
     Raises KubeconfigError, ClusterError, PrivilegeError, ServiceNotFoundError, PodNotReadyError.
     """
@@ -80,7 +81,7 @@ def forward(
         api = api or stack.enter_context(closing(open_api(kubeconfig, context)))
         backend = find_backend(api, namespace, service)
         note(f"found {backend.how}")
-        wait_for_pod(api, backend, patience=patience or Patience(timeout), note=note)
+        wait_for_pod(api, backend, patience=patience or Patience(timeout), note=waiting or note)
         forwarder = Forwarder(api, ReadyPods(api, backend), port=port, pace=pace, note=note)
         forwarder.on_close = stack.pop_all().close
     return forwarder
@@ -97,6 +98,7 @@ def kubernetes(
     database: str | None = None,
     timeout: float = 120.0,
     note: Note = _silent,
+    waiting: Note | None = None,
     environ: Mapping[str, str] = os.environ,
     api: Api | None = None,
     patience: Patience | None = None,
@@ -106,7 +108,8 @@ def kubernetes(
 
     What isn't given of ``user``, ``password`` and ``database`` comes from ``PGUSER``, ``PGPASSWORD`` and
     ``PGDATABASE``, else from the pod's own env and the Secrets it refers to; ``note`` is told from where,
-    never the password. ``timeout``, in seconds, bounds the whole wait. Closing the target ends the forward.
+    never the password, and ``waiting`` (else ``note``) what is waited for. ``timeout``, in seconds, bounds
+    the whole wait. Closing the target ends the forward.
 
     Raises KubeconfigError, ClusterError, PrivilegeError, ServiceNotFoundError; PodNotReadyError where no pod
     gets ready; ServerNotReadyError where the server in it doesn't take connections; TargetError where it
@@ -118,7 +121,7 @@ def kubernetes(
         api = api or stack.enter_context(closing(open_api(kubeconfig, context)))
         backend = find_backend(api, namespace, service)
         note(f"found {backend.how}")
-        pod = wait_for_pod(api, backend, patience=patience, note=note)
+        pod = wait_for_pod(api, backend, patience=patience, note=waiting or note)
         login = find_login(api, pod, user=user, password=password, database=database, environ=environ)
         for line in login.provenance():
             note(line)

@@ -22,6 +22,7 @@ from pgslate.targets.kubernetes.finding import Backend, belongs, is_ready, list_
 Json = dict[str, Any]
 
 _LOG_LINES = 8
+_PAUSE = 0.5  # seconds, before an API server in trouble is asked again
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,16 @@ def wait_for_pod(
     start = patience.clock()
     hopeless, told = Hopeless(), ""
     while True:
-        pods, version = list_pods(api, backend)
+        try:
+            pods, version = list_pods(api, backend)
+        except ClusterError as error:
+            if not _passes(error) or patience.clock() - start + _PAUSE > patience.timeout:
+                raise
+            if (told_now := error.message.splitlines()[0]) != told:
+                note(f"waiting for the API server: {told_now}")
+                told = told_now
+            time.sleep(_PAUSE)
+            continue
         for pod in pods:
             if is_ready(pod):
                 return pod
@@ -78,6 +88,11 @@ def wait_for_pod(
         _watch_for_change(api, backend, version, wait, patience.clock)
 
 
+def _passes(error: ClusterError) -> bool:
+    """Whether the API server's trouble may be over in a moment: busy, being restarted, or cut off."""
+    return type(error) is ClusterError and error.status in (0, 429, 500, 502, 503, 504)
+
+
 def _watch_for_change(
     api: Api, backend: Backend, version: str, seconds: float, clock: Callable[[], float]
 ) -> None:
@@ -95,6 +110,10 @@ def _watch_for_change(
                 return
     except ExpiredError:
         return
+    except ClusterError as error:
+        if not _passes(error):
+            raise
+        return  # the next list tells whether it lasts
     except PrivilegeError:
         # may list but not watch: then look again in a moment
         time.sleep(min(1.0, max(0.0, until - clock())))
@@ -122,7 +141,8 @@ def not_ready(api: Api, backend: Backend, pods: Sequence[Json], when: str) -> Po
     """The error that says all that is known: reasons, the last events, the last log lines."""
     events = _events(api, backend)
     found = reasons(pods, events)
-    lines = [f"no pod of {backend.namespace}/{backend.service} got ready {when}"]
+    codes = ", ".join(dict.fromkeys(reason.code for reason in found)) or "no endpoints"
+    lines = [f"no pod of {backend.namespace}/{backend.service} got ready {when}: {codes}"]
     if not pods:
         missing = backend.selector or "the name that its endpoints have"
         lines.append(f"  no endpoints: no pod of the namespace {backend.namespace!r} has {missing}")
@@ -146,12 +166,14 @@ def _log(api: Api, pod: Json) -> list[str]:
     """The last lines that the pod's containers said before they ended, or say now."""
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     lines: list[str] = []
-    for status in (pod.get("status") or {}).get("containerStatuses") or ():
-        if status.get("ready") or not (
-            status.get("restartCount") or (status.get("state") or {}).get("running")
-        ):
+    found = pod.get("status") or {}
+    for status in (*(found.get("initContainerStatuses") or ()), *(found.get("containerStatuses") or ())):
+        state, ended = status.get("state") or {}, (status.get("lastState") or {}).get("terminated")
+        started = ended or state.get("running") or state.get("terminated")
+        if status.get("ready") or not started or (state.get("terminated") or {}).get("exitCode") == 0:
             continue
-        previous = "true" if status.get("restartCount") else "false"
+        # what waits to be restarted has only one log; what runs again, that of the run that failed as well
+        previous = "true" if ended and state.get("running") else "false"
         query = [("container", status["name"]), ("tailLines", str(_LOG_LINES)), ("previous", previous)]
         try:
             text = api.text(path_of("pods", namespace, name, sub="log"), query)
