@@ -3,7 +3,8 @@
 import django
 import pytest
 from django.conf import settings
-from django.db import connections
+from django.db import connections, transaction
+from psycopg.conninfo import conninfo_to_dict
 
 settings.configure(
     DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "of no test"}},
@@ -17,7 +18,7 @@ def lead_to(database):
     """Let Django connect to a database from now on."""
     connection = connections["default"]
     connection.close()
-    where = database.parameters
+    where = conninfo_to_dict(database.dsn)
     connection.settings_dict.update(
         HOST=where.get("host", ""),
         PORT=where.get("port", ""),
@@ -38,8 +39,6 @@ def db(pgslate_database):
 @pytest.fixture
 def rolled_back(pgslate_shared_database):
     """Django's own way, ``TestCase``: a database that is shared, in a transaction that is rolled back."""
-    from django.db import transaction
-
     lead_to(pgslate_shared_database)
     with transaction.atomic():
         yield pgslate_shared_database
