@@ -7,8 +7,8 @@ each other.
 
 Where several are missing two are made at once, since half of what a copy takes is waiting for the server's
 checkpoints. Dropping waits until some have come together, and makes way whenever one is missing. Where data
-is durable it comes first instead: each drop makes a checkpoint, which syncs every file of every other clone
-that is new, so the fewer there are the better; a clone that is dropped before any checkpoint costs no disk.
+is durable it comes first instead, and only one is made ahead: each drop makes a checkpoint, which syncs every
+file of every other clone that is new, while a clone that is dropped before any checkpoint costs no disk.
 """
 
 from __future__ import annotations
@@ -56,14 +56,15 @@ class _Job:
 class Pool:
     """A runner's share of the server's pool; ``close()`` drops what it made and nobody took.
 
-    ``ahead`` is the most that it makes ahead of each template; 0 makes nothing ahead. With ``ephemeral``
+    ``ahead`` is the most that it makes ahead of each template (one, where fsync is on); 0 makes nothing
+    ahead. With ``ephemeral``
     nothing is dropped at the end, since the server ends, too. With ``threads`` each clone that is
     made for somebody who waits gets a connection of its own, so that others needn't wait for it.
     """
 
     def __init__(self, book: Book, *, ahead: int = 4, ephemeral: bool = False, threads: bool = False) -> None:
         self._book = book
-        self._ahead = ahead
+        self._ahead = min(ahead, 1) if book.facts.durable else ahead
         self._ephemeral = ephemeral
         self._threads = threads
         self._to_reap = not ephemeral
