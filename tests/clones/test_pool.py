@@ -85,8 +85,8 @@ def test_nothing_is_made_ahead_where_that_is_not_wanted(
 
 @pytest.fixture
 def durable_server() -> Iterator[Server]:
-    """A server of its own that syncs what it writes."""
-    with Server.start(durable=True) as server:
+    """A server of its own that syncs what it writes, to memory."""
+    with Server.start(settings={"fsync": "on"}) as server:
         yield server
 
 
