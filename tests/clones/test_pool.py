@@ -103,8 +103,8 @@ def test_where_data_is_durable_only_one_is_made_ahead(
     durable_server: Server, shop: Project, databases_on: Open
 ) -> None:
     databases = databases_on(durable_server, shop, ahead=4)
-    for _ in range(6):
-        databases.database("stock").close()
+    for _ in range(8):
+        databases.database("stock")
         assert len(databases.book.standing("making", "ready")) <= 1
 
 
