@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tables", type=int, nargs="+", default=[10, 60, 300])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 8])
-    parser.add_argument("--seconds", type=float, default=0.7, help="how long each tool runs in each setting")
+    parser.add_argument("--seconds", type=float, default=1.5, help="how long each tool runs in each setting")
     parser.add_argument("--only", choices=["durable", "fast"], help="only the one kind of server")
     parser.add_argument(
         "--write", action="store_true", help="write docs/performance.md's section, and the plot"
