@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -56,7 +57,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def pgslate_server(pytestconfig: pytest.Config) -> Target:
     """The server that the databases are on: ``.dsn`` and ``.connect()`` lead to its maintenance database."""
-    return _run(pytestconfig).server
+    with _without_our_frames():
+        return _run(pytestconfig).server
 
 
 @pytest.fixture
@@ -66,9 +68,11 @@ def pgslate_database(request: pytest.FixtureRequest) -> Iterator[Clone]:
 
     Without a marker it holds every table.
     """
-    run, item = _run(request.config), request.node
+    item = request.node
     tables, contracts = _selection(item)
-    clone = item.stash[_CLONE] = run.database(tables, contracts, item.nodeid)
+    with _without_our_frames():
+        run = _run(request.config)
+        clone = item.stash[_CLONE] = run.database(tables, contracts, item.nodeid)
     try:
         yield clone
     finally:
@@ -80,7 +84,8 @@ def pgslate_database(request: pytest.FixtureRequest) -> Iterator[Clone]:
 def pgslate_shared_database(request: pytest.FixtureRequest) -> Clone:
     """A database that this process's tests with the same markers share: for those that undo what they do."""
     tables, contracts = _selection(request.node)
-    return _run(request.config).shared(tables, contracts)
+    with _without_our_frames():
+        return _run(request.config).shared(tables, contracts)
 
 
 @pytest.fixture
@@ -90,8 +95,23 @@ def pgslate_transaction(request: pytest.FixtureRequest) -> Iterator[psycopg.Conn
     The database is that of ``pgslate_shared_database``. Sequences keep what they have given out.
     """
     tables, contracts = _selection(request.node)
+    with _without_our_frames():
+        _run(request.config).shared(tables, contracts)
     with _run(request.config).transaction(tables, contracts) as connection:
         yield connection
+
+
+@contextmanager
+def _without_our_frames() -> Iterator[None]:
+    """What we have to say to who wrote the test, and not through which of our functions it came."""
+    try:
+        yield
+    except Exception as error:
+        from pgslate.errors import PgslateError
+
+        if isinstance(error, PgslateError):
+            pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+        raise
 
 
 def _selection(item: pytest.Item) -> tuple[list[str], list[str]]:

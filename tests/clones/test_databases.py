@@ -157,3 +157,51 @@ def test_a_database_can_be_used_from_asyncio(databases: Databases) -> None:
 
     with databases.database("stock") as database:
         assert asyncio.run(ask(database.dsn)) == (0,)
+
+
+def made_with(tmp_path: Path, text: str) -> Project:
+    """A project of one migration, which makes the table t and runs ``text`` about its database."""
+    (tmp_path / "001.sql").write_text(
+        f"CREATE TABLE t (); DO $$ BEGIN EXECUTE format({text}, current_database()); END $$;"
+    )
+    return Project.open(tmp_path)
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+@pytest.mark.parametrize("tables", [("t",), ()])
+def test_a_setting_of_the_database_is_set_on_every_clone(
+    server: Server, databases_on: Open, tmp_path: Path, ahead: int, tables: tuple[str, ...]
+) -> None:
+    setting = '\'ALTER DATABASE %I SET search_path = "$user", "My app", public\''
+    databases = databases_on(server, made_with(tmp_path, setting), ahead=ahead)
+    for _ in range(3):
+        with databases.database(*tables) as database, database.connect() as connection:
+            row = connection.execute("SHOW search_path").fetchone()
+            assert row == ('"$user", "My app", public',)
+
+
+def test_settings_and_rights_that_a_prelude_gives_are_given_to_every_clone(
+    server: Server, databases_on: Open, tmp_path: Path
+) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "001.sql").write_text("CREATE TABLE t ();")
+    (tmp_path / "roles.sql").write_text(PRELUDE)
+    (tmp_path / "pgslate.toml").write_text('catalog = "migrations"\n[prelude]\nfiles = ["roles.sql"]\n')
+    databases = databases_on(server, Project.open(start=tmp_path), ahead=0)
+    with databases.database("t") as database:
+        with pytest.raises(psycopg.OperationalError, match="permission denied"):
+            psycopg.connect(server.dsn(database.name, user="stranger"))
+        with psycopg.connect(server.dsn(database.name, user="guest")) as connection:
+            assert connection.execute("SHOW app.greeting").fetchone() == ("good, day",)
+
+
+PRELUDE = """
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'guest') THEN
+        CREATE ROLE guest LOGIN; CREATE ROLE stranger LOGIN;
+    END IF;
+    EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO guest', current_database());
+    EXECUTE format('ALTER ROLE guest IN DATABASE %I SET app.greeting = ''good, day''', current_database());
+END $$;
+"""

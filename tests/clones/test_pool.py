@@ -83,6 +83,31 @@ def test_nothing_is_made_ahead_where_that_is_not_wanted(
     assert databases.book.ready(template.name) == 0
 
 
+@pytest.fixture
+def durable_server() -> Iterator[Server]:
+    """A server of its own that syncs what it writes, to memory."""
+    with Server.start(settings={"fsync": "on"}) as server:
+        yield server
+
+
+def test_where_data_is_durable_no_database_is_left_for_a_checkpoint(
+    durable_server: Server, shop: Project, databases_on: Open
+) -> None:
+    databases = databases_on(durable_server, shop, ahead=0)
+    for _ in range(3):
+        databases.database("stock").close()
+        assert clones(durable_server) == []
+
+
+def test_where_data_is_durable_only_one_is_made_ahead(
+    durable_server: Server, shop: Project, databases_on: Open
+) -> None:
+    databases = databases_on(durable_server, shop, ahead=4)
+    for _ in range(8):
+        databases.database("stock")
+        assert len(databases.book.standing("making", "ready")) <= 1
+
+
 def test_many_threads_never_get_the_same_database(server: Server, shop: Project, databases_on: Open) -> None:
     databases = databases_on(server, shop, threads=True)
     names: list[str] = []

@@ -11,6 +11,7 @@ PROJECTS = {
     "plain": ((), (), 7),
     "xdist": (("xdist",), ("xdist",), 8),
     "async": (("anyio",), ("anyio.pytest_plugin",), 2),
+    "django": (("django",), (), 4),
     "sqlalchemy": (("sqlalchemy",), (), 3),
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pgslate.cli import main
 from pgslate.clones import names, reap
 from pgslate.targets.embedded.server import Server
 
@@ -113,6 +114,7 @@ def test_an_unknown_table_fails_the_test_with_what_it_may_mean(project: Make, ru
     ran = run_here(folder)
     assert ran.outcomes == {"error": 1}, ran.out
     assert "did you mean things?" in ran.out
+    assert "slicing/select.py" not in ran.out  # no way through our own code is shown
 
 
 def test_a_named_server_is_used_and_left_clean(project: Make, run_here: RunPytest, server: Server) -> None:
@@ -175,6 +177,7 @@ def test_what_failed_on_an_embedded_server_can_be_started_again(
     run_pytest: RunPytest,
     workers: tuple[str, ...],
     tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("xdist")
@@ -183,12 +186,17 @@ def test_what_failed_on_an_embedded_server_can_be_started_again(
     ran = run_pytest(project(FAILS), *workers, plugins=("xdist",))
     found = re.search(r"pgslate clone --kept (pgslate_\w+)", ran.out)
     assert found, ran.out
-    from pgslate.clones.kept import start_again
     from pgslate.targets.embedded import up
 
     try:
-        with psycopg.connect(start_again(found[1])) as connection:
+        assert main(["clone", "--kept", found[1]]) == 0
+        said = capfd.readouterr()
+        with psycopg.connect(said.out.strip()) as connection:
             assert connection.execute("SELECT name FROM things").fetchall() == [("a",)]
+        down = re.search(r"`pgslate (down --name \S+)`", said.err)
+        assert down, said.err
+        assert main(down[1].split()) == 0
+        assert up.standing() == ()
     finally:
         for standing in up.standing():
             up.down(standing.name)

@@ -30,7 +30,8 @@ def command(asked: Asked, seconds: float, kept: str | None) -> int:
     if kept is not None:
         from pgslate.clones.kept import start_again
 
-        dsn = start_again(kept)
+        dsn, server = start_again(kept)
+        output.say(f"`pgslate down --name {server}` ends the server")
         output.result(lambda: dsn, lambda: {"dsn": dsn, "name": kept})
         return 0
     from pgslate.clones import clone

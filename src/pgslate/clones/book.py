@@ -243,12 +243,20 @@ class Book:
 
     # -- clones
 
-    def begin(self, template: str, connection: psycopg.Connection[Any] | None = None) -> str:
-        """The name of a clone that is about to be made; written down before it is there."""
-        values = [names.clone_prefix(template), template, self.runner, self.lease]
+    def begin(
+        self,
+        template: str,
+        connection: psycopg.Connection[Any] | None = None,
+        *,
+        state: str = "making",
+        what: str = "",
+    ) -> tuple[str, datetime]:
+        """The name of a clone that is about to be made, and the server's time; written down before it is
+        there, ``taken`` if it is for somebody who waits."""
+        values = [names.clone_prefix(template), template, state, self.runner, self.lease, what]
         row = self._do(_BEGIN, values, connection)
         assert row is not None
-        return str(row[0])
+        return str(row[0]), row[1]
 
     def made(self, name: str, connection: psycopg.Connection[Any] | None = None) -> None:
         """A clone is complete, and anybody's to take."""
@@ -269,15 +277,9 @@ class Book:
         self._held[row[0]] = (template, "taken", what)
         return row[0], row[1]
 
-    def take_new(self, name: str, template: str, what: str) -> datetime:
-        """Take a clone that this runner has just made; gives the server's time."""
+    def hold(self, name: str, template: str, what: str) -> None:
+        """A clone that was begun as ``taken`` is complete, and this runner's, whatever the book forgets."""
         self._held[name] = (template, "taken", what)
-        row = self.run(
-            lambda c: c.execute(_HOLD, [name, template, "taken", self.runner, self.lease, what]).fetchone()
-        )
-        assert row is not None
-        now: datetime = row[0]
-        return now
 
     def keep(self, name: str, what: str) -> None:
         """A clone stays, for somebody to look into, however long that takes."""
@@ -343,16 +345,15 @@ class Book:
 
 # The name is a constant of ours around a value.
 _BEGIN = f"""
-INSERT INTO clone (name, template, state, runner, until)
-VALUES (%s || {names.NEW_UUID7}, %s, 'making', %s, clock_timestamp() + %s * interval '1 second')
-RETURNING name"""  # noqa: S608
+INSERT INTO clone (name, template, state, runner, until, what)
+VALUES (%s || {names.NEW_UUID7}, %s, %s, %s, clock_timestamp() + %s * interval '1 second', %s)
+RETURNING name, clock_timestamp()"""  # noqa: S608
 
 _HOLD = """
 INSERT INTO clone (name, template, state, runner, until, what)
 VALUES (%s, %s, %s, %s, clock_timestamp() + %s * interval '1 second', %s)
 ON CONFLICT (name) DO UPDATE SET state = excluded.state, runner = excluded.runner,
-    until = excluded.until, what = excluded.what
-RETURNING clock_timestamp()"""
+    until = excluded.until, what = excluded.what"""
 
 _TAKE = """
 UPDATE clone SET state = 'taken', runner = %s, until = clock_timestamp() + %s * interval '1 second', what = %s

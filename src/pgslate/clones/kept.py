@@ -33,11 +33,11 @@ def keep_data(server: Server, kept: Iterable[str]) -> None:
         ).fetchall():
             if name not in wanted:
                 drop(connection, name, force=True)
-    key = f"failed tests {hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:16]}"
+    key = f"failed-tests-{hashlib.sha256(' '.join(wanted).encode()).hexdigest()[:16]}"
     server.keep(f"up\n{key}\npostgres")  # as ``up`` looks for it
     _folder().mkdir(parents=True, exist_ok=True, mode=0o700)
     said = {"key": key, "major": server.major, "names": wanted}
-    (_folder() / f"{key.rpartition(' ')[2]}.json").write_text(json.dumps(said))
+    (_folder() / f"{key.rpartition('-')[2]}.json").write_text(json.dumps(said))
     by_age = sorted(_folder().glob("*.json"), key=lambda file: file.stat().st_mtime_ns)
     for old in by_age[:-_KEPT_RUNS]:
         old.unlink(missing_ok=True)
@@ -62,8 +62,9 @@ def psql_command(dsn: str) -> str:
     return "psql " + shlex.quote(url_with(dsn, password=""))
 
 
-def start_again(name: str) -> str:
-    """The DSN of a database that was kept, on a server that stays up until ``pgslate down``.
+def start_again(name: str) -> tuple[str, str]:
+    """The DSN of a database that was kept, and the name of its server, which stays up until
+    ``pgslate down --name`` that.
 
     Raises UsageError where no run kept a database of that name.
     """
@@ -72,7 +73,7 @@ def start_again(name: str) -> str:
         if name in said["names"]:
             installation = next((one for one in installations() if one.major == said["major"]), None)
             standing = up.up(said["key"], key=said["key"], installation=installation)
-            return url_with(standing.dsn, dbname=name)
+            return url_with(standing.dsn, dbname=name), standing.name
     raise UsageError(
         f"no test run kept a database {name}", fix=f"the last {_KEPT_RUNS} runs with failed tests are kept"
     )

@@ -1,9 +1,14 @@
-"""The pool: clones made ahead on a connection of its own, as many as are being used up.
+"""The pool: clones made ahead on connections of its own, as many as are being used up.
 
 Each clone that is taken is replaced; each time there was none to take, one more is made ahead from then on,
 up to a bound. So over all runners of a server there are never more than were taken and the sum of the bounds.
 Ready clones are in the book, and whoever comes first takes them: runners share one pool without knowing of
-each other. Dropping waits until there is nothing to make, and is done in batches.
+each other.
+
+Where several are missing two are made at once, since half of what a copy takes is waiting for the server's
+checkpoints. Dropping waits until some have come together, and makes way whenever one is missing. Where data
+is durable it comes first instead, and only one is made ahead: each drop makes a checkpoint, which syncs every
+file of every other clone that is new, while a clone that is dropped before any checkpoint costs no disk.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,14 +26,18 @@ import psycopg
 from pgslate.clones.book import Book
 from pgslate.clones.cloning import Copier, drop
 from pgslate.clones.connecting import is_lost
+from pgslate.clones.properties import repeat, sealed
 from pgslate.clones.reaper import reap_in
-from pgslate.clones.template import Template, is_complete
+from pgslate.clones.template import Template
 from pgslate.errors import LockTimeoutError, PgslateError
 
-#: So many discarded clones are dropped together, and so many may wait before they come first.
+#: From so many discarded clones on they are dropped, and from so many on they come first.
 BATCH, MOST_DISCARDED = 8, 32
 
-#: Seconds without work after which the second connection is closed, for others to have.
+#: So many clones are made at once.
+MAKERS = 2
+
+#: Seconds without work after which a connection is closed, for others to have.
 IDLE = 5.0
 
 
@@ -35,28 +45,42 @@ class TemplateGoneError(Exception):
     """The template was dropped, or opened by somebody; it has to be made again."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What a worker does on its connection, and what is to be said afterwards, however it ended."""
+
+    work: Callable[[psycopg.Connection[Any]], None]
+    over: Callable[[], None]
+
+
 class Pool:
     """A runner's share of the server's pool; ``close()`` drops what it made and nobody took.
 
-    ``ahead`` is the most that it makes ahead of each template; 0 makes nothing ahead. With ``ephemeral``
+    ``ahead`` is the most that it makes ahead of each template (one, where fsync is on); 0 makes nothing
+    ahead. With ``ephemeral``
     nothing is dropped at the end, since the server ends, too. With ``threads`` each clone that is
     made for somebody who waits gets a connection of its own, so that others needn't wait for it.
     """
 
     def __init__(self, book: Book, *, ahead: int = 4, ephemeral: bool = False, threads: bool = False) -> None:
         self._book = book
-        self._ahead = ahead
+        self._ahead = min(ahead, 1) if book.facts.durable else ahead
         self._ephemeral = ephemeral
         self._threads = threads
         self._to_reap = not ephemeral
+        self._batch, self._most_discarded = (1, 1) if book.facts.durable else (BATCH, MOST_DISCARDED)
+        self._drops_at_once = book.facts.durable and not ahead and not threads
         self._known: dict[str, dict[str, list[float]]] = {}
         self._state = threading.Condition()
         self._owed: Counter[Template] = Counter()
         self._extra: Counter[Template] = Counter()
+        self._making: Counter[Template] = Counter()
+        self._made: Counter[Template] = Counter()
         self._discarded = 0
-        self._making: Template | None = None
+        self._dropping = False
+        self._draining = False
         self._closing = False
-        self._thread: threading.Thread | None = None
+        self._workers: list[threading.Thread] = []
 
     def take(self, template: Template, what: str) -> tuple[str, datetime]:
         """A clone's name, and the server's time; made now if none is ready.
@@ -68,14 +92,15 @@ class Pool:
         if found is None and self._made_meanwhile(template):
             found = self._book.take(template.name, what)
         self._replace(template, missed=missed)
-        if found is not None:
-            return found
-        name = self._make_here(template)
-        return name, self._book.take_new(name, template.name, what)
+        return found or self._make_here(template, what)
 
     def discard(self, name: str) -> None:
         """Nobody needs the clone any more; it is dropped when there is time for it."""
         self._book.done_with(name)
+        if self._drops_at_once:
+            with contextlib.suppress(psycopg.Error, PgslateError):  # else at the end, or by the reaper
+                self._book.run(lambda connection: self._drop(connection, name))
+            return
         with self._state:
             self._discarded += 1
             self._start()
@@ -89,8 +114,8 @@ class Pool:
             self._closing = True
             self._book.hurry()
             self._state.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        for worker in self._workers:
+            worker.join()
         if not self._ephemeral:
             with contextlib.suppress(psycopg.OperationalError, PgslateError):  # gone, and our things with it
                 self._book.run(self._drop_everything)
@@ -98,11 +123,14 @@ class Pool:
     # -- in the caller's thread
 
     def _made_meanwhile(self, template: Template) -> bool:
-        """Whether the other thread was just making one, and has."""
+        """Whether another thread was just making one, and is done with it."""
         with self._state:
-            if self._making != template:
+            if not self._making[template]:
                 return False
-            self._state.wait_for(lambda: self._making != template, timeout=30.0)
+            before = self._made[template]
+            self._state.wait_for(
+                lambda: self._made[template] > before or not self._making[template], timeout=30.0
+            )
             return True
 
     def _replace(self, template: Template, *, missed: bool) -> None:
@@ -111,43 +139,57 @@ class Pool:
                 self._owed[template] += 1
                 if missed and self._extra[template] < self._ahead:
                     self._extra[template] += 1
-                if self._owed[template] > self._extra[template]:
-                    self._owed[template] = self._extra[template]
+                missing = max(self._extra[template] - self._making[template], 0)
+                self._owed[template] = min(self._owed[template], missing)
                 self._start()
                 self._state.notify_all()
 
-    def _make_here(self, template: Template) -> str:
+    def _make_here(self, template: Template, what: str) -> tuple[str, datetime]:
+        def make(connection: psycopg.Connection[Any]) -> tuple[str, datetime]:
+            return self._make(connection, template, state="taken", what=what)
+
         if self._threads:
             with self._book.connect() as connection:
-                return self._make(connection, template)
-        try:
-            return self._book.run(lambda connection: self._make(connection, template))
-        except PgslateError:  # no room: make some, then try again
-            if not self._discarded:
-                raise
-            self._book.run(self._drop_discarded)
-            return self._book.run(lambda connection: self._make(connection, template))
+                name, now = make(connection)
+        else:
+            try:
+                name, now = self._book.run(make)
+            except PgslateError:  # no room: make some, then try again
+                if not self._discarded:
+                    raise
+                self._book.run(self._drop_discarded)
+                name, now = self._book.run(make)
+        self._book.hold(name, template.name, what)
+        return name, now
 
-    def _make(self, connection: psycopg.Connection[Any], template: Template) -> str:
-        if not is_complete(connection, template.name):
+    def _make(
+        self, connection: psycopg.Connection[Any], template: Template, *, state: str, what: str = ""
+    ) -> tuple[str, datetime]:
+        properties = sealed(connection, template.name)
+        if properties is None:
             raise TemplateGoneError(template.name)
-        name = self._book.begin(template.name, connection)
+        name, now = self._book.begin(template.name, connection, state=state, what=what)
         try:
             Copier(self._book, connection, self._known).copy(template, name)
+            repeat(connection, properties, name)
         except BaseException as error:
             if not connection.closed:
+                drop(connection, name, force=True)
                 self._book.gone(name, connection)
             if isinstance(error, psycopg.errors.ObjectInUse | psycopg.errors.InvalidCatalogName):
                 raise TemplateGoneError(template.name) from error
             raise
-        return name
+        return name, now
 
-    # -- in the other thread
+    # -- in the other threads
 
     def _start(self) -> None:
-        if self._thread is None and not self._closing:
-            self._thread = threading.Thread(target=self._work, name="pgslate-pool", daemon=True)
-            self._thread.start()
+        """Have a worker where there is something to do, and another where one is busy making."""
+        busy = sum(self._making.values()) and sum(self._owed.values())
+        if not self._closing and len(self._workers) < (MAKERS if busy else 1):
+            worker = threading.Thread(target=self._work, name="pgslate-pool", daemon=True)
+            self._workers.append(worker)
+            worker.start()
 
     def _work(self) -> None:
         connection: psycopg.Connection[Any] | None = None
@@ -157,7 +199,7 @@ class Pool:
                 job = self._next_job(min(renewed_after, IDLE))
                 if job is None:
                     return
-                if job is _Idle:
+                if job is _IDLE:
                     if connection is not None:
                         connection.close()
                     connection = None
@@ -167,41 +209,62 @@ class Pool:
                 try:
                     if connection is None or connection.closed:
                         connection = self._book.connect()
-                    job(connection)
+                    job.work(connection)
                 except psycopg.Error as error:
                     if connection is not None and is_lost(error):
                         connection.close()
                     self._give_up()
                 except (PgslateError, TemplateGoneError):  # the caller's thread will meet it, and say so
                     self._give_up()
+                finally:
+                    with self._state:
+                        job.over()
+                        self._state.notify_all()
         finally:
             if connection is not None:
                 connection.close()
 
-    def _next_job(self, wait: float) -> Callable[[psycopg.Connection[Any]], None] | None:
-        """What to do now; ``_Idle`` where nothing came up for ``wait`` seconds, None at the end."""
+    def _next_job(self, wait: float) -> _Job | None:
+        """What to do now; ``_IDLE`` where nothing came up for ``wait`` seconds, None at the end."""
         with self._state:
-            self._making = None
-            self._state.notify_all()
             while not self._closing:
-                if self._discarded >= MOST_DISCARDED:
-                    return self._drop_discarded
+                if self._discarded >= self._most_discarded and not self._dropping:
+                    return self._to_drop()
                 for template, owed in self._owed.items():
                     if owed > 0:
-                        self._owed[template] -= 1
-                        self._making = template
-                        return lambda connection, template=template: self._make_ready(connection, template)  # type: ignore[misc]  # binds the loop's value
-                if self._discarded >= BATCH:
-                    return self._drop_discarded
+                        return self._to_make(template)
+                if self._discarded >= (1 if self._draining else self._batch) and not self._dropping:
+                    return self._to_drop()
                 if self._to_reap:
                     self._to_reap = False
-                    return self._reap
+                    return _Job(self._reap, lambda: None)
                 if not self._state.wait(wait):
-                    return self._drop_discarded if self._discarded else _Idle
+                    return self._to_drop() if self._discarded and not self._dropping else _IDLE
             return None
 
-    def _make_ready(self, connection: psycopg.Connection[Any], template: Template) -> None:
-        self._book.made(self._make(connection, template), connection)
+    def _to_make(self, template: Template) -> _Job:
+        def work(connection: psycopg.Connection[Any]) -> None:
+            name, _ = self._make(connection, template, state="making")
+            self._book.made(name, connection)
+
+        def over() -> None:
+            self._making[template] -= 1
+            self._made[template] += 1
+
+        self._owed[template] -= 1
+        self._making[template] += 1
+        return _Job(work, over)
+
+    def _to_drop(self) -> _Job:
+        """One at a time, so that making needn't wait for long."""
+
+        def over() -> None:
+            self._dropping = False
+            self._draining = self._discarded > 0
+
+        self._discarded -= 1
+        self._dropping = True
+        return _Job(self._drop_oldest, over)
 
     def _reap(self, connection: psycopg.Connection[Any]) -> None:
         """Once a run: what others have left behind."""
@@ -212,15 +275,17 @@ class Pool:
         with self._state:
             self._owed.clear()
 
+    # -- dropping, in whichever thread
+
+    def _drop_oldest(self, connection: psycopg.Connection[Any]) -> None:
+        for name in self._discarded_names(connection)[:1]:
+            self._drop(connection, name)
+
     def _drop_discarded(self, connection: psycopg.Connection[Any]) -> None:
         with self._state:
             self._discarded = 0
-        rows = connection.execute(
-            "SELECT name FROM clone WHERE runner = %s AND state = 'done'", [self._book.runner]
-        ).fetchall()
-        for (name,) in rows:
-            drop(connection, name, force=True)
-            self._book.gone(name, connection)
+        for name in self._discarded_names(connection):
+            self._drop(connection, name)
 
     def _drop_everything(self, connection: psycopg.Connection[Any]) -> None:
         connection.execute(
@@ -228,6 +293,18 @@ class Pool:
         )
         self._drop_discarded(connection)
 
+    def _discarded_names(self, connection: psycopg.Connection[Any]) -> list[str]:
+        """Oldest first: the sessions of its test have gone by now."""
+        rows = connection.execute(
+            "SELECT name FROM clone WHERE runner = %s AND state = 'done' ORDER BY right(name, 32)",
+            [self._book.runner],
+        )
+        return [row[0] for row in rows]
 
-def _Idle(connection: psycopg.Connection[Any]) -> None:  # noqa: N802  # a marker: the job of having none
-    """No work."""
+    def _drop(self, connection: psycopg.Connection[Any], name: str) -> None:
+        drop(connection, name, force=True)
+        self._book.gone(name, connection)
+
+
+_IDLE = _Job(lambda connection: None, lambda: None)
+"""The job of having none."""

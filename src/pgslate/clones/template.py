@@ -18,6 +18,7 @@ from psycopg import sql
 from pgslate.clones import names
 from pgslate.clones.book import Book
 from pgslate.clones.contents import Contents
+from pgslate.clones.properties import sealed
 from pgslate.errors import PgslateError, ProofError, TargetError
 from pgslate.slicing.effects import Trace
 from pgslate.slicing.replay import ReplayFailedError, replay, told
@@ -105,10 +106,7 @@ def reseal(book: Book, template: Template) -> None:
 
 def is_complete(connection: psycopg.Connection[Any], name: str) -> bool:
     """Whether the template is there, and as sealed as it was when it got its name."""
-    row = connection.execute(
-        "SELECT datistemplate AND NOT datallowconn FROM pg_catalog.pg_database WHERE datname = %s", [name]
-    ).fetchone()
-    return bool(row and row[0])
+    return sealed(connection, name) is not None
 
 
 def _make(

@@ -17,7 +17,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from psycopg.sql import quote
+
 from pgslate.errors import ProofError, TargetError
+from pgslate.schema.settings import set_clause
 from pgslate.slicing.effects import Trace, Unit
 from pgslate.slicing.identity import parts
 from pgslate.slicing.observe import Observer
@@ -71,6 +74,17 @@ SET LOCAL default_table_access_method = heap;
 SELECT pg_catalog.set_config('search_path', '', true);
 """
 
+_SETTINGS = """
+SELECT unnest(setconfig) FROM pg_catalog.pg_db_role_setting s
+JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+WHERE d.datname = pg_catalog.current_database() AND s.setrole = 0"""
+
+# A setting, in a script that doesn't know the name of the database that it runs in.
+_SET_HERE = """\
+DO $pgslate$BEGIN EXECUTE pg_catalog.concat('ALTER DATABASE ',
+    pg_catalog.quote_ident(pg_catalog.current_database()), {}); END$pgslate$;
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -91,10 +105,14 @@ class Entry:
 @dataclass(frozen=True)
 class Snapshot:
     """The final DDL of a whole catalog, in an order in which it can be run; ``server`` is the major that
-    wrote it."""
+    wrote it.
+
+    ``settings`` are those of the database, each ``name=value``: whatever tables are asked for, they hold.
+    """
 
     server: int
     entries: tuple[Entry, ...]
+    settings: tuple[str, ...] = ()
 
     def script(self, required: Collection[Named], existing: Collection[Named] = ()) -> str:
         """The SQL that makes the ``required`` units and what they seeded; one transaction's worth.
@@ -114,6 +132,7 @@ class Snapshot:
                 settings = entry.settings
                 texts.append(settings)
             texts.append(entry.text + "\n")
+        texts += [_SET_HERE.format(quote(set_clause(each).as_string())) for each in self.settings]
         return "".join(texts)
 
     def chosen(self, required: Collection[Named], existing: Collection[Named] = ()) -> Iterable[Entry]:
@@ -137,13 +156,16 @@ class Snapshot:
     def dumps(self) -> str:
         """The snapshot as JSON, an entry a line."""
         lines = ",\n".join(json.dumps(asdict(entry), ensure_ascii=False) for entry in self.entries)
-        return f'{{"server": {self.server}, "entries": [\n{lines}\n]}}\n'
+        settings = json.dumps(self.settings, ensure_ascii=False)
+        return f'{{"server": {self.server}, "settings": {settings}, "entries": [\n{lines}\n]}}\n'
 
     @classmethod
     def loads(cls, text: str) -> Snapshot:
         """The snapshot that ``dumps`` gave; ValueError where the text isn't one."""
         document = json.loads(text)
-        return cls(document["server"], tuple(map(_to_entry, document["entries"])))
+        return cls(
+            document["server"], tuple(map(_to_entry, document["entries"])), tuple(document["settings"])
+        )
 
 
 def take(server: Server, dbname: str) -> Snapshot:
@@ -155,7 +177,8 @@ def take(server: Server, dbname: str) -> Snapshot:
         world = World()
         world.begin(Observer(connection).everything())
         role = connection.info.user
-    return Snapshot(server.major, tuple(_entries(_dump(server, dbname), world, role)))
+        settings = tuple(row[0] for row in connection.execute(_SETTINGS))
+    return Snapshot(server.major, tuple(_entries(_dump(server, dbname), world, role)), settings)
 
 
 def required_names(trace: Trace, required: Iterable[Unit]) -> list[Named]:

@@ -1,0 +1,5 @@
+"""``python -m bench.clones``."""
+
+from bench.clones import main
+
+main()

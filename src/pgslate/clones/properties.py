@@ -1,0 +1,88 @@
+"""What CREATE DATABASE doesn't copy from its template: the database's settings, and the rights on it.
+
+A migration may ``ALTER DATABASE ... SET search_path``, or ``REVOKE CONNECT``; a clone without that is another
+database than the one under test. Nearly no template has any, and then nothing is sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pgslate.schema.settings import set_clause
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A right on a database; ``to`` is a role, None for PUBLIC."""
+
+    right: str
+    to: str | None
+    grantable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """``settings`` are pairs of a role (None: every role's) and ``name=value``. ``grants`` is None where
+    nobody ever changed the rights."""
+
+    settings: tuple[tuple[str | None, str], ...] = ()
+    grants: tuple[Grant, ...] | None = None
+
+
+_PROPERTIES = """
+SELECT datistemplate AND NOT datallowconn,
+    (SELECT json_agg(json_build_array(r.rolname, config))
+     FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
+        unnest(s.setconfig) config
+     WHERE s.setdatabase = d.oid AND (s.setrole = 0 OR r.oid IS NOT NULL)),
+    CASE WHEN datacl IS NOT NULL THEN
+        (SELECT coalesce(json_agg(json_build_array(a.privilege_type, r.rolname, a.is_grantable)), '[]')
+         FROM aclexplode(datacl) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+         WHERE a.grantee <> d.datdba AND (a.grantee = 0 OR r.oid IS NOT NULL)) END
+FROM pg_catalog.pg_database d WHERE datname = %s"""
+
+
+def sealed(connection: psycopg.Connection[Any], name: str) -> Properties | None:
+    """The properties of a template; None where it isn't there, or not as sealed as when it got its name."""
+    row = connection.execute(_PROPERTIES, [name]).fetchone()
+    if row is None or not row[0]:
+        return None
+    _, settings, grants = row
+    return Properties(
+        tuple((role, config) for role, config in settings or ()),
+        None if grants is None else tuple(Grant(*grant) for grant in grants),
+    )
+
+
+def repeat(connection: psycopg.Connection[Any], properties: Properties, name: str) -> None:
+    """Give a database the properties, in one round trip; none where there are none."""
+    statements = list(_statements(properties, sql.Identifier(name)))
+    if statements:
+        connection.execute(sql.SQL("; ").join(statements), prepare=False)
+
+
+def _statements(properties: Properties, database: sql.Identifier) -> list[sql.Composed]:
+    found: list[sql.Composed] = []
+    for role, config in properties.settings:
+        whose = (
+            sql.SQL("ALTER DATABASE {}").format(database)
+            if role is None
+            else sql.SQL("ALTER ROLE {} IN DATABASE {}").format(sql.Identifier(role), database)
+        )
+        found.append(whose + set_clause(config))
+    if properties.grants is not None:
+        found.append(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    for grant in properties.grants or ():
+        found.append(
+            sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
+                sql.SQL(grant.right),
+                database,
+                sql.SQL("PUBLIC") if grant.to is None else sql.Identifier(grant.to),
+                sql.SQL(" WITH GRANT OPTION" if grant.grantable else ""),
+            )
+        )
+    return found
