@@ -58,7 +58,7 @@ _CONDITIONS = {
 _BY_ID = (
     SQL(
         "SELECT (SELECT row_to_json(r)::text FROM (SELECT {columns}) AS r)"
-        " FROM audit_events AS e WHERE e.event_id = %s LIMIT 1"
+        " FROM audit_events AS e JOIN audit_event_ids AS i USING (event_id, event_date) WHERE i.event_id = %s"
     )
     .format(columns=COLUMNS)
     .as_bytes()
