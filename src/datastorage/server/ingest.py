@@ -57,7 +57,7 @@ _INSERT = SQL(
 
 _STORE = SQL("""
     WITH given AS MATERIALIZED (
-        SELECT * FROM jsonb_populate_recordset(NULL::audit_events, %s::jsonb)
+        SELECT * FROM json_populate_recordset(NULL::audit_events, %s::json)
     ), stored AS MATERIALIZED (
         SELECT i.event_id FROM audit_event_ids AS i
         WHERE i.event_id = ANY (ARRAY(SELECT g.event_id FROM given AS g))
