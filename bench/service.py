@@ -4,8 +4,8 @@
     python -m bench.service --sizes 20000 100000  # a taste of it
 
 COPY and the service write the same events to the same table on the same server, in turns: a ratio in one run.
-So is the query's growth: at the end a copy of the database as it was at the budget's 500 thousand rows and the
-whole one are asked in turns.
+So is the query's growth: at the end a copy of the database as it was at the budget's 500 thousand rows and
+the whole one are asked in turns.
 """
 
 from __future__ import annotations
@@ -257,8 +257,9 @@ def fill(dsn: str, first: int, rows: int) -> int:
     time: these rows have no link in the chain.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
-        (there,) = connection.execute("SELECT count(*) FROM audit_event_ids").fetchone() or (0,)
-        after = first + max(0, rows - there)
+        counted = connection.execute("SELECT count(*) FROM audit_event_ids").fetchone()
+        assert counted is not None  # a count is one row
+        after = first + max(0, rows - int(counted[0]))
         starts = range(first, after, 20_000)
 
         def write(share: Sequence[int]) -> None:
@@ -334,8 +335,8 @@ def section(result: Result) -> str:
         "",
         "Over HTTP, on an embedded server. COPY writes the same events to the same table, through the same"
         " triggers, with as many connections, in turns with the service. Growth is that of a server with its"
-        f" data on disk; five events a correlation at any size. {os.cpu_count()} cores; the load of the machine"
-        f" was {result.loads[0]:.1f} when it began, {result.loads[1]:.1f} when it ended. Made by"
+        f" data on disk; five events a correlation at any size. {os.cpu_count()} cores; the machine's load was"
+        f" {result.loads[0]:.1f} when it began, {result.loads[1]:.1f} when it ended. Made by"
         " `python -m bench.service --write`.",
         "",
         "| | measured | budget |",
