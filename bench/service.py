@@ -44,7 +44,6 @@ PER_CORRELATION = 5  # events a remediation, however many there are
 CORRELATIONS = 1_000_000  # of the events that are written while measuring
 SMALL = "at_base"  # the copy of the database at BASE rows
 DOCS = Path(__file__).parent.parent / "docs"
-BEGIN, END = "<!-- bench.service: begin -->", "<!-- bench.service: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +70,12 @@ class Turns:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """``ratios`` of the service to COPY, a round each; ``loads`` of the machine when it began and ended."""
+class Speed:
+    """``ratios`` of the service to COPY, a round each; single posts; the machine's load before and after."""
 
     ratios: tuple[float, ...]
     single_p50_ms: float
     single_p99_ms: float
-    growth: tuple[Growth, ...]
-    turns: Turns | None
     loads: tuple[float, float]
 
 
@@ -86,7 +83,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="rows, in ascending order")
+    parser.add_argument(
+        "--sizes", type=int, nargs="*", default=SIZES, help="rows, in ascending order; none: only the speed"
+    )
     parser.add_argument("--events", type=int, default=20_000, help="events per measurement of ingest")
     parser.add_argument("--queries", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=15.0, help="of single posts")
@@ -95,15 +94,19 @@ def main() -> None:
         "--write", action="store_true", help="write docs/performance.md's section, and the plot"
     )
     asked = parser.parse_args()
-    result = measure_all(
-        asked.sizes, count=asked.events, queries=asked.queries, seconds=asked.seconds, clients=asked.clients
-    )
+    speed = measure_speed(asked.events, asked.seconds, asked.clients)
     if asked.write:
-        write_docs(result)
+        write_part("speed", speed_part(speed))
+    if asked.sizes:
+        began = os.getloadavg()[0]
+        growth, turns = measure_growth(asked.sizes, asked.events, asked.queries, asked.clients)
+        if asked.write:
+            write_part("growth", growth_part(growth, turns, (began, os.getloadavg()[0])))
+            (DOCS / "performance-service.svg").write_text(svg_of(growth))
 
 
-def measure_all(sizes: Sequence[int], *, count: int, queries: int, seconds: float, clients: int) -> Result:
-    """Everything; the server that grows keeps its data on disk: five million rows are 5 GB."""
+def measure_speed(count: int, seconds: float, clients: int) -> Speed:
+    """Batches in turns with COPY, and single posts."""
     began = os.getloadavg()[0]
     with LocalEnvironment("workflowexecution") as environment:
         warm_up(environment)
@@ -111,6 +114,13 @@ def measure_all(sizes: Sequence[int], *, count: int, queries: int, seconds: floa
         print(f"batches of {BATCH}: {statistics.median(ratios):.2f} x raw COPY (budget: at least 0.5)")
         p50, p99 = single_posts(environment, seconds)
         print(f"single posts at 200/s: p50 {p50:.1f} ms, p99 {p99:.1f} ms (budget: p99 < 25 ms)", flush=True)
+    return Speed(ratios, p50, p99, (began, os.getloadavg()[0]))
+
+
+def measure_growth(
+    sizes: Sequence[int], count: int, queries: int, clients: int
+) -> tuple[list[Growth], Turns | None]:
+    """Ingest and query at each size; the server keeps its data on disk: five million rows are 5 GB."""
     with (
         Server.start(tmpfs=False, settings={"max_wal_size": "8GB"}) as server,
         LocalEnvironment("workflowexecution", server=server) as environment,
@@ -138,7 +148,7 @@ def measure_all(sizes: Sequence[int], *, count: int, queries: int, seconds: floa
                 f"in turns: p50 {turns.base_p50_ms:.2f} and {turns.p50_ms:.2f} ms,"
                 f" p99 {turns.base_p99_ms:.2f} and {turns.p99_ms:.2f} ms (budget: p99 < 20 ms, at most 1.3 x)"
             )
-    return Result(ratios, p50, p99, tuple(growth), turns, (began, os.getloadavg()[0]))
+    return growth, turns
 
 
 @contextmanager
@@ -326,64 +336,69 @@ async def query_times(url: str, correlations: list[str]) -> list[float]:
     return sorted(times)
 
 
-def section(result: Result) -> str:
-    """The Markdown, between its marks."""
-    ratio = statistics.median(result.ratios)
-    lines = [
-        BEGIN,
+def speed_part(speed: Speed) -> list[str]:
+    """What stands above the growth."""
+    ratios, ratio = speed.ratios, statistics.median(speed.ratios)
+    return [
         "## The audit service",
         "",
         "Over HTTP, on an embedded server. COPY writes the same events to the same table, through the same"
-        " triggers, with as many connections, in turns with the service. Growth is that of a server with its"
-        f" data on disk; five events a correlation at any size. {os.cpu_count()} cores; the machine's load was"
-        f" {result.loads[0]:.1f} when it began, {result.loads[1]:.1f} when it ended. Made by"
-        " `python -m bench.service --write`.",
+        " triggers, with as many connections, in turns with the service. Made by `python -m bench.service"
+        f" --write`, on {os.cpu_count()} cores, {_told(speed.loads)}.",
         "",
         "| | measured | budget |",
         "|---|---:|---|",
-        f"| batches of {BATCH:,} / raw COPY, median of {len(result.ratios)} rounds"
-        f" ({min(result.ratios):.2f} to {max(result.ratios):.2f}) | {ratio:.2f} | at least 0.5 |",
-        f"| single posts at 200/s, p50, ms | {result.single_p50_ms:.1f} | |",
-        f"| single posts at 200/s, p99, ms | {result.single_p99_ms:.1f} | under 25 |",
+        f"| batches of {BATCH:,} / raw COPY, median of {len(ratios)} rounds"
+        f" ({min(ratios):.2f} to {max(ratios):.2f}) | {ratio:.2f} | at least 0.5 |",
+        f"| single posts at 200/s, p50, ms | {speed.single_p50_ms:.1f} | |",
+        f"| single posts at 200/s, p99, ms | {speed.single_p99_ms:.1f} | under 25 |",
     ]
-    if (turns := result.turns) is not None:
-        base, whole = f"{turns.base_rows:,}", f"{turns.rows:,}"
-        lines += [
-            f"| query by correlation id, p50 at {base} and at {whole} rows, ms |"
-            f" {turns.base_p50_ms:.2f}, {turns.p50_ms:.2f} | |",
-            f"| query by correlation id, p99 at {base} and at {whole} rows, ms |"
-            f" {turns.base_p99_ms:.2f}, {turns.p99_ms:.2f} | under 20 |",
-            f"| the same, in turns: p50 at {whole} / at {base} rows, and p99 / p99 |"
-            f" {turns.p50_ms / turns.base_p50_ms:.2f}, {turns.p99_ms / turns.base_p99_ms:.2f} |"
-            " at most 1.3 |",
-        ]
-    lines += [
+
+
+def growth_part(growth: Sequence[Growth], turns: Turns | None, loads: tuple[float, float]) -> list[str]:
+    """The table of sizes, and the query at two of them in turns."""
+    lines = [
+        f"How it grows, with the data on disk and five events a correlation at any size, {_told(loads)}:",
         "",
-        "How it grows:",
-        "",
-        f"| rows | {' | '.join(f'{point.rows:,}' for point in result.growth)} |",
-        f"|---|{'---:|' * len(result.growth)}",
+        f"| rows | {' | '.join(f'{point.rows:,}' for point in growth)} |",
+        f"|---|{'---:|' * len(growth)}",
     ]
     for title, value in (
         ("COPY, events/s", lambda point: f"{point.copy_per_second:,.0f}"),
         ("service, events/s", lambda point: f"{point.service_per_second:,.0f}"),
         ("service / COPY", lambda point: f"{point.service_per_second / point.copy_per_second:.2f}"),
-        ("query, p50, ms", lambda point: f"{point.query_p50_ms:.2f}"),
-        ("query, p99, ms", lambda point: f"{point.query_p99_ms:.2f}"),
+        ("query by correlation id, p50, ms", lambda point: f"{point.query_p50_ms:.2f}"),
+        ("query by correlation id, p99, ms", lambda point: f"{point.query_p99_ms:.2f}"),
     ):
-        lines.append(f"| {title} | {' | '.join(map(value, result.growth))} |")
+        lines.append(f"| {title} | {' | '.join(map(value, growth))} |")
+    if turns is not None:
+        p50, p99 = turns.p50_ms / turns.base_p50_ms, turns.p99_ms / turns.base_p99_ms
+        lines += [
+            "",
+            "The query at two sizes, asked in turns on one server (median of nine rounds):",
+            "",
+            f"| | {turns.base_rows:,} rows | {turns.rows:,} rows | ratio | budget |",
+            "|---|---:|---:|---:|---|",
+            f"| p50, ms | {turns.base_p50_ms:.2f} | {turns.p50_ms:.2f} | {p50:.2f} | at most 1.3 |",
+            f"| p99, ms | {turns.base_p99_ms:.2f} | {turns.p99_ms:.2f} | {p99:.2f} | under 20 ms |",
+        ]
     plot = "![Events a second, and milliseconds of a query, by rows](performance-service.svg)"
-    return "\n".join([*lines, "", plot, "", END])
+    return [*lines, "", plot]
 
 
-def write_docs(result: Result) -> None:
-    """Put the section and its plot into docs/."""
+def _told(loads: tuple[float, float]) -> str:
+    return f"the machine's load {loads[0]:.1f} when it began and {loads[1]:.1f} when it ended"
+
+
+def write_part(name: str, lines: Sequence[str]) -> None:
+    """Put one part of the section into docs/performance.md, between its marks."""
+    begin, end = (f"<!-- bench.service.{name}: {word} -->" for word in ("begin", "end"))
     page = DOCS / "performance.md"
     text = page.read_text() if page.exists() else "# Performance\n"
-    head, begin, rest = text.partition(BEGIN)
-    tail = rest.partition(END)[2] if begin else ""
-    page.write_text(f"{head.rstrip()}\n\n{section(result)}\n{tail.lstrip()}")
-    (DOCS / "performance-service.svg").write_text(svg_of(result.growth))
+    head, found, rest = text.partition(begin)
+    tail = rest.partition(end)[2] if found else ""
+    part = "\n".join([begin, *lines, "", end])
+    page.write_text(f"{head.rstrip()}\n\n{part}\n\n{tail.strip()}".rstrip() + "\n")
 
 
 def svg_of(growth: Sequence[Growth]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
+import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from starlette.testclient import TestClient
@@ -18,8 +20,8 @@ from datastorage.server.app import create_app
 from datastorage.server.settings import Settings
 from pgslate.targets.target import Target
 
-schemathesis = pytest.importorskip("schemathesis")
-
+#: Requests for each operation and mode.
+EXAMPLES = 300 if os.environ.get("PGSLATE_LONG") else 8
 NOW = dt.datetime(2025, 12, 15, 12, tzinfo=dt.UTC)
 
 
@@ -50,7 +52,7 @@ def test_no_request_makes_it_fail(service: TestClient, document: dict[str, Any],
         operation = found.ok()
 
         @settings(
-            max_examples=8,
+            max_examples=EXAMPLES,
             deadline=None,
             database=None,
             derandomize=True,

@@ -81,7 +81,7 @@ class AuditClient:
 
     def _begin(self, spool: Spool) -> None:
         """The state of a client that has recorded nothing, and its thread."""
-        self._process = os.getpid()
+        self.process = os.getpid()
         self._spool = spool
         self._http = self._connect()
         self._memory: deque[Item] = deque()
@@ -104,9 +104,9 @@ class AuditClient:
 
         The parent's database and connections are left as they are: to close them here would disturb it.
         """
-        if self._process != os.getpid():
+        if self.process != os.getpid():
             with _after_fork:
-                if self._process != os.getpid():
+                if self.process != os.getpid():
                     _inherited.append((self._spool, self._http))
                     self._begin(Spool.adopt(self._folder))
                     Finalize(None, _close_all, exitpriority=10)
@@ -313,6 +313,9 @@ class AuditClient:
 @atexit.register
 def _close_all() -> None:
     for client in list(_open_clients):
+        # A process that was forked and recorded nothing has nothing to send.
+        if client.process != os.getpid():
+            continue
         try:
             client.close()
         except Exception:
