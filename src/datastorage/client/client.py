@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import datetime as dt
+import encodings.idna  # noqa: F401  # sockets load it at first use; a fork in the midst of that loses it
 import logging
 import os
 import sqlite3
