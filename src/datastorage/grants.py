@@ -6,7 +6,7 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 
 #: Written by triggers, as their owner; the role reads it.
-READ_ONLY = ("audit_event_chain",)
+READ_ONLY = ("audit_event_chain", "audit_event_ids")
 
 # Partitions are left out: a row that is inserted into one directly would have no link in the chain.
 _TABLES = SQL("""

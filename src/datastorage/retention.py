@@ -38,6 +38,13 @@ _LOOK = SQL("""
               AND child.event_date <> ALL (%(going)s))
     FROM {partition} AS e
 """)
+# Of every event that is gone, whichever run dropped it.
+_FREE_IDS = SQL("""
+    DELETE FROM audit_event_ids AS i
+    WHERE NOT EXISTS (
+        SELECT FROM audit_events AS e WHERE e.event_id = i.event_id AND e.event_date = i.event_date
+    )
+""")
 _TODAY = SQL("SELECT (now() AT TIME ZONE 'UTC')::date")
 
 
@@ -76,6 +83,7 @@ def drop_expired(target: Target, *, as_of: dt.date | None = None, timeout: float
             if month.reason is None:
                 detach(target, TABLE, month.name, timeout=timeout)
                 connection.execute(SQL("DROP TABLE {}").format(Identifier(month.name)))
+        connection.execute(_FREE_IDS)
     return months
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -149,6 +150,33 @@ def test_text_that_postgresql_cannot_store_is_refused(service: TestClient) -> No
     assert service.post(EVENTS, json=event(event_data={"a": "x\0y"})).status_code == 422
     assert service.post(EVENTS, json=event(event_data={"a": "\\u0000"})).status_code == 201
     assert service.get(EVENTS, params={"correlation_id": "a\0b"}).status_code == 422
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "9" * 400 + ".0"])
+def test_a_number_that_is_not_finite_is_refused_and_not_stored_as_null(
+    service: TestClient, number: str
+) -> None:
+    wrong = json.dumps(event(event_data={"a": [{"b": 7.5}]})).replace("7.5", number)
+    text = json.dumps(event(event_data={"a": "NaN and Infinity"}))
+
+    alone = service.post(EVENTS, content=wrong)
+    batch = service.post(f"{EVENTS}/batch", content=f"[{text}, {wrong}]")
+
+    assert (alone.status_code, batch.status_code) == (422, 422)
+    assert [(one["item"], one["field"]) for one in batch.json()["errors"]] == [(1, "event_data")]
+    assert service.post(EVENTS, content=text).status_code == 201
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_what_a_form_on_a_web_page_can_send_is_not_an_event(service: TestClient, kind: str) -> None:
+    for path, body in ((EVENTS, event()), (f"{EVENTS}/batch", [event()])):
+        answer = service.post(path, content=json.dumps(body), headers={"Content-Type": kind})
+
+        assert answer.status_code == 415
+        assert answer.json()["type"] == "urn:datastorage:problem:not-json"
+    for kind in ("application/json; charset=utf-8", "application/cloudevents+json"):
+        answer = service.post(EVENTS, content=json.dumps(event()), headers={"Content-Type": kind})
+        assert answer.status_code == 201
 
 
 def test_limits_are_answered_with_413_and_422(audit_database: Target) -> None:

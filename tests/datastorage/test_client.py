@@ -7,7 +7,10 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +37,12 @@ class Service:
         self.stored: dict[str, dict[str, Any]] = {}
         self.posts: list[int] = []
         self.answer: Callable[[list[dict[str, Any]]], httpx.Response] | None = None
+        self.asked = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.set()
         self.gate.wait(timeout=10)
         events = json.loads(request.content)
         self.posts.append(len(events))
@@ -183,6 +188,152 @@ def test_events_are_flushed_when_the_program_ends_without_closing(tmp_path: Path
     spool.close()
 
 
+def test_closing_keeps_its_deadline_and_what_is_on_its_way(network: Service, tmp_path: Path) -> None:
+    network.gate.clear()
+    client = client_of(network, tmp_path)
+    sent = str(client.record(**FIELDS))
+    network.asked.wait(timeout=10)
+    behind = str(client.record(**FIELDS))
+
+    began = time.monotonic()
+    counts = client.close(deadline=0.1)
+    took = time.monotonic() - began
+
+    network.gate.set()
+    spool = Spool.adopt(tmp_path)
+    kept = [item.event_id for item in spool.first(10)]
+    spool.close()
+    assert took < 3.0
+    assert kept == [sent, behind]
+    assert (counts.sent, counts.in_memory, counts.spooled) == (0, 0, 2)
+
+
+def test_two_threads_may_close_at_the_same_time(network: Service, tmp_path: Path) -> None:
+    network.gate.clear()
+    client = client_of(network, tmp_path)
+    client.record(**FIELDS)
+    with ThreadPoolExecutor(2) as pool:
+        closing = [pool.submit(client.close, 5.0) for _ in range(2)]
+        network.gate.set()
+
+    assert closing[0].result() == closing[1].result()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(422, json={"errors": None}),
+        httpx.Response(422, json={"errors": [{"item": True}]}),
+        httpx.Response(503, headers=[(b"Retry-After", b"\xb2")]),
+        httpx.Response(503, headers={"Retry-After": "-1"}),
+        httpx.Response(503, headers={"Retry-After": "Fri, 31 Dec 9999 99:59:59 GMT"}),
+        RuntimeError("not what httpx says it raises"),
+        OSError("nor this"),
+    ],
+    ids=["errors null", "item true", "superscript", "negative", "no date", "runtime", "os"],
+)
+def test_no_answer_however_odd_stops_the_client(
+    network: Service, tmp_path: Path, answer: httpx.Response | Exception
+) -> None:
+    odd = iter([answer])
+
+    def once(events: list[dict[str, Any]]) -> httpx.Response:
+        # Alone, an event that is refused for no reason is refused for good.
+        match next(odd, None) if len(events) > 1 else None:
+            case None:
+                return httpx.Response(201)
+            case Exception() as error:
+                raise error
+            case httpx.Response() as response:
+                return response
+
+    network.answer = once
+    network.gate.clear()
+    with client_of(network, tmp_path) as client:
+        ids = [str(client.record(**FIELDS))]
+        network.asked.wait(timeout=10)
+        ids += [str(client.record(**FIELDS)) for _ in range(2)]
+        network.gate.set()
+        assert client.flush(10.0), client.trouble
+        assert next(odd, None) is None
+
+    assert set(network.stored) == set(ids)
+
+
+FORKED = """
+import os, sys
+from pathlib import Path
+from datastorage import AuditClient
+
+client = AuditClient(sys.argv[1], spool=Path(sys.argv[2]))
+print(client.record(**FIELDS), flush=True)
+child = os.fork()
+for _ in range(20):
+    print(client.record(**FIELDS), flush=True)
+flushed = client.flush(20.0)
+client.close()
+if not child:
+    os._exit(not flushed)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or not flushed)
+"""
+
+
+def test_a_process_that_was_forked_sends_its_own_events_and_only_those(tmp_path: Path) -> None:
+    posted: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            posted.extend(event["event_id"] for event in json.loads(body))
+            self.send_response(201)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = subprocess.run(
+            [
+                sys.executable,
+                *("-W", "ignore", "-c"),
+                f"FIELDS = {FIELDS!r}\n{FORKED}",
+                url,
+                str(tmp_path),
+            ],
+            env={"PYTHONPATH": "src"},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        server.shutdown()
+
+    assert done.returncode == 0, done.stderr
+    recorded = done.stdout.split()
+    assert len(recorded) == 41
+    assert sorted(posted) == sorted(recorded)
+    assert list(tmp_path.glob("*.sqlite*")) == []
+
+
+def test_what_several_processes_left_behind_is_sent_by_one(network: Service, tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        spool = Spool(tmp_path / f"spool-{number}.sqlite")
+        spool.add([Item(f"{number}-{n}", json.dumps({"event_id": f"{number}-{n}"})) for n in range(2)])
+        spool.close()
+    living = Spool(tmp_path / "spool-4.sqlite")
+    living.add([Item("4-0", "{}")])
+
+    with client_of(network, tmp_path) as client:
+        assert client.flush()
+
+    assert list(network.stored) == ["1-0", "1-1", "2-0", "2-1", "3-0", "3-1"]
+    assert [path.name for path in tmp_path.glob("*.sqlite")] == ["spool-4.sqlite"]
+    living.close()
+
+
 def test_two_clients_do_not_share_a_spool(network: Service, tmp_path: Path) -> None:
     with client_of(network, tmp_path), client_of(network, tmp_path):
         assert len(list(tmp_path.glob("*.sqlite"))) == 2
@@ -238,6 +389,7 @@ def test_pauses_grow_with_jitter_and_honour_retry_after() -> None:
     assert 0.05 <= pause(1, None) <= 0.1
     assert 7.5 <= pause(100, None) <= 15
     assert pause(1, 40.0) == 40.0
+    assert pause(1, 1e300) == 3600.0
     assert seconds_of("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
     assert seconds_of("soon") is None
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from tests.datastorage import goose
@@ -172,6 +173,31 @@ def test_the_network_to_the_database_is_slow(
     load = under_load(client, threading.Thread(target=lambda: network.slow(0.05)))
 
     assert everything_is_there_once(load, client, database, service)
+
+
+def test_answers_come_too_late_for_a_while(service: ServiceProcess, database: Target, tmp_path: Path) -> None:
+    # What the client gave up on was stored all the same: it is sent again, and must not be there twice.
+    with (
+        BadNetwork(httpx.URL(service.url).port or 0) as network,
+        AuditClient(
+            f"http://127.0.0.1:{network.port}",
+            spool=tmp_path / "late.sqlite",
+            memory_events=300,
+            batch_events=50,
+            timeout=0.5,
+        ) as client,
+    ):
+        load = under_load(client, threading.Thread(target=lambda: network.slow(0.6)))
+        assert not client.flush(3.0)
+        with database.connect(autocommit=True) as connection:
+            stored = connection.execute("SELECT count(*) FROM audit_events").fetchone()
+        assert stored is not None
+        unheard = stored[0] - client.counts().sent
+        network.mend()
+
+        assert unheard > 0
+        assert client.counts().retries > 0
+        assert everything_is_there_once(load, client, database, service)
 
 
 def test_the_database_has_no_room_for_a_while(

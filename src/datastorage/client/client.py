@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import datetime as dt
+import encodings.idna  # noqa: F401  # sockets load it at first use; a fork in the midst of that loses it
 import logging
+import os
 import sqlite3
 import threading
 import uuid
@@ -12,6 +14,8 @@ import weakref
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,6 +33,13 @@ log = logging.getLogger("datastorage.client")
 #: There is nothing to send.
 _NOTHING = Later("nothing to send")
 
+#: Seconds for which the end of a request is waited for after the deadline of ``close``.
+GRACE = 0.5
+
+# What a forked process got from its parent, kept from being collected, which would close it.
+_inherited: list[object] = []
+_after_fork = threading.Lock()
+
 _open_clients: weakref.WeakSet[AuditClient] = weakref.WeakSet()
 
 
@@ -38,7 +49,8 @@ class AuditClient:
     ``url`` is the service's. ``spool`` is a file, or a folder in which this process takes a file that nobody
     has; without one, a folder of the user's for this service. ``memory_events`` are kept in memory at most,
     and ``batch_events`` sent at once; with ``durable`` each event is on disk before ``record`` returns, so
-    that even a kill loses none. ``timeout`` is in seconds, for one request.
+    that even a kill loses none. ``timeout`` is in seconds, for one request. A process that was forked goes on
+    with a spool of its own, in the same folder; what was recorded before is the parent's to send.
     """
 
     def __init__(
@@ -53,19 +65,27 @@ class AuditClient:
         timeout: float = 10.0,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = httpx.Client(
+        self._connect = partial(
+            httpx.Client,
             base_url=url,
             timeout=timeout,
             headers={"Authorization": f"Bearer {token}"} if token else {},
             transport=transport,
         )
-        self._spool = (
-            Spool(spool) if spool is not None and spool.suffix else Spool.adopt(spool or _folder(url))
-        )
-        self._memory: deque[Item] = deque()
         self._memory_events = memory_events
         self._batch_events = batch_events
         self._durable = durable
+        own = spool is not None and spool.suffix
+        self._folder = (spool.parent if own else spool) if spool is not None else _folder(url)
+        self._begin(Spool(spool) if spool is not None and own else Spool.adopt(self._folder))
+        _open_clients.add(self)
+
+    def _begin(self, spool: Spool) -> None:
+        """The state of a client that has recorded nothing, and its thread."""
+        self.process = os.getpid()
+        self._spool = spool
+        self._http = self._connect()
+        self._memory: deque[Item] = deque()
         # Held for moments only: never while something is sent.
         self._changed = threading.Condition()
         self._sending = 0
@@ -73,11 +93,24 @@ class AuditClient:
         self._recorded = self._sent = self._refused = self._retries = 0
         self._trouble: str | None = None
         self._closing = False
+        self._final: Counts | None = None
+        self._once = threading.Lock()
         self._abandon = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="datastorage-client", daemon=True)
         self._thread.start()
-        _open_clients.add(self)
+
+    def _see_to_fork(self) -> None:
+        """In a process that was forked: begins anew, since neither the thread nor the spool came along.
+
+        The parent's database and connections are left as they are: to close them here would disturb it.
+        """
+        if self.process != os.getpid():
+            with _after_fork:
+                if self.process != os.getpid():
+                    _inherited.append((self._spool, self._http))
+                    self._begin(Spool.adopt(self._folder))
+                    Finalize(None, _close_all, exitpriority=10)
 
     def record(self, event: AuditEvent | None = None, /, **fields: Any) -> uuid.UUID:
         """Takes an event, given whole or by its fields, and returns its id at once.
@@ -91,6 +124,7 @@ class AuditClient:
         timestamp = event.event_timestamp or dt.datetime.now(dt.UTC)
         event = replace(event, event_id=event_id, event_timestamp=timestamp)
         item = Item(str(event_id), event.as_json())
+        self._see_to_fork()
         with self._changed:
             if self._closing:
                 raise RuntimeError("the client is closed: this event was not recorded")
@@ -107,32 +141,43 @@ class AuditClient:
 
         Gives False where ``deadline`` seconds were not enough: nothing is lost then, and sending goes on.
         """
+        self._see_to_fork()
         with self._changed:
             return self._changed.wait_for(lambda: not self._left(), timeout=deadline)
 
     def close(self, deadline: float = 5.0) -> Counts:
         """Flushes for at most ``deadline`` seconds, and puts the rest on disk, for the next client.
 
-        Safe to repeat.
+        Safe to repeat. A request that is on its way then isn't waited for: its events are on disk too, and
+        sending them twice stores them once.
         """
+        self._see_to_fork()
         with self._changed:
-            again, self._closing = self._closing, True
-        if not again:
-            if self._thread.is_alive():
-                self.flush(deadline)
-            self._abandon.set()
-            self._wake.set()
-            self._thread.join(timeout=self._http.timeout.read)
+            self._closing = True
+        with self._once:
+            if self._final is None:
+                self._final = self._close(deadline)
+        return self._final
+
+    def _close(self, deadline: float) -> Counts:
+        if self._thread.is_alive():
+            self.flush(deadline)
+        self._abandon.set()
+        self._wake.set()
+        self._thread.join(timeout=GRACE)
+        try:
             with self._changed:
-                self._spool_memory(())
-            self._final = self.counts()
+                self._spool_memory(self._from_memory)
+                self._from_memory, self._sending = [], 0
+            return self.counts()
+        finally:
             self._spool.close()
             self._http.close()
             _open_clients.discard(self)
-        return self._final
 
     def counts(self) -> Counts:
         """How many events went where, until now."""
+        self._see_to_fork()
         with self._changed:
             return Counts(
                 recorded=self._recorded,
@@ -269,7 +314,22 @@ class AuditClient:
 @atexit.register
 def _close_all() -> None:
     for client in list(_open_clients):
-        client.close()
+        # A process that was forked and recorded nothing has nothing to send.
+        if client.process != os.getpid():
+            continue
+        try:
+            client.close()
+        except Exception:
+            # The others have events too.
+            log.exception("events may be lost")
+
+
+def _fresh_lock() -> None:
+    global _after_fork
+    _after_fork = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_fresh_lock)
 
 
 def _folder(url: str) -> Path:

@@ -16,6 +16,9 @@ from datastorage.client.spool import Item
 
 PATH = "/api/v1/audit/events/batch"
 
+#: Seconds that a client waits at most because it was asked to.
+LONGEST = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -50,9 +53,9 @@ def deliver(http: httpx.Client, items: Sequence[Item]) -> Outcome:
     body = "[" + ",".join(item.body for item in items) + "]"
     try:
         answer = http.post(PATH, content=body.encode(), headers={"Content-Type": "application/json"})
-    except httpx.HTTPError as error:
+        return outcome_of(answer.status_code, answer.headers.get("Retry-After"), answer.text, len(items))
+    except Exception as error:  # whatever a transport or an answer may bring: the events are still ours
         return Later(f"{type(error).__name__}: {error}")
-    return outcome_of(answer.status_code, answer.headers.get("Retry-After"), answer.text, len(items))
 
 
 def outcome_of(status: int, retry_after: str | None, text: str, size: int) -> Outcome:
@@ -75,22 +78,22 @@ def seconds_of(retry_after: str | None) -> float | None:
     """The seconds that a Retry-After header asks for (RFC 9110, 10.2.3): a number, or a date."""
     if retry_after is None:
         return None
-    if retry_after.strip().isdigit():
+    if retry_after.strip().isdecimal():
         return float(retry_after)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def pause(failures: int, retry_after: float | None, *, first: float = 0.1, most: float = 15.0) -> float:
     """Seconds to wait after so many failures in a row.
 
-    Exponential, with jitter, never less than was asked.
+    Exponential, with jitter, never less than was asked, within an hour.
     """
     ceiling = min(most, first * 2.0 ** min(failures - 1, 30))
     jittered = random.uniform(ceiling / 2, ceiling)  # noqa: S311  # spreads load, hides nothing
-    return max(retry_after or 0.0, jittered)
+    return max(min(retry_after or 0.0, LONGEST), jittered)
 
 
 def _document(text: str) -> dict[str, Any]:
@@ -112,9 +115,10 @@ def _detail(text: str) -> str:
 def _wrong_items(text: str, size: int) -> tuple[tuple[int, str], ...]:
     document = _document(text)
     reasons: dict[int, str] = {}
-    for wrong in document.get("errors", ()):
+    errors = document.get("errors")
+    for wrong in errors if isinstance(errors, list) else ():
         item = wrong.get("item") if isinstance(wrong, dict) else None
-        if isinstance(item, int) and 0 <= item < size:
+        if isinstance(item, int) and not isinstance(item, bool) and 0 <= item < size:
             said = ": ".join(str(wrong[key]) for key in ("field", "message") if wrong.get(key))
             reasons.setdefault(item, said or str(document.get("detail", "refused")))
     return tuple(sorted(reasons.items()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -64,13 +64,19 @@ class Spool:
 
     @classmethod
     def adopt(cls, folder: Path) -> Spool:
-        """A spool in ``folder`` that nobody has: one that a process left behind, or a new one."""
-        for path in chain(sorted(folder.glob("spool-*.sqlite")), _fresh(folder)):
-            try:
-                return cls(path)
-            except BlockingIOError:
-                continue
-        raise AssertionError("unreachable")
+        """A spool in ``folder`` that nobody has: a new one, or one that a process left behind.
+
+        What other processes left behind is moved into it.
+        """
+        found = _unowned(cls, chain(sorted(folder.glob("spool-*.sqlite")), _fresh(folder)))
+        mine = next(found)
+        for other in _unowned(cls, sorted(folder.glob("spool-*.sqlite"))):
+            # First here, then not there any more: what a crash in between leaves twice has one id.
+            while items := other.first(1000):
+                mine.add(items)
+                other.remove(items)
+            other.close()
+        return mine
 
     def __len__(self) -> int:
         return self._length
@@ -141,6 +147,15 @@ class _Transaction:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._database.execute("ROLLBACK" if kind else "COMMIT")
+
+
+def _unowned(kind: type[Spool], paths: Iterable[Path]) -> Iterator[Spool]:
+    """Those that nobody has, each locked by us."""
+    for path in paths:
+        try:
+            yield kind(path)
+        except BlockingIOError:
+            continue
 
 
 def _fresh(folder: Path) -> Iterable[Path]:

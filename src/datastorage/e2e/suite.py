@@ -16,8 +16,8 @@ from pgslate.targets.target import Target
 
 EVENTS = "/api/v1/audit/events"
 
-#: What the audit slice makes: the events, the chain over them, and the legal holds.
-AUDIT_TABLES = frozenset({"audit_events", "audit_event_chain", "audit_legal_holds"})
+#: What the audit slice makes: the events, their ids, the chain over them, and the legal holds.
+AUDIT_TABLES = frozenset({"audit_events", "audit_event_ids", "audit_event_chain", "audit_legal_holds"})
 
 
 def eventually_events(

@@ -88,7 +88,7 @@ def create_app(
     )
     async def record_event(request: Request) -> Response:
         """Store one event: 201, or 200 with the stored one where the same was stored before."""
-        event = ingest.parse_one(await request.body(), limits, now())
+        event = ingest.parse_one(await _json_of(request), limits, now())
         created, text = await ingest.store_one(store, months, event)
         metrics.events.labels("created" if created else "existing").inc()
         return Response(text, 201 if created else 200, media_type=JSON)
@@ -103,7 +103,7 @@ def create_app(
     )
     async def record_batch(request: Request) -> Response:
         """Store all events or none: 201, or 200 where every one was stored before."""
-        events = ingest.parse_many(await request.body(), limits, now())
+        events = ingest.parse_many(await _json_of(request), limits, now())
         stored = await ingest.store_many(store, months, events)
         metrics.events.labels("created").inc(stored.created)
         metrics.events.labels("existing").inc(stored.existing)
@@ -242,6 +242,17 @@ def create_app(
         return Response(metrics.render(store.gauges()), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return app
+
+
+async def _json_of(request: Request) -> bytes:
+    """The body; Problem 415 where it says to be something else than JSON.
+
+    What a form can send, any web page can send to the machine it is looked at on, without asking.
+    """
+    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if kind != JSON and not kind.endswith("+json"):
+        raise Problem(415, "not-json", f"send Content-Type: {JSON}, not {kind}")
+    return await request.body()
 
 
 def _found(text: str | None, otherwise: str) -> Response:

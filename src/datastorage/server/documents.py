@@ -52,6 +52,7 @@ PROBLEMS: Responses = {
     404: _problem("There is nothing by this id"),
     409: _problem("Something else has this id"),
     413: _problem("The body is too large"),
+    415: _problem("The body is not JSON"),
     422: _problem("Which items and fields are wrong, and why"),
     503: _problem("The database, a table, or a partition is missing; `fix` is the command that makes it"),
 }

@@ -3,13 +3,15 @@
 The events travel as one JSON document, and PostgreSQL makes the rows of it: for a thousand events this costs
 the service a tenth of what formatting a COPY in Python does, and inserts at 0.8 of COPY's speed. The same
 statement looks for events that are stored already, and then inserts nothing; only then a second one compares
-bodies.
+bodies. Rows go in by ascending event_id: requests that share events wait for each other, and never in a
+circle.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import math
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -18,7 +20,7 @@ from typing import Annotated, Any, TypeVar
 
 from psycopg import errors
 from psycopg.sql import SQL, Identifier
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from datastorage.events import FIELDS, AuditEvent
 from datastorage.server.months import Months
@@ -28,7 +30,10 @@ from datastorage.server.settings import Limits
 from datastorage.server.store import Store
 
 one_event: TypeAdapter[AuditEvent] = TypeAdapter(AuditEvent)
-many_events: TypeAdapter[list[AuditEvent]] = TypeAdapter(Annotated[list[AuditEvent], Field(min_length=1)])
+many_events: TypeAdapter[list[AuditEvent]] = TypeAdapter(
+    Annotated[list[AuditEvent], Field(min_length=1)],
+    config=ConfigDict(ser_json_inf_nan="constants"),  # by default they become null, in silence
+)
 
 Answer = TypeVar("Answer")
 
@@ -52,12 +57,12 @@ _INSERT = SQL(
 
 _STORE = SQL("""
     WITH given AS MATERIALIZED (
-        SELECT * FROM jsonb_populate_recordset(NULL::audit_events, %s::jsonb)
+        SELECT * FROM json_populate_recordset(NULL::audit_events, %s::json)
     ), stored AS MATERIALIZED (
-        SELECT e.event_id FROM audit_events AS e
-        WHERE e.event_id = ANY (ARRAY(SELECT g.event_id FROM given AS g))
+        SELECT i.event_id FROM audit_event_ids AS i
+        WHERE i.event_id = ANY (ARRAY(SELECT g.event_id FROM given AS g))
     ), inserted AS (
-        {insert} WHERE NOT EXISTS (SELECT FROM stored) RETURNING {returning}
+        {insert} WHERE NOT EXISTS (SELECT FROM stored) ORDER BY g.event_id RETURNING {returning}
     )
     SELECT {answer} FROM inserted
 """)
@@ -80,12 +85,14 @@ _STORE_REST = (
         FROM jsonb_array_elements(%(events)s::jsonb) AS doc
         CROSS JOIN LATERAL (
             SELECT e.event_id, e.event_hash, e.event_timestamp, e.legal_hold
-            FROM audit_events AS e WHERE e.event_id = (doc ->> 'event_id')::uuid LIMIT 1
+            FROM audit_events AS e JOIN audit_event_ids AS i USING (event_id, event_date)
+            WHERE i.event_id = (doc ->> 'event_id')::uuid
         ) AS s
     ), inserted AS (
         {insert}
         WHERE NOT EXISTS (SELECT FROM stored WHERE NOT same)
           AND NOT EXISTS (SELECT FROM stored WHERE stored.event_id = g.event_id)
+        ORDER BY g.event_id
         RETURNING 1
     )
     SELECT (SELECT count(*) FROM inserted), (SELECT array_agg(event_id) FROM stored WHERE NOT same)
@@ -155,7 +162,7 @@ async def store_many(store: Store, months: Months, events: Sequence[AuditEvent])
 
 async def store_one(store: Store, months: Months, event: AuditEvent) -> tuple[bool, str]:
     """Whether the event is new, and its JSON as it is stored. Raises as ``store_many`` does."""
-    document = _document([event])
+    document = _document([event], many=False)
     event_id = event.event_id or uuid.uuid4()
 
     async def attempt() -> tuple[bool, str]:
@@ -200,8 +207,30 @@ async def _through_races(
     return await attempt()
 
 
-def _document(events: Sequence[AuditEvent]) -> str:
-    return many_events.dump_json(list(events), exclude_none=True).decode()
+def _document(events: Sequence[AuditEvent], *, many: bool = True) -> str:
+    """The events as JSON. Raises Problem 422 where one holds a number that JSON hasn't, such as 1e999."""
+    document = many_events.dump_json(list(events), exclude_none=True)
+    if b"NaN" in document or b"Infinity" in document:
+        wrong = [
+            _wrong(item, name, "holds a number that is not finite")
+            for item, event in enumerate(events)
+            for name in ("event_data", "event_metadata")
+            if not _is_finite(getattr(event, name))
+        ]
+        if wrong:
+            raise _refused(wrong, many=many)
+    return document.decode()
+
+
+def _is_finite(value: object) -> bool:
+    match value:
+        case float():
+            return math.isfinite(value)
+        case dict():
+            return all(map(_is_finite, value.values()))
+        case list():
+            return all(map(_is_finite, value))
+    return True
 
 
 def _dates(events: Sequence[AuditEvent]) -> set[dt.date]:

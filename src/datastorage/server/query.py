@@ -37,6 +37,9 @@ EQUALITIES = ("correlation_id", "event_category", "event_outcome", "severity", "
 # Each bound on the time bounds the day too: that is what lets PostgreSQL leave partitions out.
 _CONDITIONS = {
     **{name: SQL("e.{} = %s").format(Identifier(name)) for name in EQUALITIES},
+    # Not an equality, which would make the order below one that the index on the time alone gives too: in a
+    # month of which PostgreSQL knows nothing yet, it would then read all of it.
+    "correlation_id": SQL("e.correlation_id = ANY (%s::text[])"),
     "event_type": SQL("e.event_type = %s"),
     # What LIKE 'prefix%' means to text_pattern_ops; said so, it needs no plan for each prefix.
     "event_type_prefix": SQL("e.event_type ~>=~ %s AND e.event_type ~<~ %s"),
@@ -55,7 +58,7 @@ _CONDITIONS = {
 _BY_ID = (
     SQL(
         "SELECT (SELECT row_to_json(r)::text FROM (SELECT {columns}) AS r)"
-        " FROM audit_events AS e WHERE e.event_id = %s LIMIT 1"
+        " FROM audit_events AS e JOIN audit_event_ids AS i USING (event_id, event_date) WHERE i.event_id = %s"
     )
     .format(columns=COLUMNS)
     .as_bytes()
@@ -116,7 +119,7 @@ def select_events(filters: Filters, cursor: Cursor | None, limit: int) -> tuple[
     given: dict[str, tuple[object, ...]] = {}
     for name in EQUALITIES:
         if (value := getattr(filters, name)) is not None:
-            given[name] = (value,)
+            given[name] = ([value] if name == "correlation_id" else value,)
     for name in ("actor", "resource"):
         if (value := getattr(filters, name)) is not None:
             kind, colon, identity = value.partition(":")
@@ -146,9 +149,13 @@ def _statement(conditions: tuple[str, ...]) -> bytes:
     return (
         SQL(
             "SELECT (SELECT row_to_json(r)::text FROM (SELECT {columns}) AS r), e.event_timestamp, e.event_id"
-            " FROM audit_events AS e {where} ORDER BY e.event_timestamp DESC, e.event_id DESC LIMIT %s"
+            " FROM audit_events AS e {where} ORDER BY {first}e.event_timestamp DESC, e.event_id DESC LIMIT %s"
         )
-        .format(columns=COLUMNS, where=SQL("WHERE {}").format(where) if conditions else SQL(""))
+        .format(
+            columns=COLUMNS,
+            where=SQL("WHERE {}").format(where) if conditions else SQL(""),
+            first=SQL("e.correlation_id, " if "correlation_id" in conditions else ""),
+        )
         .as_bytes()
     )
 

@@ -16,6 +16,15 @@ from datastorage.server.settings import Settings
 #: ids.
 ATTEMPTS = 3
 
+#: What a connection is told first; its parameter is the timeout of a statement in ms. Every statement of the
+#: service has an index, and none depends on the values it is sent with: one plan for all, made once a
+#: connection, and not one that reads whole tables because they were empty then.
+SESSION = (
+    "SELECT set_config('timezone', 'UTC', false), set_config('enable_seqscan', 'off', false),"
+    " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),"
+    " set_config('statement_timeout', %s, false)"
+)
+
 #: Rendered once, when its module is loaded: quoting names costs more than sending them.
 Statement = bytes
 Row = tuple[Any, ...]
@@ -77,15 +86,7 @@ class Store:
         return self._pool.get_stats()
 
     async def _configure(self, connection: psycopg.AsyncConnection[Any]) -> None:
-        # Every statement of the service has an index, and none depends on the values it is sent with: one
-        # plan for all, made once a connection, and not one that reads whole tables because they were empty
-        # then.
-        await connection.execute(
-            "SELECT set_config('timezone', 'UTC', false), set_config('enable_seqscan', 'off', false),"
-            " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),"
-            " set_config('statement_timeout', %s, false)",
-            [str(self._timeout_ms)],
-        )
+        await connection.execute(SESSION, [str(self._timeout_ms)])
 
 
 def _broken(error: Exception) -> bool:

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Le, MaxLen, MinLen
 from psycopg import errors
 from psycopg.sql import SQL, Composable, Identifier
-from pydantic import AllowInfNan
+from pydantic import AfterValidator, AllowInfNan
 from pydantic.dataclasses import dataclass
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
 
 from datastorage.events import Name, Text
 from datastorage.server.problems import Problem
@@ -22,6 +22,20 @@ DIMENSIONS = 768
 
 Coordinate = Annotated[float, AllowInfNan(False), Ge(-1e6), Le(1e6)]
 Embedding = Annotated[list[Coordinate], MinLen(DIMENSIONS), MaxLen(DIMENSIONS)]
+# Texts with a length: pydantic looks into those, and refuses half of a surrogate pair. A search has two
+# parameters a label, and a statement at most 65,535.
+Labels = Annotated[dict[Name, Annotated[str, MaxLen(1_000)]], MaxLen(100)]
+
+
+def _storable(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        to_json(value)
+    except PydanticSerializationError:
+        raise ValueError("a text holds half of a surrogate pair") from None
+    return value
+
+
+Parameters = Annotated[dict[str, Any], AfterValidator(_storable)]
 Status = Literal["active", "disabled", "deprecated", "archived"]
 TABLES = ("remediation_workflow_catalog", "workflows", "workflow_versions")
 
@@ -45,8 +59,8 @@ class NewWorkflow:
     title: Name
     content: Annotated[str, MinLen(1), MaxLen(1_000_000)]
     description: Text = ""
-    labels: dict[str, str] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=dict)
     execution_engine: Name = "tekton"
     container_image: Name | None = None
     embedding: Embedding | None = None
@@ -62,7 +76,7 @@ class Search:
     otherwise. ``min_similarity`` is a cosine, from -1 to 1. Without an embedding the newest come first.
     """
 
-    labels: dict[str, str] = field(default_factory=dict)
+    labels: Labels = field(default_factory=dict)
     embedding: Embedding | None = None
     min_similarity: Annotated[float, AllowInfNan(False), Ge(-1), Le(1)] | None = None
     limit: Annotated[int, Ge(1), Le(100)] = 10
