@@ -13,7 +13,7 @@ from typing import Any
 
 from pgslate.slicing.effects import Effect, Trace, Uncertainty, UnitInfo
 
-VERSION = 4
+VERSION = 5
 """Of the document's layout and of what tracing observes: another number, and traces are made anew."""
 
 _UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes", "reads")
