@@ -32,3 +32,13 @@ def parts(identity: str) -> list[str]:
             found[-1] += char
         at += 1
     return found
+
+
+def qualified(identity: str) -> tuple[str, str]:
+    """The schema of a name ("" where it has none), and its last part.
+
+    >>> qualified("public.users"), qualified("users")
+    (('public', 'users'), ('', 'users'))
+    """
+    found = parts(identity)
+    return (found[-2] if len(found) > 1 else "", found[-1])
