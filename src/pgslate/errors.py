@@ -7,7 +7,8 @@
     ├── CatalogError                exit 2: a folder of migrations can't be read
     │   ├── SqlSyntaxError
     │   ├── DuplicateVersionError
-    │   └── CodeMigrationError
+    │   ├── CodeMigrationError
+    │   └── LockVersionError
     ├── TargetError                 exit 3: the target can't be reached, or can't be used
     │   ├── ServerNotReadyError
     │   │   └── PodNotReadyError
@@ -143,6 +144,10 @@ class CodeMigrationError(CatalogError):
     """Migrations written in a programming language stand among the SQL; ``files`` names them."""
 
     files: tuple[str, ...]
+
+
+class LockVersionError(CatalogError):
+    """A lock was written by another version of pgslate, and is of no use to this one."""
 
 
 class TargetError(PgslateError):

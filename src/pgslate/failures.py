@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 # What to do about the failures that users meet most, by SQLSTATE.
 _FIXES = {
     "42P01": "the table is made by a migration that is not in the plan, or by none: see `pgslate why`",
+    "42P07": "it is there already: where another tool made it, apply with --assume-applied FILE for what that"
+    " tool has applied; or use an empty database",
     "42704": "make the role or type before the migrations run, in a [prelude] file",
     "3F000": "make the schema before the migrations run, in a [prelude] file",
     "42501": "grant the role what it lacks, or run as a role that has it",

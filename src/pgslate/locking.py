@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgslate.errors import ConfigError, UnseenError, UsageError
+from pgslate.errors import CatalogError, ConfigError, LockVersionError, UnseenError, UsageError
 from pgslate.project import Project
 from pgslate.slicing import lockfile
 from pgslate.slicing.effects import Trace
@@ -74,8 +74,6 @@ def lock(
     migration fails, TargetError where no server can be started, ConfigError where the lock can't be written;
     and with ``strict`` UnseenError where something can't be seen by tracing and no hint answers it.
     """
-    if strict:
-        refuse_unseen(project)
     found = lockfile.lock(
         project.catalog,
         path=project.lock_file,
@@ -85,11 +83,13 @@ def lock(
         tracing=project.progress,
         proving=proving,
     )
+    if strict:
+        _refuse(found.trace, project)
     path, text = project.lock_file, lockfile.dumps(found)
-    changed = not path.exists() or path.read_text() != text
+    changed = not path.exists() or path.read_bytes() != text.encode()
     if changed:
         try:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise ConfigError(
                 f"{path} can't be written: {error.strerror}", fix="make its folder writable"
@@ -99,7 +99,11 @@ def lock(
 
 def refuse_unseen(project: Project) -> None:
     """Raise UnseenError where the project's trace is uncertain and no hint answers."""
-    places = _unseen(project.trace, {m.version: m.file for m in project.catalog})
+    _refuse(project.trace, project)
+
+
+def _refuse(trace: Trace, project: Project) -> None:
+    places = _unseen(trace, {m.version: m.file for m in project.catalog})
     if places:
         listed = "".join(f"\n  {file}:{line}: {what}" for file, line, what in places)
         raise UnseenError(
@@ -118,10 +122,13 @@ def _unseen(trace: Trace, files: Mapping[str, str]) -> tuple[tuple[str, int, str
 
 def stale(project: Project) -> list[str]:
     """What has changed since the project's lock was written, a sentence each; nothing is traced."""
-    found = lockfile.read(project.lock_file)
+    try:
+        found = lockfile.read(project.lock_file)
+    except LockVersionError as error:
+        return [error.message]
     if found is None:
         return [f"there is no {project.lock_file}"]
-    return found.stale(project.catalog, _contracts(project))
+    return found.stale(project.catalog, _contracts(project), project.prelude)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +198,7 @@ def _change(
     asked = lockfile.units_of(project.catalog, trace, tables)
     now = slice_of(project.catalog, trace, asked, form="statements").effects
     if before is None:
-        return Change(name, (), 0, "there was no lock")
+        return Change(name, (), 0, "there was no lock that can be read")
     known = before.slices.get(f"contract {name}", {}).get("statements")
     if known is None:
         return Change(name, (), 0, "the contract is new")
@@ -221,7 +228,10 @@ def _lock_at(project: Project, revision: str) -> lockfile.Lock | None:
             fix="give a commit, tag or branch; in CI, fetch the history first (fetch-depth: 0)",
         )
     text = _git(folder, "show", f"{revision}:./{project.lock_file.name}")
-    return None if text is None else lockfile.loads(text, f"{project.lock_file.name} of {revision}")
+    try:
+        return None if text is None else lockfile.loads(text, f"{project.lock_file.name} of {revision}")
+    except CatalogError:
+        return None
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -111,10 +111,17 @@ class Project:
 
     def trace_in(self, scratch: Target | None) -> Trace:
         """The trace, made in the empty database ``scratch`` where the lock and the cache haven't it."""
+        return self._traced(scratch, self.lock_file)
+
+    def trace_for_lock(self, scratch: Target | None) -> Trace:
+        """The same without a look at the lock, which is to be written anew and may be damaged."""
+        return self._traced(scratch, None)
+
+    def _traced(self, scratch: Target | None, lock: Path | None) -> Trace:
         from pgslate.slicing.known import trace_of
 
         found = trace_of(
-            self.catalog, prelude=self.prelude, lock=self.lock_file, scratch=scratch, progress=self.progress
+            self.catalog, prelude=self.prelude, lock=lock, scratch=scratch, progress=self.progress
         )
         self.__dict__["trace"] = found
         return found

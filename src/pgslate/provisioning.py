@@ -18,6 +18,7 @@ from pgslate.applying.run import LOCK_TIMEOUT
 from pgslate.checking import verify
 from pgslate.errors import PrivilegeError
 from pgslate.partitions import PartitionPolicy, Window, ensure
+from pgslate.prelude import run_prelude
 from pgslate.project import Project, Selection
 from pgslate.slicing.identity import parts
 from pgslate.slicing.slice import Slice
@@ -97,8 +98,7 @@ def prepare(project: Project, target: Target) -> None:
     """Run the prelude, in an empty database that nobody else prepares."""
     if project.prelude:
         with target.connect(settings=project.catalog.settings, autocommit=True) as connection:
-            for text in project.prelude:
-                connection.execute(text.encode())
+            run_prelude(connection, project.prelude)
 
 
 @contextmanager

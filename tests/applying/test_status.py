@@ -75,3 +75,20 @@ def test_columns_that_a_later_layout_adds_are_passed_over() -> None:
     row = {"version": "1", "file": "f", "checksum": "c", "form": "files", "of": 1, "new": 2}
     said = json.dumps({"layout": 1, "rows": [row], "runs": None})
     assert parse(said).by_version["1"].file == "f"
+
+
+def test_what_a_run_of_everything_did_not_come_to_is_pending(slice_for: SliceOf, database: Target) -> None:
+    chosen = slice_for(
+        {
+            "001_users.sql": "CREATE TABLE users (id int PRIMARY KEY);",
+            "002_index.sql": "CREATE INDEX CONCURRENTLY users_id ON users (id);",
+            "003_halves.sql": "CREATE TABLE halves (id int);",
+            "004_prices.sql": "CREATE TABLE prices (id int);",
+        }
+    )
+    run(database, "CREATE TABLE halves (id int)")
+    with pytest.raises(MigrationFailedError):
+        apply(chosen, database)
+    found = status(chosen.catalog, database)
+    assert [m.version for m in found.pending] == ["003", "004"]
+    assert found.left_out == ()

@@ -94,7 +94,7 @@ def test_the_defaults_are_those_that_the_teams_agreed_on() -> None:
 
 def test_the_metadata_of_migrations_is_what_their_sql_makes() -> None:
     by_file = {migration.file: migration for migration in e2e.available_migrations()}
-    assert by_file["013_create_audit_events_table.sql"].tables == ("audit_events",)
+    assert by_file["013_create_audit_events_table.sql"].tables == ("audit_events", "audit_event_ids")
     assert set(by_file["013_create_audit_events_table.sql"].indexes) >= AUDIT_INDEXES
     assert by_file["1000_create_audit_events_partitions.sql"].tables == (
         "audit_events_y2025m12",

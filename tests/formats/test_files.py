@@ -108,3 +108,8 @@ def test_leading_zeros_do_not_matter(name: str, load: Load) -> None:
     found = load({"007_a.sql": "SELECT 1;", "070_b.sql": "SELECT 1;"}).find(name)
     assert found is not None
     assert found.version == "007"
+
+
+def test_a_folder_that_is_named_as_a_migration_is_an_error(load: Load, tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"001_a\.sql is a folder"):
+        load({"001_a.sql/deeper.sql": "SELECT 1", "002_b.sql": "SELECT 1"})

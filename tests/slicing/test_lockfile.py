@@ -10,7 +10,7 @@ from tests.slicing.judging import catalog_of
 
 import datastorage
 from pgslate.catalog import Catalog
-from pgslate.errors import CatalogError, ProofError
+from pgslate.errors import CatalogError, LockVersionError, ProofError
 from pgslate.project import Project
 from pgslate.slicing import lockfile
 from pgslate.slicing.lockfile import Proved
@@ -103,3 +103,39 @@ def test_the_data_storage_services_lock_is_up_to_date() -> None:
     assert found is not None
     contracts = {name: found.contracts.get(name, ()) for name in project.config.contracts}
     assert found.stale(Catalog.load(folder / "migrations"), contracts) == []
+
+
+def test_a_lock_that_was_edited_is_refused(locked: Path) -> None:
+    locked.write_text(locked.read_text().replace("users", "userz"))
+    with pytest.raises(CatalogError, match="edited, or merged") as caught:
+        lockfile.read(locked)
+    assert "pgslate lock" in caught.value.fix
+
+
+def test_a_lock_with_the_marks_of_a_merge_is_refused(locked: Path) -> None:
+    locked.write_text(f"<<<<<<< ours\n{locked.read_text()}=======\n>>>>>>> theirs\n")
+    with pytest.raises(CatalogError, match="conflict markers of a merge"):
+        lockfile.read(locked)
+
+
+@pytest.mark.parametrize(
+    "broken", [b"", b"\xff\xfe", b"[" * 200_000, b"[]", b"{}", b"null", b'{"pgslate": 5']
+)
+def test_what_is_no_lock_is_refused(tmp_path: Path, broken: bytes) -> None:
+    (tmp_path / "pgslate.lock").write_bytes(broken)
+    with pytest.raises(CatalogError, match="can't be read"):
+        lockfile.read(tmp_path / "pgslate.lock")
+
+
+def test_a_lock_of_another_version_is_told_from_a_broken_one(locked: Path) -> None:
+    locked.write_text(locked.read_text().replace('"pgslate": ', '"pgslate": 1'))
+    with pytest.raises(LockVersionError, match="another version"):
+        lockfile.read(locked)
+
+
+def test_another_prelude_or_setting_makes_a_lock_stale(tmp_path: Path) -> None:
+    catalog = catalog_of(*SOURCES)
+    lock = lockfile.lock(catalog, path=tmp_path / "none", contracts={}, prelude=["CREATE SCHEMA app;"])
+    read = lockfile.loads(lockfile.dumps(lock))
+    assert read.stale(catalog, {}, ["CREATE SCHEMA app;"]) == []
+    assert read.stale(catalog, {}, []) == ["the prelude or the settings of [session] were edited"]

@@ -19,7 +19,8 @@ class Status:
     """How a database stands to a catalog.
 
     ``applied`` are the ledger's finished rows in the catalog's order, ``unfinished`` those that were cut off;
-    ``pending`` are migrations newer than any run, ``left_out`` those that runs knew and didn't need;
+    ``pending`` are migrations newer than any run, and those of a run of everything that was cut off;
+    ``left_out`` are those that runs knew and didn't need;
     ``edited`` differ from what was applied; ``missing`` are rows whose files the catalog no longer has.
     """
 
@@ -73,7 +74,8 @@ def status(of: Catalog | Slice, target: Target) -> Status:
 def status_of(catalog: Catalog, ledger: Ledger, database: str) -> Status:
     """The status from a ledger that was read. Pure."""
     rows = [row for m in catalog.migrations if (row := ledger.by_version.get(m.version))]
-    known = {version for run in ledger.runs for version in run.versions}
+    everything = {version for run in ledger.runs if not run.tables for version in run.versions}
+    known = {version for run in ledger.runs for version in run.versions} - everything
     absent = [m for m in catalog.migrations if m.version not in ledger.by_version]
     return Status(
         database=database,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pgslate.cli.streams import write
 from pgslate.errors import PgslateError, TargetError, UsageError
 
 OUR_FAULT = 70  # EX_SOFTWARE of sysexits(3)
@@ -28,8 +30,8 @@ def told(error: Exception, args: Sequence[str]) -> int:
         sys.stderr.write(without_secrets("".join(traceback.format_exception(error))) + "\n")
     one = known(error)
     if wants_json(args):
-        _write(sys.stdout, json.dumps(document(one), ensure_ascii=False) + "\n")
-    _write(sys.stderr, text(one) + "\n")
+        _say(sys.stdout, json.dumps(document(one), ensure_ascii=False) + "\n")
+    _say(sys.stderr, text(one) + "\n")
     return one.exit_status
 
 
@@ -126,9 +128,6 @@ def _clean(value: Any) -> Any:
     return without_secrets(value) if isinstance(value, str) else value
 
 
-def _write(stream: Any, said: str) -> None:
-    try:
-        stream.write(said)
-        stream.flush()
-    except BrokenPipeError:
-        pass  # whoever read this has heard enough; the status still tells
+def _say(stream: Any, said: str) -> None:
+    with contextlib.suppress(OSError):  # the status still tells
+        write(stream, said)

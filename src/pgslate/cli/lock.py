@@ -20,6 +20,7 @@ def command(asked: Asked, check: bool, workers: int | None, strict: bool) -> int
     Commit it beside the catalog: with it nothing is traced, and a review sees what a migration changes.
     """
     from pgslate import locking
+    from pgslate.project import Project
     from pgslate.report import lock as report
 
     output = Output(asked)
@@ -32,7 +33,10 @@ def command(asked: Asked, check: bool, workers: int | None, strict: bool) -> int
             lambda: report.stale(project.lock_file, found), lambda: {"ok": not found, "stale": found}
         )
         return 1 if found else 0
-    with opening.traced(asked, output) as project, output.progress("proving") as advance:
+    with (
+        opening.traced(asked, output, Project.trace_for_lock) as project,
+        output.progress("proving", "slices") as advance,
+    ):
         locked = locking.lock(
             project,
             workers=workers,

@@ -13,7 +13,7 @@ from pgslate.errors import TargetError, UsageError
 from pgslate.project import Project, Selection, extensions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pgslate.slicing.slice import Slice
     from pgslate.targets.target import Target
@@ -42,8 +42,10 @@ def project(asked: Asked) -> Project:
 
 
 @contextmanager
-def traced(asked: Asked, output: Output) -> Iterator[Project]:
-    """The project with its trace at hand, and progress shown if it has to be made."""
+def traced(
+    asked: Asked, output: Output, make: Callable[[Project, Target | None], object] = Project.trace_in
+) -> Iterator[Project]:
+    """The project with its trace at hand, and progress shown if ``make`` has to make it."""
     opened = project(asked)
     output.note(f"{opened.catalog.root}: {opened.catalog.format} format ({opened.catalog.evidence})")
     with output.progress("tracing") as advance:
@@ -53,7 +55,7 @@ def traced(asked: Asked, output: Output) -> Iterator[Project]:
 
         opened = Project(opened.catalog, opened.config, tell)
         try:
-            opened.trace_in(None)
+            make(opened, None)
         except TargetError:
             # no server here can run the catalog: the target's own may
             if not (asked.dsn or asked.kube) or asked.embedded:
@@ -61,7 +63,7 @@ def traced(asked: Asked, output: Output) -> Iterator[Project]:
             from pgslate.provisioning import scratch_database
 
             with target(apart(asked, opened)[0], output, opened) as found, scratch_database(found) as scratch:
-                opened.trace_in(scratch)
+                make(opened, scratch)
     yield opened
 
 

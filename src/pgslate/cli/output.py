@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from pgslate.cli.options import Asked
+from pgslate.cli.streams import write
 
 if TYPE_CHECKING:
     from pgslate.applying import Progress
@@ -36,7 +37,7 @@ class Output:
 
     def print(self, said: str) -> None:
         """Print ``said`` and a line end on stdout."""
-        _write(sys.stdout, said.rstrip("\n") + "\n" if said else "")
+        write(sys.stdout, said.rstrip("\n") + "\n" if said else "")
 
     def note(self, said: str) -> None:
         """Say on stderr what only somebody who asks with --verbose wants to know."""
@@ -45,7 +46,7 @@ class Output:
 
     def say(self, said: str) -> None:
         """Say on stderr what everybody wants to know."""
-        _write(sys.stderr, said + "\n")
+        write(sys.stderr, said + "\n")
 
     @contextmanager
     def progress(self, doing: str, things: str = "migrations") -> Iterator[Advance]:
@@ -77,18 +78,7 @@ class Output:
             if self.verbose:
                 self.say(f"{doing} {done + 1}/{total} {what}")
             elif not begun:
-                self.say(f"{doing} {total} {things}")
+                self.say(f"{doing} {total} {things if total != 1 else things.removesuffix('s')}")
             begun = True
 
         return advance
-
-
-def _write(stream: TextIO, said: str) -> None:
-    try:
-        stream.write(said)
-        stream.flush()
-    except BrokenPipeError:
-        # the reader (`| head`) has enough; what the verb does, and its status, don't depend on it
-        import os
-
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -111,6 +111,11 @@ def _walk(folder: Path, prefix: str, within: tuple[str, ...] = ()) -> list[str]:
         for entry in entries:
             if entry.name.startswith(".") or entry.name in _PASSED_OVER:
                 continue
+            if entry.is_dir() and entry.name.lower().endswith(".sql"):
+                raise CatalogError(
+                    f"{prefix}{entry.name} is a folder, and named as a migration",
+                    fix="rename it, or put the migration there as a file",
+                )
             if entry.is_dir():
                 found += _walk(Path(entry.path), f"{prefix}{entry.name}/", (*within, real))
             else:

@@ -18,6 +18,7 @@ from pgslate.errors import CatalogError
 from pgslate.failures import migration_failed
 from pgslate.linting.downtext import Down, down_of
 from pgslate.linting.finding import Case, Finding
+from pgslate.prelude import run_prelude
 from pgslate.schema.compare import ANYBODY, Difference, compare
 from pgslate.schema.model import Schema
 from pgslate.schema.read import read
@@ -40,8 +41,7 @@ def check(case: Case) -> Iterator[Finding]:
         scratch = _Scratch(server, catalog.settings)
         server.create_database(SCRATCH, template="template0")
         with scratch.connect() as connection:
-            for text in case.project.prelude:
-                connection.execute(text.encode())
+            run_prelude(connection, case.project.prelude)
             before = read(connection)
         for migration in catalog.migrations[: last + 1]:
             with scratch.connect() as connection:

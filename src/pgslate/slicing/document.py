@@ -13,12 +13,16 @@ from typing import Any
 
 from pgslate.slicing.effects import Effect, Trace, Uncertainty, UnitInfo
 
-VERSION = 4
+VERSION = 5
 """Of the document's layout and of what tracing observes: another number, and traces are made anew."""
 
 _UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes", "reads")
 _LINKS = ("links", "unlinks")
 _NAMES = ("takes", "frees")
+
+
+class OtherVersionError(ValueError):
+    """The document is of another version of pgslate."""
 
 
 def dumps(trace: Trace, files: Mapping[str, str], extra: Mapping[str, Iterable[str]] | None = None) -> str:
@@ -47,11 +51,17 @@ def dumps(trace: Trace, files: Mapping[str, str], extra: Mapping[str, Iterable[s
 def loads(text: str) -> tuple[Trace, Mapping[str, Any]]:
     """The trace in a document, and the whole document for its other sections.
 
-    Raises ValueError where the text is no such document, or one of another version.
+    Raises ValueError where the text is no such document, and of that OtherVersionError where it is one of
+    another version.
     """
-    document = json.loads(text)
-    if not isinstance(document, dict) or document.get("pgslate") != VERSION:
-        raise ValueError("not a pgslate document of this version")
+    try:
+        document = json.loads(text)
+    except RecursionError:
+        raise ValueError("nothing that pgslate wrote") from None
+    if not isinstance(document, dict) or "pgslate" not in document:
+        raise ValueError("nothing that pgslate wrote")
+    if document["pgslate"] != VERSION:
+        raise OtherVersionError("written by another version of pgslate")
     try:
         return _trace(document), document
     except (KeyError, TypeError, IndexError) as error:

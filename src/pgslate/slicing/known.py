@@ -7,6 +7,7 @@ is then traced on a copy of that, alone.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from pgslate import sql
 from pgslate.catalog import Catalog
-from pgslate.errors import MissingExtensionError
+from pgslate.errors import LockVersionError, MissingExtensionError
 from pgslate.slicing import document
 from pgslate.slicing.effects import Trace, Traced
 from pgslate.targets.embedded.folders import cache_folder
@@ -54,9 +55,9 @@ def trace_of(
 
     ``scratch`` is an empty database to trace in; without it an embedded server is started for that. Raises
     MigrationFailedError where a migration fails, MissingExtensionError and TargetError where no server can
-    run them.
+    run them, CatalogError where the lock is damaged.
     """
-    locked = _locked(catalog, lock)
+    locked = _locked(catalog, prelude, lock)
     if locked is not None:
         return locked
     cached = _cached(catalog, prelude, len(catalog))
@@ -161,14 +162,19 @@ def _trace_on_embedded(catalog: Catalog, prelude: Sequence[str], progress: Progr
     return found.trace
 
 
-def _locked(catalog: Catalog, lock: Path | None) -> Trace | None:
+def _locked(catalog: Catalog, prelude: Sequence[str], lock: Path | None) -> Trace | None:
     """The lock's trace, with what its proofs added, if it is of these migrations."""
     if lock is None:
         return None
-    from pgslate.slicing.lockfile import read_or_nothing
+    from pgslate.slicing.lockfile import read, surroundings
 
-    found = read_or_nothing(lock)
-    return found.trace if found is not None and matches(found.trace, catalog) else None
+    try:
+        found = read(lock)
+    except LockVersionError:
+        return None
+    if found is None or not matches(found.trace, catalog):
+        return None
+    return found.trace if found.surroundings == surroundings(catalog, prelude) else None
 
 
 # -- the cache
@@ -215,10 +221,12 @@ def _store(catalog: Catalog, prelude: Sequence[str], found: Traced, server: Serv
 
 
 def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".new") as file:
-        file.write(text)
-    Path(file.name).replace(path)
+    """Keep a text in the cache, if that can be: it saves time, and nothing is wrong without it."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".new") as file:
+            file.write(text)
+        Path(file.name).replace(path)
 
 
 def _forget_oldest(folder: Path) -> None:

@@ -2,19 +2,22 @@
 
 The file is deterministic and written for review: see ``document`` for its trace; every table and contract has
 a line with what each form of its slice replays, as ranges of statements (or of units, in the objects form),
-and on which server's major version it was proved.
+and on which server's major version it was proved. The last line is a digest of those above: a lock that was
+edited, or that a merge put together of two, is none.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgslate.catalog import Catalog
-from pgslate.errors import CatalogError
+from pgslate.errors import CatalogError, LockVersionError
 from pgslate.slicing import document
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
 from pgslate.slicing.known import trace_of
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
     from pgslate.slicing.trace import Progress
 
 NAME = "pgslate.lock"
+
+_DIGEST = re.compile(r',\n"digest": "(?P<digest>[0-9a-f]{16})"\n\}\n\Z')
+_CONFLICT = re.compile(r"^(?:<<<<<<<|>>>>>>>) ", re.MULTILINE)
 
 Subject = str
 """What a slice is for: ``table public.users`` or ``contract gateway``."""
@@ -48,14 +54,20 @@ class Proved:
 
 @dataclass(frozen=True)
 class Lock:
-    """What a lock file says."""
+    """What a lock file says.
+
+    ``surroundings`` stands for the prelude and the session's settings that the catalog was traced with.
+    """
 
     trace: Trace
     files: Mapping[str, str]
     slices: Mapping[Subject, Mapping[Form, Proved]]
     contracts: Mapping[str, tuple[str, ...]]
+    surroundings: str = ""
 
-    def stale(self, catalog: Catalog, contracts: Mapping[str, Sequence[str]]) -> list[str]:
+    def stale(
+        self, catalog: Catalog, contracts: Mapping[str, Sequence[str]], prelude: Sequence[str] = ()
+    ) -> list[str]:
         """What has changed since the lock was written, a sentence each; empty if it is up to date."""
         said: list[str] = []
         locked = dict(self.trace.migrations)
@@ -68,6 +80,8 @@ class Lock:
         said += [f"{self.files.get(version, version)} is gone" for version in locked]
         if not said and not _same_order(self.trace, catalog):
             said.append("the migrations are in another order")
+        if self.surroundings != surroundings(catalog, prelude):
+            said.append("the prelude or the settings of [session] were edited")
         for name, tables in contracts.items():
             if name not in self.contracts:
                 said.append(f"contract {name} is new")
@@ -80,18 +94,25 @@ class Lock:
 def read(path: Path) -> Lock | None:
     """The lock at ``path``, or None if there is none.
 
-    Raises CatalogError where the file is damaged, or of another version of pgslate.
+    Raises CatalogError where the file is damaged, or was edited; LockVersionError where it is of another
+    version of pgslate.
     """
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _unreadable(str(path), str(error)) from None
     return loads(text, str(path))
 
 
 def loads(text: str, name: str = NAME) -> Lock:
-    """The lock that ``dumps`` gave. Raises CatalogError where the text isn't one; ``name`` is for the
-    message."""
+    """The lock that ``dumps`` gave; ``name`` is for the message.
+
+    Raises CatalogError where the text isn't one, LockVersionError where another version of pgslate wrote it.
+    """
+    if _CONFLICT.search(text):
+        raise _unreadable(name, "it has the conflict markers of a merge")
     try:
         trace, whole = document.loads(text)
         slices = {
@@ -100,11 +121,32 @@ def loads(text: str, name: str = NAME) -> Lock:
         }
         contracts = {name: tuple(tables) for name, tables in whole["contracts"]}
         files = {version: file for version, file, *_ in whole["migrations"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise CatalogError(
-            f"{name} can't be read: {error}", fix="write it anew with `pgslate lock`"
+        around = "".join(whole["surroundings"])
+    except document.OtherVersionError as error:
+        raise LockVersionError(
+            f"{name} can't be used: {error}", fix="write it anew with `pgslate lock`"
         ) from None
-    return Lock(_with_widenings(trace, slices), files, slices, contracts)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unreadable(name, str(error)) from None
+    sealed = _DIGEST.search(text)
+    if sealed is None or sealed["digest"] != _digest(text[: sealed.start()]):
+        raise _unreadable(name, "it was edited, or merged, after pgslate wrote it")
+    return Lock(_with_widenings(trace, slices), files, slices, contracts, around)
+
+
+def _unreadable(name: str, why: str) -> CatalogError:
+    return CatalogError(f"{name} can't be read: {why}", fix="write it anew with `pgslate lock`")
+
+
+def surroundings(catalog: Catalog, prelude: Sequence[str]) -> str:
+    """What stands for the prelude and the catalog's settings: 16 hexadecimal digits, or nothing for none."""
+    if not prelude and not catalog.settings:
+        return ""
+    return _digest(json.dumps([list(prelude), sorted(catalog.settings.items())]))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def dumps(lock: Lock) -> str:
@@ -119,7 +161,10 @@ def dumps(lock: Lock) -> str:
         json.dumps([name, list(tables)], ensure_ascii=False)
         for name, tables in sorted(lock.contracts.items())
     ]
-    return document.dumps(lock.trace, lock.files, {"slices": slices, "contracts": contracts})
+    around = [json.dumps(lock.surroundings)] if lock.surroundings else []
+    sections = {"surroundings": around, "slices": slices, "contracts": contracts}
+    body = document.dumps(lock.trace, lock.files, sections).removesuffix("\n}\n")
+    return f'{body},\n"digest": "{_digest(body)}"\n}}\n'
 
 
 def lock(
@@ -173,6 +218,7 @@ def lock(
         {migration.version: migration.file for migration in catalog},
         slices,
         {name: tuple(tables) for name, tables in contracts.items()},
+        surroundings(catalog, prelude),
     )
 
 

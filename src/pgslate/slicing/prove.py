@@ -19,6 +19,7 @@ import psycopg
 from psycopg import sql
 
 from pgslate.catalog import Catalog
+from pgslate.prelude import run_prelude
 from pgslate.schema.compare import Difference, compare
 from pgslate.schema.read import read
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
@@ -78,8 +79,7 @@ class Prover:
             self._template = f"pgslate_prelude_{next(_numbers)}"
             server.create_database(self._template, template="template0")
             with server.target(self._template).connect(settings=settings, autocommit=True) as connection:
-                for text in prelude:
-                    connection.execute(text.encode())
+                run_prelude(connection, prelude)
         self._admin = server.target().connect(autocommit=True)
         self._roles = self._all_roles()
 

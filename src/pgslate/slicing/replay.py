@@ -10,6 +10,7 @@ import psycopg
 from pgslate import session
 from pgslate.catalog import Catalog, Migration
 from pgslate.failures import migration_failed
+from pgslate.prelude import run_prelude
 from pgslate.slicing.slice import Slice
 from pgslate.sql import Statement
 
@@ -30,8 +31,7 @@ def replay(slice_: Slice, connection: psycopg.Connection[Any], *, prelude: Itera
 
     Raises ReplayFailedError at the first that fails.
     """
-    for text in prelude:
-        connection.execute(text.encode())
+    run_prelude(connection, prelude)
     for index, migration in zip(slice_.migrations, slice_.files, strict=True):
         _file(connection, index, migration, frozenset(slice_.statements(index)))
         connection.execute(session.RESET.encode())
@@ -39,8 +39,7 @@ def replay(slice_: Slice, connection: psycopg.Connection[Any], *, prelude: Itera
 
 def replay_all(catalog: Catalog, connection: psycopg.Connection[Any], *, prelude: Iterable[str] = ()) -> None:
     """Run every migration of a catalog that is known to run, on an empty database."""
-    for text in prelude:
-        connection.execute(text.encode())
+    run_prelude(connection, prelude)
     for index, migration in enumerate(catalog):
         _file(connection, index, migration, frozenset(range(len(migration.statements))))
         connection.execute(session.RESET.encode())

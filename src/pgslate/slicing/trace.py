@@ -17,6 +17,7 @@ from psycopg import sql as pgsql
 from pgslate import session
 from pgslate.catalog import Catalog, Migration
 from pgslate.failures import migration_failed
+from pgslate.prelude import run_prelude
 from pgslate.schema.read import read
 from pgslate.slicing import names
 from pgslate.slicing.effects import Effect, Trace, Traced, Unit
@@ -51,8 +52,7 @@ def trace(
     catalog.parse()
     with scratch.connect(settings=catalog.settings, autocommit=True, prepare_threshold=None) as connection:
         if earlier is None:
-            for text in prelude:
-                connection.execute(text.encode())
+            run_prelude(connection, prelude)
         return _Tracer(catalog, connection, progress).run(earlier)
 
 

@@ -1,8 +1,8 @@
 """What is alive in the scratch database while a catalog is traced, and how observed rows become effects.
 
 A row of a system catalog belongs to an object, an object to a unit: an index to its table, a comment to what
-it describes, a member to its extension. The world keeps that belonging, the names in use and the edges
-between objects, and turns the rows that one statement wrote into an Effect.
+it describes, a member to its extension. The world keeps that belonging and the edges between objects, and
+turns the rows that one statement wrote into an Effect.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from pgslate.slicing import names
 from pgslate.slicing.effects import Effect, Link, Unit, UnitInfo
-from pgslate.slicing.identity import parts
+from pgslate.slicing.holders import KINDS_WITH_TYPE, Holders, Object
+from pgslate.slicing.identity import parts, qualified
 from pgslate.slicing.observe import (
     PG_CLASS,
     PG_CONSTRAINT,
@@ -33,15 +34,10 @@ from pgslate.slicing.observe import (
     only_marked,
 )
 
-Object = tuple[int, int]
-"""(OID of the system catalog, OID of the object)."""
-
 Number = tuple[int, int, Unit]
 """(OID of the system catalog, OID of the object, number of the unit)."""
 
-_RELATION_KINDS_WITH_TYPE = ("table", "view", "materialized view", "foreign table", "composite type")
-
-_RELATION_KINDS = (*_RELATION_KINDS_WITH_TYPE, "sequence")
+_RELATION_KINDS = (*KINDS_WITH_TYPE, "sequence")
 
 
 @dataclass(slots=True)
@@ -82,10 +78,7 @@ class World:
         self._edges: dict[Object, set[Object]] = defaultdict(set)
         self._in_depend: set[tuple[int, int, int, int]] = set()  # those of them that pg_depend has
         self._known: dict[int, set[int]] = defaultdict(set)  # by system catalog, the objects there are
-        self._names: dict[Object, tuple[str, ...]] = {}
-        self._holder: dict[str, Object] = {}
-        self._relations: dict[names.Name, Object] = {}
-        self._by_word: dict[str, set[Object]] = defaultdict(set)  # by the last part of its name, lower case
+        self._holders = Holders()
         self._functions: dict[str, set[Unit]] = defaultdict(set)
         self._words: dict[Unit, frozenset[str]] = {}
         self._parts: dict[Unit, list[str]] = {}
@@ -118,7 +111,7 @@ class World:
     def relation(self, name: names.Name, path: Iterable[str]) -> Unit | None:
         """The unit that a relation's or type's name means with this search path; an index means its table."""
         for schema in (name[0],) if name[0] else path:
-            holder = self._relations.get((schema, name[1]))
+            holder = self._holders.relation(schema, name[1])
             if holder is not None:
                 return self.unit(holder)
         return None
@@ -137,7 +130,7 @@ class World:
 
     def mentioned(self, words: Iterable[str]) -> set[Unit]:
         """The units that a text with these words could be naming, themselves or an index or constraint."""
-        found = (self.unit(obj) for word in words for obj in self._by_word.get(word, ()))
+        found = (self.unit(obj) for word in words for obj in self._holders.of_word(word))
         return {unit for unit in found if unit is not None}
 
     def elsewhere(self, said: str) -> list[str]:
@@ -229,7 +222,8 @@ class World:
         }
         for unit in told.creates:
             told.links |= {(unit, acl) for acl in self._default_acls_for(unit)}
-        before_them = self._earlier_names(told.takes, words)
+        numbered = map(self.unit, self._holders.before_numbered(told.takes, words))
+        before_them = {unit for unit in numbered if unit is not None}
         reads = (named | called | ran | locked | fired | before_them) - told.creates - told.dropped
         before_names = {unit for unit in told.changes if unit in named or unit in mentioned}
         dropped_named = {u for u in told.dropped if u in named or u in called or u in mentioned}
@@ -302,7 +296,7 @@ class World:
         if obj in self._part_of:  # a member of an extension
             self._rename(obj, kind, name, told)
             if row.catalog == PG_PROC:
-                self._members[_qualified(name)].add(obj)
+                self._members[qualified(name)].add(obj)
             extension = self.unit(obj)
             if extension is not None and extension not in told.creates:
                 told.change(extension)
@@ -415,7 +409,7 @@ class World:
         self._digest.pop(obj, None)
         self._default_acl_schema.pop(obj, None)
         self._part_of.pop(obj, None)
-        self._free(obj, told)
+        told.frees |= self._holders.free(obj)
         unit = self._unit_of.pop(obj, None)
         if unit is not None:
             known = self.units[unit]
@@ -429,16 +423,9 @@ class World:
 
     def _rename(self, obj: Object, kind: str, name: str, told: _Told) -> None:
         self._known[obj[0]].add(obj[1])
-        keys = _keys(obj[0], kind, name)
-        if keys != self._names.get(obj, ()):
-            self._free(obj, told)
-            for key in keys:
-                self._holder[key] = obj
-                told.takes.add(key)
-            self._names[obj] = keys
-            self._by_word[parts(name)[-1].lower()].add(obj)
-            if obj[0] in (PG_CLASS, PG_TYPE):
-                self._relations[_qualified(name)] = obj
+        taken, freed = self._holders.take(obj, kind, name)
+        told.takes |= taken
+        told.frees |= freed
         unit = self._unit_of.get(obj)
         if unit is not None:
             known = self.units[unit]
@@ -452,36 +439,11 @@ class World:
             elif obj[0] == PG_EVENT_TRIGGER:
                 self._event_triggers.add(unit)
 
-    def _free(self, obj: Object, told: _Told) -> None:
-        for key in self._names.pop(obj, ()):
-            if self._holder.get(key) == obj:
-                del self._holder[key]
-                told.frees.add(key)
-            name = _qualified(key.split(":", 1)[1])
-            self._by_word[name[1].lower()].discard(obj)
-            if self._relations.get(name) == obj:
-                del self._relations[name]
-
     def _renamed_schemas(self, observer: Observer, told: _Told) -> None:
         """A schema's new name changes those of everything in it: ask for all names again."""
-        named = [obj for obj in self._names if obj[0] != PG_CONSTRAINT]
+        named = [obj for obj in self._holders if obj[0] != PG_CONSTRAINT]
         for catalog, oid, kind, name in observer.identities(named):
             self._rename((catalog, oid), kind, name, told)
-
-    def _earlier_names(self, taken: Iterable[str], words: frozenset[str]) -> set[Unit]:
-        """Who holds the names that made PostgreSQL add a number: ``a_id_seq1`` needs who has ``a_id_seq``."""
-        found: set[Unit] = set()
-        for key in taken:
-            chosen = _NUMBERED.fullmatch(key)
-            if chosen is None or parts(key.split(":", 1)[1])[-1].lower() in words:
-                continue
-            start, number, end = chosen.groups()
-            for lower in ("", *map(str, range(1, int(number)))):
-                holder = self._holder.get(f"{start}{lower}{end}") or self._holder.get(f"{start}{lower}")
-                unit = self.unit(holder) if holder is not None else None
-                if unit is not None:
-                    found.add(unit)
-        return found
 
     def _default_acls_for(self, unit: Unit) -> Iterable[Unit]:
         obj = self._object_of.get(unit)
@@ -505,26 +467,7 @@ _WHY: Mapping[int, str] = {
 }
 
 
-# A name of a relation or constraint that ends in a number, perhaps before a quote.
-_NUMBERED = re.compile(r'((?:relation|constraint):.*?[^0-9])([1-9][0-9]?)("?)')
-
 _SEARCHED = (*_RELATION_KINDS, "type")
 _MISSING = re.compile(rf'(?:relation|{"|".join(_SEARCHED)}) "(?P<name>[^".]+)" does not exist')
 
 _NEVER = object()
-
-
-def _keys(catalog: int, kind: str, name: str) -> tuple[str, ...]:
-    if catalog == PG_CLASS:
-        typed = (f"type:{name}",) if kind in _RELATION_KINDS_WITH_TYPE else ()
-        return (f"relation:{name}", *typed)
-    if catalog == PG_CONSTRAINT:
-        return (f"constraint:{name}",)
-    if catalog == PG_TYPE:
-        return () if name.endswith("[]") else (f"type:{name}",)
-    return (f"{kind}:{name}",)
-
-
-def _qualified(identity: str) -> names.Name:
-    found = parts(identity)
-    return (found[-2] if len(found) > 1 else "", found[-1])

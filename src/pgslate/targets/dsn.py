@@ -45,6 +45,7 @@ REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"permission denied for database", "GRANT CONNECT ON DATABASE ... to the role"),
         (r"not currently accepting connections", "ALTER DATABASE ... ALLOW_CONNECTIONS true"),
         (r"server does not support SSL", "set sslmode=prefer, or switch SSL on in the server"),
+        (r"invalid (?:port number|integer value|.* value:)|Servname not supported", "correct the DSN"),
         (r"certificate verify failed|root certificate file|does not match host name", "check sslrootcert"),
     )
 )

@@ -1,0 +1,98 @@
+"""The names in use in the scratch database while a catalog is traced, and which object holds each.
+
+A name is kept with its namespace: ``relation:public.users``, ``type:public.users``, ``constraint:...``, since
+a table and a function may have the same one, and a table and a type may not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from pgslate.slicing import names
+from pgslate.slicing.identity import parts, qualified
+from pgslate.slicing.observe import PG_CLASS, PG_CONSTRAINT, PG_TYPE
+
+Object = tuple[int, int]
+"""(OID of the system catalog, OID of the object)."""
+
+KINDS_WITH_TYPE = ("table", "view", "materialized view", "foreign table", "composite type")
+"""Relations whose name is that of a type, too."""
+
+# A name of a relation or constraint that ends in a number, perhaps before a quote.
+_NUMBERED = re.compile(r'((?:relation|constraint):.*?[^0-9])([1-9][0-9]?)("?)')
+
+
+class Holders:
+    """The names in use, by their holders and back."""
+
+    def __init__(self) -> None:
+        self._names: dict[Object, tuple[str, ...]] = {}
+        self._holder: dict[str, Object] = {}
+        self._relations: dict[names.Name, Object] = {}
+        self._by_word: dict[str, set[Object]] = defaultdict(set)  # by the last part of its name, lower case
+
+    def __iter__(self) -> Iterator[Object]:
+        return iter(self._names)
+
+    def relation(self, schema: str, name: str) -> Object | None:
+        """What has this name among the relations, indexes and types of a schema."""
+        return self._relations.get((schema, name))
+
+    def of_word(self, word: str) -> Iterable[Object]:
+        """What a word, in lower case, could be naming, in any schema."""
+        return self._by_word.get(word, ())
+
+    def take(self, obj: Object, kind: str, name: str) -> tuple[set[str], set[str]]:
+        """Let ``obj`` have this name from now on; the names that it takes by that, and those it frees."""
+        keys = _keys(obj[0], kind, name)
+        if keys == self._names.get(obj, ()):
+            return set(), set()
+        freed = self.free(obj)
+        for key in keys:
+            self._holder[key] = obj
+        self._names[obj] = keys
+        self._by_word[parts(name)[-1].lower()].add(obj)
+        if obj[0] in (PG_CLASS, PG_TYPE):
+            self._relations[qualified(name)] = obj
+        return set(keys), freed
+
+    def free(self, obj: Object) -> set[str]:
+        """Let ``obj`` have no name; those that it had."""
+        freed: set[str] = set()
+        for key in self._names.pop(obj, ()):
+            if self._holder.get(key) == obj:
+                del self._holder[key]
+                freed.add(key)
+            name = qualified(key.split(":", 1)[1])
+            self._by_word[name[1].lower()].discard(obj)
+            if self._relations.get(name) == obj:
+                del self._relations[name]
+        return freed
+
+    def before_numbered(self, taken: Iterable[str], words: frozenset[str]) -> Iterator[Object]:
+        """What holds the names that made PostgreSQL add a number: ``a_id_seq1`` needs who has ``a_id_seq``.
+
+        Names among ``words`` were said, and not made up.
+        """
+        for key in taken:
+            chosen = _NUMBERED.fullmatch(key)
+            if chosen is None or parts(key.split(":", 1)[1])[-1].lower() in words:
+                continue
+            start, number, end = chosen.groups()
+            for lower in ("", *map(str, range(1, int(number)))):
+                holder = self._holder.get(f"{start}{lower}{end}") or self._holder.get(f"{start}{lower}")
+                if holder is not None:
+                    yield holder
+
+
+def _keys(catalog: int, kind: str, name: str) -> tuple[str, ...]:
+    if catalog == PG_CLASS:
+        typed = (f"type:{name}",) if kind in KINDS_WITH_TYPE else ()
+        return (f"relation:{name}", *typed)
+    if catalog == PG_CONSTRAINT:
+        return (f"constraint:{name}",)
+    if catalog == PG_TYPE:
+        return () if name.endswith("[]") else (f"type:{name}",)
+    return (f"{kind}:{name}",)
