@@ -27,6 +27,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from bench import page
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from tests.kubernetes import manifests
@@ -43,7 +44,6 @@ from pgslate.targets.target import Target
 
 PROVISIONING_BUDGET = 10.0
 ROUNDS = 4
-PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- kubernetes: begin -->", "<!-- kubernetes: end -->"
 
 
@@ -344,9 +344,7 @@ def _figure(said: str) -> str:
 
 def write_docs(found: list[Ratio], *, real: bool) -> None:
     """Put the section into docs/performance.md."""
-    head, begin, rest = PAGE.read_text().partition(BEGIN)
-    tail = rest.partition(END)[2] if begin else ""
-    PAGE.write_text(f"{head.rstrip()}\n\n{section(found, real=real)}\n{tail}")
+    page.put(section(found, real=real))
 
 
 def main() -> None:

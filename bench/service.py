@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from bench import page
 
 from datastorage import load
 from datastorage.e2e import LocalEnvironment
@@ -43,7 +44,6 @@ BASE = 500_000  # what the budget compares the largest size to
 PER_CORRELATION = 5  # events a remediation, however many there are
 CORRELATIONS = 1_000_000  # of the events that are written while measuring
 SMALL = "at_base"  # the copy of the database at BASE rows
-DOCS = Path(__file__).parent.parent / "docs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def main() -> None:
         growth, turns = measure_growth(asked.sizes, asked.events, asked.queries, asked.clients)
         if asked.write:
             write_part("growth", growth_part(growth, turns, (began, os.getloadavg()[0])))
-            (DOCS / "performance-service.svg").write_text(svg_of(growth))
+            (page.DOCS / "performance-service.svg").write_text(svg_of(growth))
 
 
 def measure_speed(count: int, seconds: float, clients: int) -> Speed:
@@ -394,12 +394,7 @@ def _told(loads: tuple[float, float]) -> str:
 def write_part(name: str, lines: Sequence[str]) -> None:
     """Put one part of the section into docs/performance.md, between its marks."""
     begin, end = (f"<!-- bench.service.{name}: {word} -->" for word in ("begin", "end"))
-    page = DOCS / "performance.md"
-    text = page.read_text() if page.exists() else "# Performance\n"
-    head, found, rest = text.partition(begin)
-    tail = rest.partition(end)[2] if found else ""
-    part = "\n".join([begin, *lines, "", end])
-    page.write_text(f"{head.rstrip()}\n\n{part}\n\n{tail.strip()}".rstrip() + "\n")
+    page.put("\n".join([begin, *lines, "", end]))
 
 
 def svg_of(growth: Sequence[Growth]) -> str:

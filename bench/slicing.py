@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import page
 from bench.generate import write
 
 from pgslate.catalog import Catalog
@@ -30,7 +31,6 @@ from pgslate.slicing.snapshot import script_of, take
 from pgslate.slicing.trace import trace
 from pgslate.targets.embedded.server import Server
 
-DOCS = Path(__file__).parent.parent / "docs"
 BEGIN, END = "<!-- slicing: begin -->", "<!-- slicing: end -->"
 
 # What each number may be at most, where the design says so: (attribute, what it is, budget in words).
@@ -210,12 +210,8 @@ def plot(found: Sequence[Growth]) -> str:
 
 def write_docs(found: Sequence[Growth]) -> None:
     """Put the section and its plot into docs/."""
-    page = DOCS / "performance.md"
-    text = page.read_text() if page.exists() else "# Performance\n"
-    head, begin, rest = text.partition(BEGIN)
-    tail = rest.partition(END)[2] if begin else ""
-    page.write_text(f"{head.rstrip()}\n\n{section(found)}\n{tail.lstrip()}")
-    (DOCS / "performance-slicing.svg").write_text(plot(found))
+    page.put(section(found))
+    (page.DOCS / "performance-slicing.svg").write_text(plot(found))
 
 
 def main() -> None:

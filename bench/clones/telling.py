@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 
+from bench import page
 from bench.clones.budgets import budgets
 from bench.clones.contenders import CONTENDERS, PACKAGES, WORK, version
 from bench.clones.measuring import Measured
@@ -14,7 +14,6 @@ from bench.clones.plotting import plot
 
 from pgslate.targets.embedded.server import Server
 
-DOCS = Path(__file__).parents[2] / "docs"
 BEGIN, END = "<!-- bench.clones: begin -->", "<!-- bench.clones: end -->"
 
 
@@ -80,9 +79,5 @@ def _row(one: Measured) -> str:
 
 def write_docs(found: Sequence[Measured]) -> None:
     """Put the section and its plot into docs/."""
-    page = DOCS / "performance.md"
-    text = page.read_text() if page.exists() else "# Performance\n"
-    head, begin, rest = text.partition(BEGIN)
-    tail = rest.partition(END)[2] if begin else ""
-    page.write_text(head.rstrip() + "\n\n" + section(found) + "\n" + tail)
-    (DOCS / "performance-clones.svg").write_text(plot(found))
+    page.put(section(found))
+    (page.DOCS / "performance-clones.svg").write_text(plot(found))
