@@ -40,6 +40,16 @@ def place_of(migration: Migration, statement: Statement, offset: int = 0) -> Pla
     return Place(migration.file, line, column, text)
 
 
+def message_of(error: psycopg.Error, what: str) -> str:
+    """That ``what`` failed, and all that PostgreSQL says of it."""
+    told = error.diag
+    message = f"{what} failed: {told.message_primary or str(error).strip()}"
+    if error.sqlstate:
+        message += f" (SQLSTATE {error.sqlstate})"
+    said = (("DETAIL", told.message_detail), ("HINT", told.message_hint), ("CONTEXT", told.context))
+    return message + "".join(f"\n{title}: {text}" for title, text in said if text)
+
+
 def _elsewhere(there: Sequence[str]) -> str:
     if not there:
         return ""
@@ -66,21 +76,14 @@ def migration_failed(
     """
     told = error.diag
     position = int(told.statement_position) - 1 if told.statement_position else 0
-    detail, hint = told.message_detail or "", told.message_hint or ""
-    message = f"{doing} {migration.file} failed: {told.message_primary or str(error).strip()}"
-    if error.sqlstate:
-        message += f" (SQLSTATE {error.sqlstate})"
-    for title, text in (("DETAIL", detail), ("HINT", hint), ("CONTEXT", told.context or "")):
-        if text:
-            message += f"\n{title}: {text}"
     return MigrationFailedError(
-        message,
+        message_of(error, f"{doing} {migration.file}"),
         place=place_of(migration, statement, position),
         fix=_elsewhere(there) or _FIXES.get(error.sqlstate or "", "correct the migration, then run again"),
         migration=migration.version,
         statement=statement.text,
         sqlstate=error.sqlstate or "",
-        detail=detail,
-        hint=hint,
+        detail=told.message_detail or "",
+        hint=told.message_hint or "",
         applied=tuple(applied),
     )

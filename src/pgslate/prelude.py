@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from pgslate.errors import MigrationFailedError, Place
+from pgslate.failures import message_of
 
 _FIXES = {
     "42501": "run as a role that may do this, or leave it to one that may",
@@ -34,21 +35,14 @@ def _failed(error: psycopg.Error, number: int, text: str) -> MigrationFailedErro
         before = text[: int(told.statement_position) - 1]
         line, column = before.count("\n"), len(before) - before.rfind("\n")
         place = Place(f"prelude file {number}", line + 1, column, text.split("\n")[line].rstrip("\r"))
-    message = f"prelude file {number} failed: {told.message_primary or str(error).strip()}"
-    if error.sqlstate:
-        message += f" (SQLSTATE {error.sqlstate})"
-    detail, hint = told.message_detail or "", told.message_hint or ""
-    for title, words in (("DETAIL", detail), ("HINT", hint), ("CONTEXT", told.context or "")):
-        if words:
-            message += f"\n{title}: {words}"
     return MigrationFailedError(
-        message,
+        message_of(error, f"prelude file {number}"),
         place=place,
         fix=_FIXES.get(error.sqlstate or "", "correct the file; [prelude] in pgslate.toml names it"),
         migration="",
         statement=text,
         sqlstate=error.sqlstate or "",
-        detail=detail,
-        hint=hint,
+        detail=told.message_detail or "",
+        hint=told.message_hint or "",
         applied=(),
     )

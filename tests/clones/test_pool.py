@@ -131,9 +131,10 @@ def test_a_crash_of_the_server_costs_the_pool_nothing_but_time(
 ) -> None:
     databases = databases_on(small_server, shop)
     held = databases.database("stock")
-    with small_server.target().connect() as victim:
+    with small_server.target().connect() as victim, small_server.target().connect() as other_session:
         os.kill(victim.info.backend_pid, signal.SIGKILL)  # the server ends every session, and recovers
-        until(lambda: has_ended(victim))
+        until(lambda: has_ended(other_session))
+    until(lambda: takes_connections(small_server))
     with databases.database("stock") as other:
         assert tables_of(other.dsn) == ["stock"]
         assert other.name != held.name
@@ -142,6 +143,14 @@ def test_a_crash_of_the_server_costs_the_pool_nothing_but_time(
     databases.close()
     reap(small_server.target(), force=True)  # what was ready when the book was lost
     assert clones(small_server) == []
+
+
+def takes_connections(server: Server) -> bool:
+    try:
+        server.target().connect().close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def has_ended(connection: psycopg.Connection[Any]) -> bool:

@@ -88,6 +88,18 @@ def test_what_somebody_is_connected_to_stays(
     until(lambda: name in reap_in(databases.book).clones)
 
 
+def test_a_book_that_a_crash_has_just_emptied_makes_nothing_due(server: Server, databases: Databases) -> None:
+    held = databases.database("stock")
+    databases.book.run(lambda connection: connection.execute("DELETE FROM life; DELETE FROM clone"))
+    try:
+        assert held.name not in reap_in(databases.book).clones
+        assert held.name in clones(server)
+    finally:
+        databases.book.run(lambda connection: connection.execute("INSERT INTO life VALUES (now())"))
+    databases.close()
+    assert held.name in reap(server.target(), force=True).clones
+
+
 def test_what_was_lent_goes_when_its_time_is_over(server: Server, databases: Databases) -> None:
     short, long = databases.database("stock"), databases.database("stock")
     databases.lend(short, 0.01)

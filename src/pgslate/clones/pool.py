@@ -57,9 +57,9 @@ class Pool:
     """A runner's share of the server's pool; ``close()`` drops what it made and nobody took.
 
     ``ahead`` is the most that it makes ahead of each template (one, where fsync is on); 0 makes nothing
-    ahead. With ``ephemeral``
-    nothing is dropped at the end, since the server ends, too. With ``threads`` each clone that is
-    made for somebody who waits gets a connection of its own, so that others needn't wait for it.
+    ahead. With ``ephemeral`` nothing is dropped at the end, since the server ends, too. With ``threads``
+    each clone that is made for somebody who waits gets a connection of its own, so that others needn't wait
+    for it.
     """
 
     def __init__(self, book: Book, *, ahead: int = 4, ephemeral: bool = False, threads: bool = False) -> None:

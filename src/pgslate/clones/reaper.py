@@ -99,7 +99,8 @@ def _due(connection: psycopg.Connection[Any], lease: float, *, kept: bool, force
     found = [row[0] for row in known]
     for name, now, began in unknown:
         made = names.parse(name)
-        # A book that was just emptied by a crash gives its runners a lease to come back.
+        # A book that was just emptied by a crash gives its runners a lease to come back; it begins with the
+        # first of them, and till then it begins now.
         since = max(made.made, began) if made else now
         if force or (now - since).total_seconds() > lease:
             found.append(name)
@@ -142,7 +143,7 @@ _CLAIM = f"UPDATE clone SET state = 'done' WHERE name = %(name)s AND {_IS_DUE} R
 _KNOWN = f"""SELECT name FROM clone WHERE pg_catalog.pg_has_role(role, 'USAGE') AND {_IS_DUE}"""  # noqa: S608
 
 _UNKNOWN = """
-SELECT d.datname::text, clock_timestamp(), (SELECT max(began) FROM life)
+SELECT d.datname::text, clock_timestamp(), COALESCE((SELECT max(began) FROM life), clock_timestamp())
 FROM pg_catalog.pg_database d
 WHERE d.datname ~ %(clones)s AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
     AND NOT EXISTS (SELECT FROM clone WHERE clone.name = d.datname)"""
