@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -51,7 +51,8 @@ class Victims:
         if kill_after is not None:
             ended, _, _ = select.select([self._hear], [], [], kill_after)
             if not ended:
-                os.kill(child, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it came to its end just now
+                    os.kill(child, signal.SIGKILL)
         return int(self._hear.readline())
 
 
