@@ -8,7 +8,7 @@ everything in the lock never needs them; ``Catalog.parse`` does it for all at on
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -94,18 +94,20 @@ class Catalog:
         format: str | None = None,  # the word the configuration uses
         defines: Mapping[str, str] | None = None,
         skip_code: bool = False,
+        ignore: Iterable[str] = (),
     ) -> Catalog:
         """Read the folder ``path``.
 
         ``format`` is one of ``pgslate.formats.names()``, or None to find it by looking. ``defines`` gives the
-        values of template variables. ``skip_code`` leaves out migrations written in a programming language.
+        values of template variables. ``skip_code`` leaves out migrations written in a programming language,
+        ``ignore`` the files it names: paths below the folder, or patterns like ``drafts/*``.
         Raises CatalogError and its kinds; nothing is run.
         """
         from pgslate import formats
         from pgslate.formats.bookkeeping import bookkeeping
 
         root = Path(path)
-        listing = formats.Listing.of(root)
+        listing = formats.Listing.of(root, ignore)
         layout, evidence = formats.recognise(listing, format)
         migrations = formats.read(layout, listing, formats.Options(dict(defines or {}), skip_code))
         if not migrations:

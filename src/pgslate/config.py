@@ -3,6 +3,7 @@
 catalog = "migrations"             # relative to this file
 format = "goose"
 skip_code = false
+ignore = ["drafts/*"]              # files that are no migrations
 defines = { schema = "app" }
 
 [prelude]
@@ -62,7 +63,8 @@ class Contract:
 class Config:
     """What the configuration file says; every path in it is absolute.
 
-    ``file`` is None where there is no configuration. ``catalog`` is the folder of migrations. ``prelude`` are
+    ``file`` is None where there is no configuration. ``catalog`` is the folder of migrations, ``ignore``
+    the paths or patterns of files in it that are none. ``prelude`` are
     SQL files to run before the first migration. ``session`` are the settings that every migration's session
     begins with. ``defines`` are the values of template variables.
     """
@@ -71,6 +73,7 @@ class Config:
     catalog: Path | None = None
     format: str | None = None
     skip_code: bool = False
+    ignore: tuple[str, ...] = ()
     prelude: tuple[Path, ...] = ()
     session: Mapping[str, str] = field(default_factory=dict)
     defines: Mapping[str, str] = field(default_factory=dict)
@@ -186,6 +189,7 @@ class _Reader:
             "catalog",
             "format",
             "skip_code",
+            "ignore",
             "prelude",
             "session",
             "defines",
@@ -203,6 +207,7 @@ class _Reader:
             catalog=self._path(catalog) if catalog else None,
             format=self._text("format", table.get("format")),
             skip_code=self._truth("skip_code", table.get("skip_code", False)),
+            ignore=self._texts("ignore", table.get("ignore", ())),
             prelude=self._prelude(table.get("prelude", ())),
             session=self._session(table.get("session", _NOTHING)),
             defines=self._values("defines", table.get("defines", table.get("define", _NOTHING))),

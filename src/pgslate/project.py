@@ -76,6 +76,7 @@ class Project:
             format=format or (said.format if catalog is None else None),
             defines={**said.defines, **(defines or {})},
             skip_code=skip_code or said.skip_code,
+            ignore=said.ignore if catalog is None else (),
         )
         return Project(replace(found, settings=said.session), said, progress)
 

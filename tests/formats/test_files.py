@@ -23,6 +23,17 @@ def test_a_file_without_a_number_is_an_error(load: Load) -> None:
         load({"001_a.sql": "SELECT 1", "add_users.sql": "SELECT 1"})
 
 
+def test_files_that_are_none_of_the_migrations_can_be_ignored(load: Load) -> None:
+    files = {"001_a.sql": "SELECT 1", "XXX_later.sql": "SELECT 2", "002_draft.sql": "SELECT 3"}
+    catalog = load(files, ignore=["XXX_later.sql", "*_draft.sql"])
+    assert [m.file for m in catalog] == ["001_a.sql"]
+
+
+def test_to_ignore_what_is_not_there_is_an_error(load: Load) -> None:
+    with pytest.raises(CatalogError, match=r"'drafts/\*', and there is no such file"):
+        load({"001_a.sql": "SELECT 1"}, ignore=["drafts/*"])
+
+
 def test_bytes_that_are_not_utf_8_are_shown_where_they_stand(load: Load) -> None:
     with pytest.raises(CatalogError) as raised:
         load({"1_a.sql": "SELECT 1;\nSELECT 'é';".encode("latin-1")})

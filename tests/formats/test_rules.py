@@ -164,6 +164,11 @@ def test_prisma_folders_of_one_timestamp_are_two_migrations(load: Load) -> None:
     assert [m.version for m in catalog] == ["20240101000000_a", "20240101000000_b"]
 
 
+def test_a_prisma_folder_may_be_named_like_a_file(load: Load) -> None:
+    catalog = load({"20240101_a/migration.sql": "SELECT 1;", "20240102_b.sql/migration.sql": "SELECT 2;"})
+    assert [m.version for m in catalog] == ["20240101_a", "20240102_b.sql"]
+
+
 def test_a_prisma_folder_without_its_sql_is_an_error(load: Load) -> None:
     with pytest.raises(CatalogError, match=r"20240102_b holds no migration\.sql"):
         load({"20240101_a/migration.sql": "SELECT 1;", "20240102_b/notes.txt": ""})
@@ -174,6 +179,25 @@ def test_prisma_migrations_for_another_database_are_an_error(load: Load) -> None
     with pytest.raises(CatalogError, match="for mysql") as raised:
         load(files)
     assert str(raised.value.place) == "migration_lock.toml:2:1"
+
+
+# -- folders for several databases
+
+
+def test_the_files_for_postgresql_are_taken(load: Load) -> None:
+    files = {
+        "1_a.up.sql": "SELECT 1;",
+        "1_a.mysql.up.sql": "SELECT `1`;",
+        "2_b.postgres.autocommit.up.sql": "CREATE INDEX CONCURRENTLY i ON t (a);",
+        "2_b.up.sql": "SELECT 2;",
+        "2_b.cockroach.up.sql": "SELECT 3;",
+        "2_b.postgres.autocommit.down.sql": "DROP INDEX i;",
+    }
+    catalog = load(files)
+    assert [(m.file, m.transactional) for m in catalog] == [
+        ("1_a.up.sql", True),
+        ("2_b.postgres.autocommit.up.sql", False),
+    ]
 
 
 # -- flyway

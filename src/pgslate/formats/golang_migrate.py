@@ -1,7 +1,8 @@
 """golang-migrate: ``NNN_name.up.sql`` with ``NNN_name.down.sql``.
 
 Source: golang-migrate, ``source/parse.go``; its postgres driver sends a file as one message, which is one
-transaction unless the file has BEGIN and COMMIT of its own.
+transaction unless the file has BEGIN and COMMIT of its own. Pop names its files alike, and ``.autocommit.``
+in a name says that it must not run in a transaction.
 """
 
 from __future__ import annotations
@@ -46,4 +47,5 @@ def migration(listing: Listing, file: str) -> Migration:
         file=file,
         source=listing.text(file),
         order=naming.order_of(named[0]),
+        transactional=".autocommit." not in file,
     )

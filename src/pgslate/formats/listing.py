@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
 from pgslate.errors import CatalogError, Place
+from pgslate.formats.dialects import for_postgresql
 
 
 @dataclass(frozen=True)
@@ -21,16 +23,24 @@ class Options:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files below ``root``, as sorted paths relative to it; hidden files and folders are left out."""
+    """The files below ``root``, as sorted paths relative to it; hidden files and folders are left out.
+
+    ``misnamed`` are the folders in ``root`` itself that are named like SQL files.
+    """
 
     root: Path
     files: tuple[str, ...]
+    misnamed: tuple[str, ...] = ()
 
     @staticmethod
-    def of(root: Path) -> Listing:
-        """Raises CatalogError where the folder isn't there, isn't a folder, or can't be read."""
+    def of(root: Path, ignore: Iterable[str] = ()) -> Listing:
+        """The folder without what ``ignore`` names: paths below it, or patterns like ``drafts/*``.
+
+        Raises CatalogError where the folder isn't there, isn't a folder, or can't be read, and where nothing
+        in it is meant by one of ``ignore``.
+        """
         try:
-            found = tuple(sorted(_walk(root, "")))
+            found = _without(tuple(sorted(_walk(root, ""))), ignore)
         except FileNotFoundError:
             raise CatalogError(f"there is no folder {root}", fix="give the folder with --catalog") from None
         except NotADirectoryError:
@@ -41,7 +51,8 @@ class Listing:
             raise CatalogError(
                 f"{error.filename} can't be read: permission denied", fix="make it readable"
             ) from None
-        return Listing(root, found)
+        misnamed = tuple(sorted(f.name for f in root.iterdir() if f.is_dir() and _is_sql(f.name) and f.name[0] != "."))
+        return Listing(root, found, misnamed)
 
     def above(self, file: str, *, levels: int = 4) -> Path | None:
         """The nearest file of that name in the folders above ``root``, up to ``levels`` of them."""
@@ -58,8 +69,16 @@ class Listing:
         return tuple(f for f in self.files if "/" not in f)
 
     def sql(self) -> tuple[str, ...]:
-        """The top files that end in .sql."""
-        return tuple(f for f in self.top if f.lower().endswith(".sql"))
+        """The top files that end in .sql and are for PostgreSQL.
+
+        Raises CatalogError where a folder is named so.
+        """
+        if self.misnamed:
+            raise CatalogError(
+                f"{self.misnamed[0]} is a folder, and named as a migration",
+                fix="rename it, or put the migration there as a file",
+            )
+        return for_postgresql(f for f in self.top if _is_sql(f))
 
     def text(self, file: str) -> str:
         """The file's text; a byte order mark is dropped.
@@ -102,6 +121,21 @@ class Listing:
 _PASSED_OVER = frozenset({"node_modules", "__pycache__"})
 
 
+def _without(files: tuple[str, ...], ignore: Iterable[str]) -> tuple[str, ...]:
+    for pattern in ignore:
+        left = tuple(f for f in files if not fnmatchcase(f, pattern))
+        if left == files:
+            raise CatalogError(
+                f"ignore names {pattern!r}, and there is no such file", fix="correct it, or take it out"
+            )
+        files = left
+    return files
+
+
+def _is_sql(name: str) -> bool:
+    return name.lower().endswith(".sql")
+
+
 def _walk(folder: Path, prefix: str, within: tuple[str, ...] = ()) -> list[str]:
     found = []
     real = os.path.realpath(folder)
@@ -111,11 +145,6 @@ def _walk(folder: Path, prefix: str, within: tuple[str, ...] = ()) -> list[str]:
         for entry in entries:
             if entry.name.startswith(".") or entry.name in _PASSED_OVER:
                 continue
-            if entry.is_dir() and entry.name.lower().endswith(".sql"):
-                raise CatalogError(
-                    f"{prefix}{entry.name} is a folder, and named as a migration",
-                    fix="rename it, or put the migration there as a file",
-                )
             if entry.is_dir():
                 found += _walk(Path(entry.path), f"{prefix}{entry.name}/", (*within, real))
             else:

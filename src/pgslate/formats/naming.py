@@ -115,7 +115,8 @@ def refuse_code(files: tuple[str, ...], options: Options) -> None:
 def not_named(file: str, like: str) -> CatalogError:
     """The error for an SQL file whose name says no version."""
     return CatalogError(
-        f"{file} has no version number in its name", fix=f"name it like {like}, or move it out of the folder"
+        f"{file} has no version number in its name",
+        fix=f'name it like {like}, or leave it out: ignore = ["{file}"] in pgslate.toml',
     )
 
 
