@@ -95,12 +95,14 @@ class Catalog:
         defines: Mapping[str, str] | None = None,
         skip_code: bool = False,
         ignore: Iterable[str] = (),
+        versions: str = "numbers",
     ) -> Catalog:
         """Read the folder ``path``.
 
         ``format`` is one of ``pgslate.formats.names()``, or None to find it by looking. ``defines`` gives the
         values of template variables. ``skip_code`` leaves out migrations written in a programming language,
-        ``ignore`` the files it names: paths below the folder, or patterns like ``drafts/*``.
+        ``ignore`` the files it names: paths below the folder, or patterns like ``drafts/*``. ``versions`` says
+        what a version is: the "numbers" that names begin with, or "names" as a whole, where files share numbers.
         Raises CatalogError and its kinds; nothing is run.
         """
         from pgslate import formats
@@ -118,7 +120,7 @@ class Catalog:
         rest = formats.left_out(listing, [migration.file for migration in migrations])
         if rest:
             evidence += f"; left out: {rest}"
-        ordered = _in_order(migrations)
+        ordered = _in_order(map(_named_whole, migrations) if versions == "names" else migrations)
         own = bookkeeping(layout.name, (migration.source for migration in ordered))
         return Catalog(root, layout.name, ordered, evidence, own)
 
@@ -169,13 +171,20 @@ class Catalog:
         return len(self.migrations)
 
 
-def _in_order(migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
+def _named_whole(migration: Migration) -> Migration:
+    """The migration with its number and its name as its version."""
+    version = "_".join(dict.fromkeys((migration.version, migration.name)))
+    return replace(migration, version=version, order=(*migration.order, migration.name))
+
+
+def _in_order(migrations: Iterable[Migration]) -> tuple[Migration, ...]:
     ordered = sorted(migrations, key=lambda m: (m.repeatable, tuple(_comparable(part) for part in m.order)))
     for before, after in pairwise(ordered):
         if before.order == after.order and before.repeatable == after.repeatable:
             raise DuplicateVersionError(
                 f"version {after.version} is claimed by two files: {before.file} and {after.file}",
-                fix="give one of them a version of its own",
+                fix="give one of them a version of its own; or, where their tool runs both in the order of"
+                ' their names, say so in pgslate.toml: versions = "names"',
                 files=(before.file, after.file),
             )
     return tuple(ordered)

@@ -4,6 +4,7 @@ catalog = "migrations"             # relative to this file
 format = "goose"
 skip_code = false
 ignore = ["drafts/*"]              # files that are no migrations
+versions = "names"                 # where files share a number, and run in the order of their names
 defines = { schema = "app" }
 
 [prelude]
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 FILE_NAME = "pgslate.toml"
 _PYPROJECT = "pyproject.toml"
 _SETTING = re.compile(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)?")
+_VERSIONS = ("numbers", "names")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -74,6 +76,7 @@ class Config:
     format: str | None = None
     skip_code: bool = False
     ignore: tuple[str, ...] = ()
+    versions: str = "numbers"
     prelude: tuple[Path, ...] = ()
     session: Mapping[str, str] = field(default_factory=dict)
     defines: Mapping[str, str] = field(default_factory=dict)
@@ -190,6 +193,7 @@ class _Reader:
             "format",
             "skip_code",
             "ignore",
+            "versions",
             "prelude",
             "session",
             "defines",
@@ -208,6 +212,7 @@ class _Reader:
             format=self._text("format", table.get("format")),
             skip_code=self._truth("skip_code", table.get("skip_code", False)),
             ignore=self._texts("ignore", table.get("ignore", ())),
+            versions=self._one_of("versions", table.get("versions", "numbers"), _VERSIONS),
             prelude=self._prelude(table.get("prelude", ())),
             session=self._session(table.get("session", _NOTHING)),
             defines=self._values("defines", table.get("defines", table.get("define", _NOTHING))),
@@ -303,6 +308,11 @@ class _Reader:
         if isinstance(said, bool):
             return said
         raise self._wrong(key, f"should be true or false, not {_kind(said)}", f"write it as {key} = true")
+
+    def _one_of(self, key: str, said: Any, known: tuple[str, ...]) -> str:
+        if said in known:
+            return str(said)
+        raise self._wrong(key, f"can't be {said!r}", f"use one of {', '.join(known)}")
 
     def _texts(self, key: str, said: Any) -> tuple[str, ...]:
         if isinstance(said, list | tuple) and all(isinstance(one, str) and one for one in said):

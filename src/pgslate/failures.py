@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # What to do about the failures that users meet most, by SQLSTATE.
 _FIXES = {
-    "42P01": "the table is made by a migration that is not in the plan, or by none: see `pgslate why`",
+    "42P01": "no migration that ran before makes the table: where another tool does, make it in a [prelude]"
+    " file; where one in code that was left out does, write that one as SQL",
     "42P07": "it is there already: where another tool made it, apply with --assume-applied FILE for what that"
     " tool has applied; or use an empty database",
     "42704": "make the role or type before the migrations run, in a [prelude] file",

@@ -77,6 +77,7 @@ class Project:
             defines={**said.defines, **(defines or {})},
             skip_code=skip_code or said.skip_code,
             ignore=said.ignore if catalog is None else (),
+            versions=said.versions if catalog is None else "numbers",
         )
         return Project(replace(found, settings=said.session), said, progress)
 

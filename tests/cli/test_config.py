@@ -24,6 +24,7 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
         format = "goose"
         skip_code = true
         ignore = ["drafts/*"]
+        versions = "names"
         defines = { schema = "app", size = 3 }
         [prelude]
         files = ["roles.sql"]
@@ -40,6 +41,7 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
     config = Config.load(file)
     assert config.catalog == tmp_path.resolve() / "db" / "migrations"
     assert (config.format, config.skip_code, config.ignore) == ("goose", True, ("drafts/*",))
+    assert config.versions == "names"
     assert dict(config.defines) == {"schema": "app", "size": "3"}
     assert config.prelude == (tmp_path.resolve() / "roles.sql",)
     assert config.bundle("audit") == ("events",)

@@ -18,6 +18,11 @@ def test_two_files_of_one_version_are_an_error(load: Load) -> None:
     assert set(raised.value.files) == {"001_a.sql", "1_b.sql"}
 
 
+def test_files_may_share_a_number_where_names_are_versions(load: Load) -> None:
+    catalog = load({"2_b.sql": "SELECT 1", "10_a.sql": "SELECT 1", "02_a.sql": "SELECT 1"}, versions="names")
+    assert [m.version for m in catalog] == ["02_a", "2_b", "10_a"]
+
+
 def test_a_file_without_a_number_is_an_error(load: Load) -> None:
     with pytest.raises(CatalogError, match=r"add_users\.sql has no version"):
         load({"001_a.sql": "SELECT 1", "add_users.sql": "SELECT 1"})

@@ -51,7 +51,9 @@ class Listing:
             raise CatalogError(
                 f"{error.filename} can't be read: permission denied", fix="make it readable"
             ) from None
-        misnamed = tuple(sorted(f.name for f in root.iterdir() if f.is_dir() and _is_sql(f.name) and f.name[0] != "."))
+        misnamed = tuple(
+            sorted(f.name for f in root.iterdir() if f.is_dir() and _is_sql(f.name) and f.name[0] != ".")
+        )
         return Listing(root, found, misnamed)
 
     def above(self, file: str, *, levels: int = 4) -> Path | None:
