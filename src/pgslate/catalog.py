@@ -101,8 +101,8 @@ class Catalog:
 
         ``format`` is one of ``pgslate.formats.names()``, or None to find it by looking. ``defines`` gives the
         values of template variables. ``skip_code`` leaves out migrations written in a programming language,
-        ``ignore`` the files it names: paths below the folder, or patterns like ``drafts/*``. ``versions`` says
-        what a version is: the "numbers" that names begin with, or "names" as a whole, where files share numbers.
+        ``ignore`` the files it names: paths below the folder, or patterns like ``drafts/*``. ``versions`` are
+        the "numbers" that names begin with, or "names" as a whole, where files may share a number.
         Raises CatalogError and its kinds; nothing is run.
         """
         from pgslate import formats
