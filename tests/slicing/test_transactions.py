@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import psycopg
+import pytest
 from tests.slicing.judging import court
 
+from pgslate.slicing.observe import Observer
 from pgslate.targets.embedded.server import Server
+from pgslate.targets.target import Target
 
 USERS = "CREATE TABLE users (id int PRIMARY KEY);"
 
@@ -51,3 +55,12 @@ def test_a_block_that_commits_is_run_outside_a_transaction(server: Server) -> No
     with court(server, USERS, block, "ALTER TABLE users ADD COLUMN b int;") as case:
         assert case.files("users") == ["1", "2", "3"]
         case.assert_exact("users")
+
+
+def test_a_statement_that_fails_is_told_once(database: Target, caplog: pytest.LogCaptureFixture) -> None:
+    with database.connect() as connection:
+        observer = Observer(connection)
+        for _ in range(300):  # what psycopg says of an aborted pipeline depends on who is faster
+            with pytest.raises(psycopg.errors.UndefinedFunction), connection.transaction():
+                observer.run("SELECT missing()")
+    assert not caplog.records

@@ -15,8 +15,8 @@ Source: PostgreSQL manual, "System Columns", "System Catalogs", "Cumulative Stat
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -235,10 +235,16 @@ class Observer:
 
     def run(self, statement: str) -> Counters:
         """Run a statement in the open transaction and read the counters, in one round trip."""
-        with self.connection.pipeline():
-            plain = self.connection.cursor()
-            plain.execute(statement.encode(), prepare=False)
-            self._cursor.execute(_READ_COUNTERS, prepare=False)
+        failed: psycopg.Error | None = None
+        with contextlib.suppress(psycopg.errors.PipelineAborted), self.connection.pipeline():
+            try:
+                plain = self.connection.cursor()
+                plain.execute(statement.encode(), prepare=False)
+                self._cursor.execute(_READ_COUNTERS, prepare=False)
+            except psycopg.Error as error:
+                failed = error  # raised in here, psycopg would log that the pipeline was aborted
+        if failed is not None:
+            raise failed
         return _to_counters(self._cursor.fetchone())
 
     def written(self, before: Counters, after: Counters) -> tuple[str, ...]:
@@ -302,7 +308,7 @@ class Observer:
             self._cursor.execute(query)
             return {catalog: frozenset(oids) for catalog, oids in self._cursor.fetchall()}
 
-    @contextmanager
+    @contextlib.contextmanager
     def _as_ourselves(self) -> Iterator[None]:
         """Read as the superuser that the session began as, where a migration goes on as a lesser role.
 
