@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
-from tests.slicing.judging import court
+from tests.slicing.judging import Court, catalog_of, court
 
 from pgslate.targets.embedded.server import Server
 
@@ -47,3 +48,55 @@ def test_a_list_of_varchar_values_that_are_not_allowed_is_written_as_it_was(serv
         "CREATE TABLE users (state varchar(10) CHECK (state NOT IN ('new', 'old')));",
     ) as case:
         case.assert_exact("users")
+
+
+def test_roles_that_migrations_make_come_along(server: Server) -> None:
+    """As the catalog made them; memberships only where both are needed."""
+    make = """DO $$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'team x') THEN
+            CREATE ROLE "team x" CREATEDB;
+        END IF;
+    END $$;
+    CREATE ROLE reader_x NOINHERIT LOGIN PASSWORD 'secret' CONNECTION LIMIT 3 IN ROLE "team x", pg_monitor;
+    CREATE ROLE idle_x IN ROLE "team x";
+    ALTER ROLE reader_x SET search_path = app, public;"""
+    case = Court(
+        server,
+        catalog_of(
+            make,
+            "CREATE TABLE users (id int); GRANT SELECT ON users TO reader_x;"
+            'ALTER TABLE users OWNER TO "team x";',
+        ),
+    )
+    with server.target().connect(autocommit=True) as admin:
+        try:
+            script = case.script("users")
+            case.close()
+            drop_roles(admin)
+            with server.create_database("with_roles").connect() as connection:
+                connection.execute(script.encode())
+                connection.execute(script.partition("CREATE TABLE")[0].encode())  # they are there: left alone
+                owner, rights = connection.execute(
+                    "SELECT relowner::regrole::text, relacl::text FROM pg_class WHERE relname = 'users'"
+                ).fetchone() or ("", "")
+            assert (owner, "reader_x=r/" in rights) == ('"team x"', True)
+            assert admin.execute(
+                "SELECT rolname, rolcreatedb, rolinherit, rolcanlogin, rolconnlimit, rolconfig,"
+                " ARRAY(SELECT roleid::regrole::text FROM pg_auth_members WHERE member = r.oid ORDER BY 1)"
+                " FROM pg_roles r WHERE rolname LIKE '%x' ORDER BY 1"
+            ).fetchall() == [
+                ("reader_x", False, False, True, 3, ["search_path=app, public"], ['"team x"', "pg_monitor"]),
+                ("team x", True, True, False, -1, None, []),
+            ]
+            assert admin.execute(
+                "SELECT rolpassword LIKE 'SCRAM-SHA-256$%' FROM pg_authid WHERE rolname = 'reader_x'"
+            ).fetchone() == (True,)
+        finally:
+            case.close()
+            server.drop_database("with_roles")
+            drop_roles(admin)
+
+
+def drop_roles(admin: psycopg.Connection[object]) -> None:
+    for role in ('"team x"', "reader_x", "idle_x"):
+        admin.execute(f"DROP ROLE IF EXISTS {role}".encode())

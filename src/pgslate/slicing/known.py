@@ -79,13 +79,12 @@ def snapshot_of(catalog: Catalog, *, prelude: Sequence[str] = (), major: int | N
     if one is installed that has the extensions, and else the newest. Raises as ``trace_of`` does.
     """
     from pgslate.slicing.replay import replay_all
-    from pgslate.slicing.snapshot import Snapshot, take
+    from pgslate.slicing.snapshot import VERSION, Snapshot, take
     from pgslate.targets.embedded.installations import installations
 
     major = major if any(major == one.major for one in installations()) else None
-    path = (
-        _folder() / f"{_key(catalog, prelude, len(catalog)).replace('trace', f'snapshot-{major or 0}')}.json"
-    )
+    kind = f"snapshot-{VERSION}-{major or 0}"
+    path = _folder() / f"{_key(catalog, prelude, len(catalog)).replace('trace', kind)}.json"
     try:
         return Snapshot.loads(path.read_text())
     except (OSError, ValueError, KeyError, TypeError):

@@ -17,16 +17,21 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import psycopg
 from psycopg.sql import quote
 
 from pgslate.errors import ProofError, TargetError
 from pgslate.schema.settings import set_clause
 from pgslate.slicing.effects import Trace, Unit
 from pgslate.slicing.identity import parts
-from pgslate.slicing.observe import Observer
+from pgslate.slicing.observe import PG_AUTHID, Observer
+from pgslate.slicing.roles import texts_of
 from pgslate.slicing.slice import Slice
 from pgslate.slicing.world import World
 from pgslate.targets.embedded.server import Server
+
+VERSION = 2
+"""Of what a snapshot holds: one in the cache that is of another version is made anew."""
 
 Named = tuple[str, str]
 """A unit by its kind and name, as they are at the end of the catalog."""
@@ -178,7 +183,8 @@ def take(server: Server, dbname: str) -> Snapshot:
         world.begin(Observer(connection).everything())
         role = connection.info.user
         settings = tuple(row[0] for row in connection.execute(_SETTINGS))
-    return Snapshot(server.major, tuple(_entries(_dump(server, dbname), world, role)), settings)
+        roles = tuple(_roles(connection, world))
+    return Snapshot(server.major, (*roles, *_entries(_dump(server, dbname), world, role)), settings)
 
 
 def required_names(trace: Trace, required: Iterable[Unit]) -> list[Named]:
@@ -244,6 +250,26 @@ def _entries(dump: str, world: World, role: str) -> Iterable[Entry]:
         # pg_dump sets what the next entry needs at the end of this one.
         for setting in _SETTING.findall(text):
             settings = {**settings, setting.split("=", 1)[0]: setting}
+
+
+def _roles(connection: psycopg.Connection[Any], world: World) -> Iterable[Entry]:
+    """Entries for the server's roles, numbered below those of the dump, and for who is a member of which."""
+    numbers: dict[int, int] = {}
+    for number, role in enumerate(texts_of(connection), start=1):
+        unit = None
+        if len(role.oids) == 1:
+            numbers[role.oids[0]] = -number
+            unit = world.unit((PG_AUTHID, role.oids[0]))
+        known = world.units[unit] if unit is not None else None
+        yield Entry(
+            number=-number,
+            type="ROLE" if known else "MEMBERSHIP",
+            name=role.name,
+            unit=(known.kind, known.name) if known else None,
+            needs=() if known else tuple(numbers[oid] for oid in role.oids if oid in numbers),
+            settings="",
+            text=role.text,
+        )
 
 
 def _clean(text: str, role: str) -> str:
