@@ -241,7 +241,7 @@ class LockLostError(ApplyError):
 
 
 class InterruptedRunError(ApplyError):
-    """Ctrl-C: what was running was cancelled and rolled back; ``applied`` are the versions that stand."""
+    """Ctrl-C: what was running was cancelled; ``applied`` are the versions that stand."""
 
     exit_status = 130
     applied: tuple[str, ...]

@@ -280,6 +280,30 @@ def test_ctrl_c_cancels_what_runs_and_says_what_stands(slice_for: SliceOf, datab
     assert rows(database, SLEEPING) == [(0,)]
 
 
+def test_ctrl_c_outside_a_transaction_says_what_may_be_there(slice_for: SliceOf, database: Target) -> None:
+    index = "-- atlas:txmode none\n\nCREATE INDEX CONCURRENTLY i ON a (id);"
+    slice_ = slice_for({"001_a.sql": "CREATE TABLE a (id int);", "002_i.sql": index})
+    apply(slice_for({"001_a.sql": "CREATE TABLE a (id int);"}), database)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'virtualxid'"
+
+    def press() -> None:
+        with database.connect(autocommit=True) as connection:
+            while connection.execute(waiting.encode()).fetchone() == (0,):
+                pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with database.connect() as writer:
+        writer.execute("LOCK TABLE a IN ROW EXCLUSIVE MODE")
+        finger = threading.Thread(target=press)
+        finger.start()
+        with pytest.raises(InterruptedRunError, match=r"002_i\.sql runs outside a transaction") as caught:
+            apply(slice_, database)
+        finger.join()
+    assert "rolled back" not in str(caught.value)
+    assert caught.value.applied == ("001",)
+    assert apply(slice_, database).verified
+
+
 def test_a_statement_that_takes_too_long_is_cancelled(slice_for: SliceOf, database: Target) -> None:
     function = "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$SELECT pg_sleep({})::text$$"
     slice_ = slice_for(

@@ -151,16 +151,18 @@ def _run(
 
 def _interrupted(execution: Execution, connection: psycopg.Connection[Any]) -> InterruptedRunError:
     """psycopg has cancelled the statement by now; a COMMIT that was on its way may have made it."""
-    stands = execution.stands
+    stands, part = execution.stands, ""
     try:
         connection.rollback()
         standing, _ = ledger.read(connection)
         stands = tuple(row.version for row in standing.by_version.values() if row.finished)
+        begun = [row.file for row in standing.by_version.values() if row.begun is not None]
+        part = f"; {', '.join(begun)} runs outside a transaction, and may be there in part" if begun else ""
     except psycopg.Error:
         pass  # the connection is gone, and what was not committed with it
     kept = f"applied, and kept: {', '.join(stands)}" if stands else "nothing is applied"
     return InterruptedRunError(
-        f"interrupted: what was running was cancelled and rolled back; {kept}",
+        f"interrupted: what was running was cancelled{part or ', and rolled back'}; {kept}",
         fix="run again: it goes on from there",
         applied=stands,
     )
