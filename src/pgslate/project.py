@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from pgslate.catalog import Catalog, Migration
 from pgslate.config import Config, Contract, suggestion
-from pgslate.errors import ConfigError, UsageError
+from pgslate.errors import ConfigError, UnknownTableError, UsageError
 from pgslate.slicing.identity import parts
 
 if TYPE_CHECKING:
@@ -168,7 +168,13 @@ class Project:
             return whole(self.catalog, self.trace, form=form)
         from pgslate.slicing.select import select
 
-        units = select(self.catalog, self.trace, chosen.tables)
+        try:
+            units = select(self.catalog, self.trace, chosen.tables)
+        except UnknownTableError as error:
+            owner = next((c.name for c in chosen.contracts if error.table in c.tables), None)
+            if owner is not None:
+                error.message = f"contract {owner}: {error.message}"
+            raise
         return slice_of(self.catalog, self.trace, units, tables=chosen.tables, form=form)
 
     def _rolling(self, name: str) -> PartitionPolicy | None:

@@ -305,3 +305,11 @@ def wait_until_blocked(database: Target) -> None:
             if row and row[0]:
                 return
     raise AssertionError("nobody waits")
+
+
+def test_a_contracts_unknown_table_is_told_with_the_contract(project: Path, run: Run) -> None:
+    with (project / "pgslate.toml").open("a") as config:
+        config.write('\n[contracts.gateway]\ntables = ["events", "usres"]\n')
+    said = run("plan", "--contract", "gateway").err
+    assert said.startswith("error: contract gateway: no migration of ")
+    assert "did you mean users?" in said

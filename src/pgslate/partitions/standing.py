@@ -131,11 +131,14 @@ def list_partitions(connection: psycopg.Connection[Any], table: str | tuple[str,
             fix=f'name it with its schema: [partitions."{own_schema}.{own_name}"]',
         )
     if strategy != "r" or key_type not in KEY_TYPES:
-        how = {"l": "by list", "h": "by hash", "r": f"by a range of {key_type}"}.get(
-            strategy or "", "not at all"
-        )
+        how = {
+            "l": "partitioned by list",
+            "h": "partitioned by hash",
+            "r": f"partitioned by a range of {key_type}",
+        }
         raise UsageError(
-            f"{identity(own_schema, own_name)} is partitioned {how}, and a policy is about ranges of time",
+            f"{identity(own_schema, own_name)} is {how.get(strategy or '', 'not partitioned')},"
+            " and a policy is about ranges of time",
             fix=f"partition it BY RANGE of a date or timestamp, or remove [partitions.{name}]",
         )
     clock = datetime.fromtimestamp(now / 1_000_000, UTC)
