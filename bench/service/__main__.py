@@ -1,0 +1,5 @@
+"""``python -m bench.service``."""
+
+from bench.service import main
+
+main()
