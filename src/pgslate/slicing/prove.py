@@ -214,8 +214,13 @@ def prove_many(
             prover = Prover(server, prelude=prelude, settings=catalog.settings, snapshot=final)
             provers.put(stack.enter_context(prover))
         with ThreadPoolExecutor(max(1, workers)) as pool:
-            for task in [pool.submit(one, provers, members) for members in groups.values()]:
-                task.result()
+            tasks = [pool.submit(one, provers, members) for members in groups.values()]
+            try:
+                for task in tasks:
+                    task.result()
+            except BaseException:  # Ctrl-C, or a server that went away: nothing more is begun
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     return [proof for proof in found if proof is not None]
 
 

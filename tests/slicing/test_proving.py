@@ -1,0 +1,27 @@
+"""Proofs of many slices side by side."""
+
+from __future__ import annotations
+
+import pytest
+from tests.slicing.judging import court
+
+from pgslate.slicing.prove import prove_many
+from pgslate.slicing.select import select
+from pgslate.slicing.slice import Form
+from pgslate.targets.embedded.server import Server
+
+
+def test_an_interruption_begins_no_further_proof(server: Server) -> None:
+    told = []
+
+    def interrupt(done: int, of: int) -> None:
+        told.append((done, of))
+        raise KeyboardInterrupt
+
+    names = [f"t{number}" for number in range(8)]
+    with court(server, *(f"CREATE TABLE {name} (id int);" for name in names)) as case:
+        form: Form = "files"
+        asked = [(select(case.catalog, case.trace, [name]), form) for name in names]
+        with pytest.raises(KeyboardInterrupt):
+            prove_many(case.catalog, case.trace, asked, workers=1, progress=interrupt)
+    assert len(told) <= 2  # the next may have begun by then
