@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from tests.targets.processes import OWNER, python, said
 
@@ -90,6 +91,19 @@ def test_kept_data_is_there_in_the_next_server() -> None:
         assert second.from_kept
         with second.target("app").connect() as connection:
             assert connection.execute("SELECT count(*) FROM t").fetchone() == (1000,)
+
+
+def test_a_server_that_is_kept_for_good_leaves_nothing_running() -> None:
+    key = "test_a_server_that_is_kept_for_good_leaves_nothing_running"
+    with Server.start() as first:
+        run = first.data.parent
+        first.create_database("app")
+        first.keep(key, restart=False)
+        assert not run.exists()
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(first.dsn(), connect_timeout=2)
+    with Server.start(key=key) as second:
+        second.target("app").connect().close()
 
 
 def test_an_unknown_key_starts_an_empty_server() -> None:

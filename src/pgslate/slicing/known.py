@@ -213,7 +213,7 @@ def _store(catalog: Catalog, prelude: Sequence[str], found: Traced, server: Serv
     key = _key(catalog, prelude, len(catalog))
     numbers = [json.dumps(number) for number in found.numbers] if server else []
     if server is not None:
-        server.keep(key)
+        server.keep(key, restart=False)
     text = document.dumps(found.trace, {m.version: m.file for m in catalog}, {"numbers": numbers})
     _write(_folder() / f"{key}.json", text)
     _forget_oldest(_folder())

@@ -122,17 +122,21 @@ class Server:
         with self.target().connect(autocommit=True) as connection:
             connection.execute(statement)
 
-    def keep(self, key: str) -> None:
+    def keep(self, key: str, *, restart: bool = True) -> None:
         """Keep this server's data under ``key``, for ``start(key=...)``.
 
         The server stops for it and starts again, on the same port if that is still free: connections break.
+        Without ``restart`` it is stopped for good.
         """
         self._end.detach()
         self._watcher.stop_cleanly()
         try:
             datadir.keep(self.data, self.installation, key)
         finally:
-            self._launch(self.port)
+            if restart:
+                self._launch(self.port)
+            else:
+                self._run.remove()
 
     def stop(self) -> None:
         """End the server and remove its data; returns when both is done. Safe to repeat."""
