@@ -313,3 +313,13 @@ def test_a_contracts_unknown_table_is_told_with_the_contract(project: Path, run:
     said = run("plan", "--contract", "gateway").err
     assert said.startswith("error: contract gateway: no migration of ")
     assert "did you mean users?" in said
+
+
+def test_a_long_list_of_what_is_not_run_is_cut_unless_all_is_asked_for(project: Path, run: Run) -> None:
+    for number in range(4, 44):
+        (project / "db" / f"{number:03}_more.sql").write_text(f"CREATE TABLE more_{number} (id int);")
+    said = run("plan", "events").out
+    assert "and 12 more, with --verbose" in said
+    assert "043_more.sql" not in said
+    assert "043_more.sql" in run("plan", "events", "-v").out
+    assert len(run("plan", "events", "--format", "json").json["excluded"]) == 41

@@ -39,6 +39,7 @@ def command(asked: Asked) -> int:
                 )
     partitions = [name for names in selection.partitions.values() for name in names]
     output.result(
-        lambda: report.text(chosen, found, partitions), lambda: report.document(chosen, found, partitions)
+        lambda: report.text(chosen, found, partitions, every=asked.verbose),
+        lambda: report.document(chosen, found, partitions),
     )
     return 0

@@ -19,10 +19,17 @@ _SHOWN = 2
 """Reasons of a migration that fit on a line; JSON has them all."""
 
 
-def text(chosen: Slice, found: Plan | None = None, partitions: Sequence[str] = ()) -> str:
+_LISTED = 30
+"""Migrations that would not run, and are listed to somebody who didn't ask for all of them."""
+
+
+def text(
+    chosen: Slice, found: Plan | None = None, partitions: Sequence[str] = (), *, every: bool = True
+) -> str:
     """The plan for people: ``found``, or without one that for an empty database.
 
-    ``partitions`` are those that are asked for by name, and made by policy.
+    ``partitions`` are those that are asked for by name, and made by policy. Without ``every``, a long list of
+    what would not run is cut.
     """
     said = document(chosen, found, partitions)
     steps, excluded = said["migrations"], said["excluded"]
@@ -31,7 +38,10 @@ def text(chosen: Slice, found: Plan | None = None, partitions: Sequence[str] = (
     lines += [f"  partition {name}, by policy" for name in partitions]
     if excluded:
         lines.append(f"not run: {len(excluded)} of {counted(len(chosen.catalog), 'migration')}")
-        lines.append(aligned([(each["file"], plain(each["reason"])) for each in excluded]))
+        listed = excluded if every or len(excluded) <= _LISTED else excluded[: _LISTED - 1]
+        lines.append(aligned([(each["file"], plain(each["reason"])) for each in listed]))
+        if len(listed) < len(excluded):
+            lines.append(f"  and {len(excluded) - len(listed)} more, with --verbose")
     lines += [f"widened after a failed proof: {why}" for why in chosen.widened]
     return "\n".join(line for line in lines if line)
 
