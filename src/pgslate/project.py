@@ -19,7 +19,7 @@ from pgslate.slicing.identity import parts
 
 if TYPE_CHECKING:
     from pgslate.partitions import PartitionPolicy
-    from pgslate.slicing.effects import Trace
+    from pgslate.slicing.effects import Trace, Unit, Widening
     from pgslate.slicing.slice import Form, Slice
     from pgslate.targets.target import Target
 
@@ -47,11 +47,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class Project:
-    """A catalog with its configuration; ``prelude`` is the SQL to run before the first migration."""
+    """A catalog with its configuration; ``prelude`` is the SQL to run before the first migration.
+
+    ``progress`` is told of each migration that is traced, ``note`` of what else takes time.
+    """
 
     catalog: Catalog
     config: Config = field(default_factory=Config)
     progress: Progress | None = field(default=None, repr=False, compare=False)
+    note: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
     @staticmethod
     def open(
@@ -160,7 +164,10 @@ class Project:
         )
 
     def slice(self, selection: Selection | Sequence[str] = (), *, form: Form = "files") -> Slice:
-        """What the selection (or just tables) needs of the catalog. Raises UnknownTableError."""
+        """What the selection (or just tables) needs of the catalog, proved. Raises UnknownTableError.
+
+        The proof is the lock's, or the cache's, or is made now where a server can be started.
+        """
         from pgslate.slicing.slice import slice_of, whole
 
         chosen = selection if isinstance(selection, Selection) else self.selection(selection)
@@ -175,7 +182,17 @@ class Project:
             if owner is not None:
                 error.message = f"contract {owner}: {error.message}"
             raise
-        return slice_of(self.catalog, self.trace, units, tables=chosen.tables, form=form)
+        widening = None if self.trace.locked else self._proved(units, form)
+        return slice_of(self.catalog, self.trace, units, tables=chosen.tables, form=form, widening=widening)
+
+    def _proved(self, units: Sequence[Unit], form: Form) -> Widening:
+        from pgslate.slicing.proofs import proved_widening
+
+        def tell() -> None:
+            if self.note:
+                self.note(f"proving the slice for {', '.join(self.trace.units[unit].name for unit in units)}")
+
+        return proved_widening(self.catalog, self.prelude, self.trace, units, form, telling=tell)
 
     def _rolling(self, name: str) -> PartitionPolicy | None:
         """The policy of a partition that only a policy makes."""

@@ -53,7 +53,7 @@ def traced(
         def tell(done: int, total: int, migration: Migration) -> None:
             advance(done, total, migration.file)
 
-        opened = Project(opened.catalog, opened.config, tell)
+        opened = Project(opened.catalog, opened.config, tell, output.say)
         try:
             make(opened, None)
         except TargetError:

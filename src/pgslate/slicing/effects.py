@@ -130,6 +130,8 @@ class Trace:
     widenings: Mapping[tuple[str, Unit], Widening] = field(default_factory=dict)
     unproved: Mapping[tuple[str, Unit], str] = field(default_factory=dict)
     """Why there is no proof, by form and unit asked for, where a lock says so."""
+    locked: bool = False
+    """Whether it is a lock's, so that its slices were proved."""
 
     @cached_property
     def touching(self) -> Mapping[Unit, tuple[int, ...]]:

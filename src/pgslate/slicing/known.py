@@ -84,7 +84,7 @@ def snapshot_of(catalog: Catalog, *, prelude: Sequence[str] = (), major: int | N
 
     major = major if any(major == one.major for one in installations()) else None
     kind = f"snapshot-{VERSION}-{major or 0}"
-    path = _folder() / f"{_key(catalog, prelude, len(catalog)).replace('trace', kind)}.json"
+    path = _folder() / f"{key_of(catalog, prelude, len(catalog)).replace('trace', kind)}.json"
     try:
         return Snapshot.loads(path.read_text())
     except (OSError, ValueError, KeyError, TypeError):
@@ -96,7 +96,7 @@ def snapshot_of(catalog: Catalog, *, prelude: Sequence[str] = (), major: int | N
         ) as connection:
             replay_all(catalog, connection, prelude=prelude)
         found = take(server, SCRATCH)
-    _write(path, found.dumps())
+    write_cached(path, found.dumps())
     return found
 
 
@@ -146,7 +146,7 @@ def _trace_on_embedded(catalog: Catalog, prelude: Sequence[str], progress: Progr
     from pgslate.slicing.trace import trace
 
     for done, earlier in _earlier(catalog, prelude):
-        key = _key(catalog, prelude, done)
+        key = key_of(catalog, prelude, done)
         with scratch_server(catalog, key=key) as server:
             if server.from_kept:
                 found = trace(catalog, server.target(SCRATCH), earlier=earlier, progress=progress)
@@ -188,7 +188,8 @@ def _earlier(catalog: Catalog, prelude: Sequence[str]) -> Iterable[tuple[int, Tr
             return
 
 
-def _key(catalog: Catalog, prelude: Sequence[str], done: int) -> str:
+def key_of(catalog: Catalog, prelude: Sequence[str], done: int) -> str:
+    """What the trace of the first ``done`` migrations is kept by."""
     digest = hashlib.sha256(f"{document.VERSION}\0".encode())
     for text in prelude:
         digest.update(f"prelude\0{text}\0".encode())
@@ -200,7 +201,7 @@ def _key(catalog: Catalog, prelude: Sequence[str], done: int) -> str:
 
 
 def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> Traced | None:
-    path = _folder() / f"{_key(catalog, prelude, done)}.json"
+    path = _folder() / f"{key_of(catalog, prelude, done)}.json"
     try:
         found, whole = document.loads(path.read_text())
     except (OSError, ValueError):
@@ -210,16 +211,16 @@ def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> Traced | Non
 
 
 def _store(catalog: Catalog, prelude: Sequence[str], found: Traced, server: Server | None = None) -> None:
-    key = _key(catalog, prelude, len(catalog))
+    key = key_of(catalog, prelude, len(catalog))
     numbers = [json.dumps(number) for number in found.numbers] if server else []
     if server is not None:
         server.keep(key, restart=False)
     text = document.dumps(found.trace, {m.version: m.file for m in catalog}, {"numbers": numbers})
-    _write(_folder() / f"{key}.json", text)
+    write_cached(_folder() / f"{key}.json", text)
     _forget_oldest(_folder())
 
 
-def _write(path: Path, text: str) -> None:
+def write_cached(path: Path, text: str) -> None:
     """Keep a text in the cache, if that can be: it saves time, and nothing is wrong without it."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)

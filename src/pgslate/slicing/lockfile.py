@@ -285,7 +285,7 @@ def _with_widenings(trace: Trace, slices: Mapping[Subject, Mapping[Form, Proved]
         for form, proved in forms.items()
         if proved.unproved
     }
-    return replace(trace, widenings=widenings, unproved=unproved)
+    return replace(trace, widenings=widenings, unproved=unproved, locked=True)
 
 
 def _same_order(trace: Trace, catalog: Catalog) -> bool:

@@ -1,0 +1,82 @@
+"""Proofs that no lock has: made when a slice is first asked for, and kept in the user's cache.
+
+A slice is proved before it is trusted. Who commits a lock has its proofs; for everybody else a slice is
+proved once on this machine, which takes as long as applying it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pgslate.catalog import Catalog
+from pgslate.errors import TargetError
+from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
+from pgslate.slicing.known import key_of, scratch_server, write_cached
+from pgslate.slicing.slice import Form
+from pgslate.targets.embedded.folders import cache_folder
+
+_KEPT = 1000
+"""Proofs kept in the cache; the ones longest unused go first. Each is a line."""
+
+
+def proved_widening(
+    catalog: Catalog,
+    prelude: Sequence[str],
+    trace: Trace,
+    asked: Sequence[Unit],
+    form: Form,
+    *,
+    telling: Callable[[], None] = lambda: None,
+) -> Widening:
+    """What the slice for ``asked`` needs besides what it was cut to; ``telling`` is called before a proof.
+
+    Nothing where no server can be started here, and where not even the whole catalog comes out the same
+    twice: then there is no proof to be had, and who applies the slice verifies it all the same.
+    """
+    path = _path(catalog, prelude, trace, asked, form)
+    try:
+        found = json.loads(path.read_text())
+        os.utime(path)
+        return Widening(frozenset(found["effects"]), frozenset(found["units"]), tuple(found["why"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    telling()
+    widening = _proved(catalog, prelude, trace, asked, form)
+    if widening is None:
+        return NOTHING
+    document = {"effects": sorted(widening.effects), "units": sorted(widening.units), "why": widening.why}
+    write_cached(path, json.dumps(document))
+    _forget_oldest(path.parent)
+    return widening
+
+
+def _proved(
+    catalog: Catalog, prelude: Sequence[str], trace: Trace, asked: Sequence[Unit], form: Form
+) -> Widening | None:
+    from pgslate.slicing.prove import Prover  # it needs a driver, and a plan that finds its proof needs none
+
+    try:
+        with (
+            scratch_server(catalog) as server,
+            Prover(server, prelude=prelude, settings=catalog.settings) as prover,
+        ):
+            proof = prover.prove(catalog, trace, asked, form)
+    except TargetError:
+        return None
+    return NOTHING if proof.unproved else proof.widening
+
+
+def _path(catalog: Catalog, prelude: Sequence[str], trace: Trace, asked: Sequence[Unit], form: Form) -> Path:
+    names = sorted(str(trace.units[unit]) for unit in asked)
+    digest = hashlib.sha256("\0".join([key_of(catalog, prelude, len(catalog)), form, *names]).encode())
+    return cache_folder() / "proofs" / f"{digest.hexdigest()[:32]}.json"
+
+
+def _forget_oldest(folder: Path) -> None:
+    by_age = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    for path in by_age[:-_KEPT]:
+        path.unlink(missing_ok=True)
