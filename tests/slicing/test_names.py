@@ -112,6 +112,18 @@ def test_a_name_that_postgresql_numbered_needs_the_names_before_it(server: Serve
         case.assert_exact("items", "things")
 
 
+@pytest.mark.parametrize("name", ["a" * 56, "a" * 60])
+def test_a_name_that_was_cut_for_its_number_needs_the_names_before_it(server: Server, name: str) -> None:
+    with court(
+        server,
+        f"CREATE TABLE {name} (id bigint NOT NULL);",
+        f"ALTER TABLE {name} RENAME TO things;",
+        f"CREATE TABLE {name} (id bigint NOT NULL);",
+    ) as case:
+        assert len(case.statements(name)) == 3
+        case.assert_exact(name, "things")
+
+
 def test_a_name_is_freed_by_who_held_it_in_the_slice(server: Server) -> None:
     with court(
         server,

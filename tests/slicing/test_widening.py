@@ -52,3 +52,20 @@ def test_what_a_statement_swept_together_comes_together_where_no_name_helps(serv
         assert not proof.fell_back
         assert len(proof.slice.effects) == 3
         assert case.difference_of(proof.slice, "part_one") == ""
+
+
+def test_a_partition_in_the_way_whose_name_has_a_quote_is_found(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE items (id int) PARTITION BY RANGE (id); CREATE TABLE users (id int);",
+        'CREATE TABLE "we""ird" (id int);'
+        'ALTER TABLE items ATTACH PARTITION "we""ird" FOR VALUES FROM (1) TO (9);'
+        "ALTER TABLE users ADD COLUMN name text;",
+        'ALTER TABLE items DETACH PARTITION "we""ird";',
+        "CREATE TABLE more PARTITION OF items FOR VALUES FROM (1) TO (9);"
+        "ALTER TABLE users ADD COLUMN at date;",
+        "DROP TABLE more;",
+    ) as case:
+        proof = case.proof("users", "files")
+        assert not proof.fell_back
+        assert case.difference_of(proof.slice, "users") == ""

@@ -93,15 +93,22 @@ FROM rel LEFT JOIN pg_foreign_table f ON f.ftrelid = rel.oid LEFT JOIN LATERAL (
     FROM pg_inherits i WHERE i.inhrelid = rel.oid) parents ON true
 """
 
+# The name that PostgreSQL gives to a NOT NULL by itself (makeObjectName): 53 bytes are left for both names, and
+# of the longer one more is cut. What it cuts of characters of several bytes is not looked at: any name is its own.
+_OWN_NAME = """CASE
+    WHEN octet_length(rel.relname || a.attname) <= 53 THEN rel.relname || '_' || a.attname || '_not_null'
+    WHEN octet_length(rel.relname || a.attname) > length(rel.relname || a.attname) THEN k.conname
+    WHEN length(a.attname) <= 26 THEN left(rel.relname, 53 - length(a.attname)) || '_' || a.attname || '_not_null'
+    WHEN length(rel.relname) <= 27 THEN rel.relname || '_' || left(a.attname, 53 - length(rel.relname)) || '_not_null'
+    ELSE left(rel.relname, 27) || '_' || left(a.attname, 26) || '_not_null' END"""
+
 COLUMNS = f"""{{rel}}
 SELECT rel.kind || ' column' AS kind, rel.name || '.' || quote_ident(a.attname) AS name,
     rel.kind AS owner_kind, rel.name AS owner_name,
     format_type(a.atttypid, a.atttypmod) AS type,
     CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END AS collation,
     a.attnotnull AS not_null,
-    CASE WHEN k.connoinherit OR NOT k.convalidated OR (k.conislocal AND k.conname <> left(
-                  rel.relname || '_' || a.attname || '_not_null', 63)
-              AND octet_length(rel.relname || '_' || a.attname || '_not_null') < 64)
+    CASE WHEN k.connoinherit OR NOT k.convalidated OR (k.conislocal AND k.conname <> {_OWN_NAME})
         THEN quote_ident(k.conname) || CASE WHEN k.connoinherit THEN ' NO INHERIT' ELSE '' END
              || CASE WHEN k.convalidated THEN '' ELSE ' NOT VALID' END END AS not_null_constraint,
     CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS default,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 
 from pgslate.slicing import names
 from pgslate.slicing.identity import parts, qualified
@@ -22,6 +23,12 @@ KINDS_WITH_TYPE = ("table", "view", "materialized view", "foreign table", "compo
 
 # A name of a relation or constraint that ends in a number, perhaps before a quote.
 _NUMBERED = re.compile(r'((?:relation|constraint):.*?[^0-9])([1-9][0-9]?)("?)')
+
+
+_CUT, _ROOM = 60, 3
+"""Bytes from which on a name may have been cut, and how much of it."""
+
+_DIGITS = "0123456789"
 
 
 class Holders:
@@ -85,6 +92,39 @@ class Holders:
                 holder = self._holder.get(f"{start}{lower}{end}") or self._holder.get(f"{start}{lower}")
                 if holder is not None:
                     yield holder
+            yield from self._before_cut(key)
+
+    def _before_cut(self, key: str) -> Iterator[Object]:
+        """What holds the names that were one with this one before it was cut to make room for its number.
+
+        PostgreSQL cuts in the middle, before the label: of a name that was cut, start and end are left.
+        """
+        kind, _, name = key.partition(":")
+        schema, bare = qualified(name)
+        if len(bare.encode()) < _CUT:
+            return
+        cut = bare.rstrip(_DIGITS)
+        for other, holder in self._holder.items():
+            if other == key or not other.startswith(kind + ":"):
+                continue
+            there, whole = qualified(other.split(":", 1)[1])
+            whole = whole.rstrip(_DIGITS)
+            if there == schema and len(cut) <= len(whole) <= len(cut) + _ROOM and _joins(cut, whole):
+                yield holder
+
+
+def _joins(cut: str, whole: str) -> bool:
+    """Whether ``cut`` is a start and an end of ``whole``.
+
+    >>> _joins("orders_i_not_null", "orders_id_not_null"), _joins("users_not_null", "orders_id_not_null")
+    (True, False)
+    """
+    return _common(cut, whole) + _common(reversed(cut), reversed(whole)) >= len(cut)
+
+
+def _common(one: Iterable[str], other: Iterable[str]) -> int:
+    """How many characters both begin with."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _keys(catalog: int, kind: str, name: str) -> tuple[str, ...]:

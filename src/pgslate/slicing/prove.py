@@ -254,9 +254,14 @@ def _script_failed(attempt: Slice, error: psycopg.Error) -> Failure:
 
 def _names_in(said: str) -> set[str]:
     """What an error message may be naming: quoted names, and every word of some length."""
-    return {parts(name)[-1].lower() for name in _NAMED.findall(said)} | {
-        word.lower() for word in re.findall(r"[\w$]+", said) if len(word) > 2
-    }
+    quoted = [at for at, character in enumerate(said) if character == '"']
+    # PostgreSQL doubles no quote inside of a name that it says.
+    inside = {said[one + 1 : other] for one, other in itertools.combinations(quoted, 2) if other - one < 66}
+    return (
+        {parts(name)[-1].lower() for name in _NAMED.findall(said)}
+        | {name.lower() for name in inside}
+        | {word.lower() for word in re.findall(r"[\w$]+", said) if len(word) > 2}
+    )
 
 
 def _alive_units(attempt: Slice, named: set[str]) -> frozenset[Unit]:
