@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +57,18 @@ def database(server: Server) -> Iterator[Target]:
 def any_database(any_server: Server) -> Iterator[Target]:
     """A fresh, empty database on each of the versions that are installed here."""
     yield from _fresh_database(any_server)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 160 MB, which every account can reach."""
+    place = Path(tempfile.mkdtemp(prefix="pgslate-disk-", dir="/tmp"))
+    command = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=1777", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount a small file system")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+    place.rmdir()
 
 
 def _fresh_database(server: Server) -> Iterator[Target]:

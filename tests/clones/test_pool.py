@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import tempfile
 import threading
 import time
@@ -211,18 +210,6 @@ def fill_up(server: Server) -> list[psycopg.Connection[Any]]:
             taken.append(server.target().connect())
         except psycopg.OperationalError:
             return taken
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """A file system of 160 MB, which every account can reach."""
-    place = Path(tempfile.mkdtemp(prefix="pgslate-disk-", dir="/tmp"))
-    command = ["mount", "-t", "tmpfs", "-o", "size=160m,mode=1777", "tmpfs", str(place)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small file system")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-    place.rmdir()
 
 
 def test_a_full_disk_is_told_as_such(

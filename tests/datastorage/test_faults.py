@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from psycopg.sql import SQL
 from tests.datastorage import goose
 
 from datastorage import AuditClient
@@ -202,26 +203,34 @@ def test_answers_come_too_late_for_a_while(service: ServiceProcess, database: Ta
         assert everything_is_there_once(load, client, database, service)
 
 
-def test_the_database_has_no_room_for_a_while(
-    client: AuditClient, service: ServiceProcess, database: Target
+@pytest.fixture
+def small_space(small_disk: Path, durable_server: Server) -> Iterator[Path]:
+    """The tablespace ``small``, on a disk of its own."""
+    folder = small_disk / "space"
+    folder.mkdir()
+    owner = durable_server.data.stat()
+    os.chown(folder, owner.st_uid, owner.st_gid)
+    with durable_server.target().connect(autocommit=True) as admin:
+        admin.execute(SQL("CREATE TABLESPACE small LOCATION {}").format(str(folder)))
+        yield small_disk
+        admin.execute("DROP TABLESPACE small")
+
+
+def test_the_disk_is_full_for_a_while(
+    small_space: Path, database: Target, client: AuditClient, service: ServiceProcess
 ) -> None:
     with database.connect(autocommit=True) as owner:
-        # What PostgreSQL says when a file can't be extended, on demand.
-        owner.execute(
-            "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS"
-            " 'BEGIN RAISE disk_full USING MESSAGE = ''could not extend file: No space left on device''; END'"
-        )
+        for kind in ("TABLE", "INDEX"):
+            owner.execute(f"ALTER {kind} ALL IN TABLESPACE pg_default SET TABLESPACE small".encode())
+    ballast = small_space / "ballast"
+    room = os.statvfs(small_space)
+    ballast.write_bytes(bytes(room.f_bavail * room.f_frsize))
 
-        def fill() -> None:
-            owner.execute(
-                "CREATE TRIGGER no_room BEFORE INSERT ON audit_events"
-                " FOR EACH STATEMENT EXECUTE FUNCTION no_room()"
-            )
-
-        load = under_load(client, threading.Thread(target=fill))
-        assert not client.flush(0.5)
-        trouble = client.trouble or ""
-        owner.execute("DROP TRIGGER no_room ON audit_events")
+    load = Load(client)
+    load.run()
+    assert not client.flush(0.5)
+    trouble = client.trouble or ""
+    ballast.unlink()
 
     assert "No space left on device" in trouble
     assert everything_is_there_once(load, client, database, service)
