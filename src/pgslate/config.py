@@ -65,9 +65,9 @@ class Contract:
 class Config:
     """What the configuration file says; every path in it is absolute.
 
-    ``file`` is None where there is no configuration. ``catalog`` is the folder of migrations, ``ignore``
-    the paths or patterns of files in it that are none. ``prelude`` are
-    SQL files to run before the first migration. ``session`` are the settings that every migration's session
+    ``file`` is None where there is no configuration. ``catalog`` is the folder of migrations, ``ignore`` the
+    paths or patterns of files in it that are none, ``versions`` as for ``Catalog.load``. ``prelude`` are SQL
+    files to run before the first migration. ``session`` are the settings that every migration's session
     begins with. ``defines`` are the values of template variables.
     """
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from pgslate.errors import ProofError
 from pgslate.project import Project, Selection
-from pgslate.slicing.known import scratch_server, snapshot_of
+from pgslate.slicing.known import snapshot_of
 from pgslate.slicing.lockfile import units_of
-from pgslate.slicing.prove import Proof, Prover
+from pgslate.slicing.prove import Proof, prove_one
 from pgslate.slicing.slice import Form
 from pgslate.slicing.snapshot import script_of
 
@@ -45,12 +45,7 @@ def prove(project: Project, selection: Selection, *, form: Form = "files") -> Pr
     """
     tables = selection.tables or ("*",)
     asked = units_of(project.catalog, project.trace, tables)
-    settings = project.catalog.settings
-    with (
-        scratch_server(project.catalog) as server,
-        Prover(server, prelude=project.prelude, settings=settings) as prover,
-    ):
-        proof = prover.prove(project.catalog, project.trace, asked, form)
+    proof = prove_one(project.catalog, project.prelude, project.trace, asked, form)
     if proof.unproved:
         raise ProofError(
             f"the slice for {', '.join(tables)} could not be proved: {proof.unproved}",

@@ -215,7 +215,7 @@ def test_an_extension_made_at_run_time_is_named_when_it_fails(
 
 
 @pytest.fixture
-def small_disk() -> Iterator[Target]:
+def no_room() -> Iterator[Target]:
     """A server whose files may not grow beyond 17 MB: to PostgreSQL that is a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (17 * 1024 * 1024 + 4096, before[1]))
@@ -227,19 +227,19 @@ def small_disk() -> Iterator[Target]:
         yield target
 
 
-def test_a_full_disk_leaves_nothing_of_the_file(slice_for: SliceOf, small_disk: Target) -> None:
+def test_a_full_disk_leaves_nothing_of_the_file(slice_for: SliceOf, no_room: Target) -> None:
     files = {
         "001_a.sql": "CREATE TABLE a(t text);",
         "002_b.sql": "INSERT INTO a SELECT repeat('x', 900) FROM generate_series(1, (SELECT n FROM many));",
     }
     many = "CREATE TABLE many AS SELECT {} AS n"
     slice_ = slice_for(files, prelude=(many.format(1),))
-    run(small_disk, many.format(30000))
-    error = failure(slice_, small_disk)
+    run(no_room, many.format(30000))
+    error = failure(slice_, no_room)
     assert error.sqlstate == "53100"
     assert str(error.place) == "002_b.sql:1:1"
     assert "free disk space" in error.fix
-    assert tables(small_disk) == ["many"]
+    assert tables(no_room) == ["many"]
 
 
 def test_a_server_that_goes_away_is_said_with_what_stands(slice_for: SliceOf, database: Target) -> None:

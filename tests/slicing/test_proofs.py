@@ -10,7 +10,7 @@ from tests.slicing.test_widening import BY_NAME, NOTE_IT
 from pgslate import apply
 from pgslate.errors import TargetError
 from pgslate.project import Project
-from pgslate.slicing import proofs
+from pgslate.slicing import prove
 from pgslate.slicing.slice import FORMS, Form
 from pgslate.targets.target import Target
 
@@ -44,7 +44,7 @@ def test_a_slice_is_proved_before_it_is_used(folder: Path, form: Form, database:
 
 def test_a_proof_is_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Project.open(folder).slice(["users"])
-    monkeypatch.setattr(proofs, "scratch_server", None)
+    monkeypatch.setattr(prove, "scratch_server", None)
     again = Project.open(folder).slice(["users"])
     assert (again.effects, again.widened) == (first.effects, first.widened)
 
@@ -57,5 +57,5 @@ def test_without_a_server_to_prove_on_a_slice_is_as_it_was_cut(
 
     project = Project.open(folder)
     assert project.trace
-    monkeypatch.setattr(proofs, "scratch_server", none_here)
+    monkeypatch.setattr(prove, "scratch_server", none_here)
     assert not project.slice(["users"]).widened

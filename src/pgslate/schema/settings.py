@@ -26,6 +26,18 @@ _LISTS = frozenset(
 _ITEM = re.compile(r'"((?:[^"]|"")*)"|([^\s,]+)')
 
 
+# In a script that doesn't know the name of the database that it runs in.
+_HERE = """\
+DO $pgslate$BEGIN EXECUTE pg_catalog.concat({},
+    pg_catalog.quote_ident(pg_catalog.current_database()), {}); END$pgslate$;
+"""
+
+
+def set_here(alter: str, config: str) -> str:
+    """SQL that gives a setting to the database it runs in; ``alter`` is ``ALTER DATABASE``, or a role's."""
+    return _HERE.format(sql.quote(f"{alter} "), sql.quote(set_clause(config).as_string()))
+
+
 def set_clause(config: str) -> sql.Composed:
     """What to put behind ``ALTER DATABASE name`` or ``ALTER ROLE name IN DATABASE name`` for a setting.
 

@@ -229,12 +229,20 @@ def write_cached(path: Path, text: str) -> None:
         Path(file.name).replace(path)
 
 
+def oldest(folder: Path, *, kept: int) -> list[Path]:
+    """The JSON files of a folder of the cache, but for the ``kept`` that were used last."""
+    by_age = []
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):  # another process forgot it meanwhile
+            by_age.append((path.stat().st_mtime_ns, path))
+    return [path for _, path in sorted(by_age)[:-kept]]
+
+
 def _forget_oldest(folder: Path) -> None:
     from pgslate.targets.embedded import datadir
     from pgslate.targets.embedded.installations import installations
 
-    by_age = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-    for path in by_age[:-_KEPT]:
+    for path in oldest(folder, kept=_KEPT):
         for installation in installations():
             kept = datadir.kept(installation, path.stem)
             if kept is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from pgslate.catalog import Catalog
 from pgslate.errors import TargetError
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
-from pgslate.slicing.known import key_of, scratch_server, write_cached
+from pgslate.slicing.known import key_of, oldest, write_cached
 from pgslate.slicing.slice import Form
 from pgslate.targets.embedded.folders import cache_folder
 
@@ -50,21 +50,18 @@ def proved_widening(
         return NOTHING
     document = {"effects": sorted(widening.effects), "units": sorted(widening.units), "why": widening.why}
     write_cached(path, json.dumps(document))
-    _forget_oldest(path.parent)
+    for surplus in oldest(path.parent, kept=_KEPT):
+        surplus.unlink(missing_ok=True)
     return widening
 
 
 def _proved(
     catalog: Catalog, prelude: Sequence[str], trace: Trace, asked: Sequence[Unit], form: Form
 ) -> Widening | None:
-    from pgslate.slicing.prove import Prover  # it needs a driver, and a plan that finds its proof needs none
+    from pgslate.slicing.prove import prove_one  # needs a driver, and a plan that finds its proof needs none
 
     try:
-        with (
-            scratch_server(catalog) as server,
-            Prover(server, prelude=prelude, settings=catalog.settings) as prover,
-        ):
-            proof = prover.prove(catalog, trace, asked, form)
+        proof = prove_one(catalog, prelude, trace, asked, form)
     except TargetError:
         return None
     return NOTHING if proof.unproved else proof.widening
@@ -74,9 +71,3 @@ def _path(catalog: Catalog, prelude: Sequence[str], trace: Trace, asked: Sequenc
     names = sorted(str(trace.units[unit]) for unit in asked)
     digest = hashlib.sha256("\0".join([key_of(catalog, prelude, len(catalog)), form, *names]).encode())
     return cache_folder() / "proofs" / f"{digest.hexdigest()[:32]}.json"
-
-
-def _forget_oldest(folder: Path) -> None:
-    by_age = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
-    for path in by_age[:-_KEPT]:
-        path.unlink(missing_ok=True)

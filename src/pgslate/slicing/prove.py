@@ -155,6 +155,17 @@ class Prover:
             self._admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 
 
+def prove_one(
+    catalog: Catalog, prelude: Sequence[str], trace: Trace, asked: Sequence[Unit], form: Form
+) -> Proof:
+    """Prove a slice on a scratch server. Raises TargetError where none can be started."""
+    with (
+        scratch_server(catalog) as server,
+        Prover(server, prelude=prelude, settings=catalog.settings) as prover,
+    ):
+        return prover.prove(catalog, trace, asked, form)
+
+
 @dataclass(frozen=True)
 class Failure:
     """Why a proof failed, in words, and the effects and units that may mend it."""

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pgslate.schema.settings import set_clause
+from pgslate.schema.settings import set_clause, set_here
 
 _ROLES = """
 SELECT r.oid::int8, r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
@@ -40,10 +40,6 @@ _MAKE = """\
 DO $pgslate$BEGIN
     {};
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-END$pgslate$;"""
-
-_HERE = """\
-DO $pgslate$BEGIN EXECUTE pg_catalog.concat({}, pg_catalog.quote_ident(pg_catalog.current_database()), {}); \
 END$pgslate$;"""
 
 
@@ -99,10 +95,5 @@ def _role(
     made = [" ".join(["CREATE ROLE", role, *words])]
     made += [f"ALTER ROLE {role}{set_clause(each).as_string()}" for each in settings]
     texts = [_MAKE.format(";\n    ".join(made))]
-    for each in here:
-        before, after = (
-            sql.Literal(f"ALTER ROLE {role} IN DATABASE "),
-            sql.Literal(set_clause(each).as_string()),
-        )
-        texts.append(_HERE.format(before.as_string(), after.as_string()))
+    texts += [set_here(f"ALTER ROLE {role} IN DATABASE", each).rstrip("\n") for each in here]
     return "\n".join(texts)

@@ -18,10 +18,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import psycopg
-from psycopg.sql import quote
 
 from pgslate.errors import ProofError, TargetError
-from pgslate.schema.settings import set_clause
+from pgslate.schema.settings import set_here
 from pgslate.slicing.effects import Trace, Unit
 from pgslate.slicing.identity import parts
 from pgslate.slicing.observe import PG_AUTHID, Observer
@@ -84,12 +83,6 @@ SELECT unnest(setconfig) FROM pg_catalog.pg_db_role_setting s
 JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
 WHERE d.datname = pg_catalog.current_database() AND s.setrole = 0"""
 
-# A setting, in a script that doesn't know the name of the database that it runs in.
-_SET_HERE = """\
-DO $pgslate$BEGIN EXECUTE pg_catalog.concat('ALTER DATABASE ',
-    pg_catalog.quote_ident(pg_catalog.current_database()), {}); END$pgslate$;
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -137,7 +130,7 @@ class Snapshot:
                 settings = entry.settings
                 texts.append(settings)
             texts.append(entry.text + "\n")
-        texts += [_SET_HERE.format(quote(set_clause(each).as_string())) for each in self.settings]
+        texts += [set_here("ALTER DATABASE", each) for each in self.settings]
         return "".join(texts)
 
     def chosen(self, required: Collection[Named], existing: Collection[Named] = ()) -> Iterable[Entry]:
