@@ -199,7 +199,7 @@ def test_who_may_list_but_not_watch_gets_there_too(
     held(cluster, namespace, faults, lambda: None)
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [410, 429, 500, 503])
 def test_an_api_server_in_trouble_is_waited_for_too(
     cluster: TestCluster, postgres: str, faults: StandIn, status: int
 ) -> None:

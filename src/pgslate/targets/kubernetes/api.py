@@ -279,9 +279,8 @@ def error_of(status: int, body: Json | bytes, path: str) -> Exception:
         return _forbidden(message, path)
     if status == 404:
         return NotFoundError(f"not found: {message}", fix="check the namespace and the name", status=status)
-    if status == 410:
-        return ExpiredError(message, fix="run it again", status=status)
-    return ClusterError(
+    kind = ExpiredError if status == 410 else ClusterError
+    return kind(
         f"the API server answered {status} to {path}: {message}",
         fix="run it again; where it stays so, look at the API server's log",
         status=status,

@@ -89,7 +89,9 @@ def wait_for_pod(
 
 
 def _passes(error: ClusterError) -> bool:
-    """Whether the API server's trouble may be over in a moment: busy, being restarted, or cut off."""
+    """Whether the API server's trouble may be over in a moment: busy, being restarted, cut off, or behind."""
+    if isinstance(error, ExpiredError):
+        return True
     return type(error) is ClusterError and error.status in (0, 429, 500, 502, 503, 504)
 
 
@@ -108,8 +110,6 @@ def _watch_for_change(
                 raise error_of(int(status.get("code") or 500), status, "watch")
             if event.get("type") != "BOOKMARK" and belongs(event["object"], backend):
                 return
-    except ExpiredError:
-        return
     except ClusterError as error:
         if not _passes(error):
             raise
