@@ -13,11 +13,11 @@ from typing import Any
 
 from pgslate.slicing.effects import Effect, Trace, Uncertainty, UnitInfo
 
-VERSION = 5
+VERSION = 6
 """Of the document's layout and of what tracing observes: another number, and traces are made anew."""
 
 _UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes", "reads")
-_LINKS = ("links", "unlinks")
+_LINKS = ("links", "unlinks", "ties", "calls")
 _NAMES = ("takes", "frees")
 
 

@@ -18,7 +18,10 @@ from pgslate.slicing.observe import PG_CLASS, PG_CONSTRAINT, PG_TYPE
 Object = tuple[int, int]
 """(OID of the system catalog, OID of the object)."""
 
-KINDS_WITH_TYPE = ("table", "view", "materialized view", "foreign table", "composite type")
+RELATIONS = ("table", "view", "materialized view", "foreign table")
+"""The kinds that rows are read from."""
+
+KINDS_WITH_TYPE = (*RELATIONS, "composite type")
 """Relations whose name is that of a type, too."""
 
 # A name of a relation or constraint that ends in a number, perhaps before a quote.

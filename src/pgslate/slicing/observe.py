@@ -78,7 +78,8 @@ _CATALOGS = (
         " WHERE x.indexrelid = c.oid) END",
         named=True,
         digest=_RELATION,
-        where="c.relnamespace <> 99",
+        where="c.relnamespace <> ALL (ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n"
+        " WHERE n.nspname LIKE 'pg\\_toast%'))",
     ),
     _Catalog("pg_attribute", "c.attrelid", "1259", "c.attrelid", where="c.attnum > 0"),
     _Catalog("pg_attrdef", "c.oid", "1259", "c.adrelid"),

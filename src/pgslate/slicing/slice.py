@@ -236,7 +236,11 @@ class _Walk:
             self._reached[unit] = before
             for index in self.trace.touching.get(unit, ()):
                 if start <= index < before:
-                    self._include(index, Cause(_verb(self.trace.effects[index], unit), unit=unit))
+                    effect = self.trace.effects[index]
+                    self._include(index, Cause(_verb(effect, unit), unit=unit))
+                    for source, target in effect.ties:
+                        if source == unit:
+                            self._need(target, index, Cause("called for by", effect=index))
 
     def _include(self, index: int, cause: Cause) -> None:
         if index in self.included:
@@ -251,7 +255,7 @@ class _Walk:
         for unit in effect.writes:  # a row is held to its table's types, keys and functions of then
             for target in self._leant_on(unit, index):
                 self._need(target, index, used)
-        for source, target in effect.links:
+        for source, target in effect.links | effect.calls:
             if target in effect.creates:
                 continue
             if source in effect.creates or source in effect.changes or source in self._alive:

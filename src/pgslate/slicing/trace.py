@@ -23,6 +23,8 @@ from pgslate.slicing import names
 from pgslate.slicing.effects import Effect, Trace, Traced, Unit
 from pgslate.slicing.hints import hinted
 from pgslate.slicing.observe import PG_CLASS, PG_PROC, Counters, Mark, Observer
+from pgslate.slicing.probe import Probe, runs_code
+from pgslate.slicing.reading import Seen, effect_of
 from pgslate.slicing.uncertain import unseen
 from pgslate.slicing.world import World
 from pgslate.sql import Block, Statement
@@ -75,6 +77,7 @@ class _Tracer:
             self._prologue += "; SELECT pg_catalog.pg_stat_force_next_flush()"
         connection.execute(self._prologue.encode())
         self.observer = Observer(connection)
+        self.probe = Probe(connection, self.observer, self.world)
 
     def run(self, earlier: Traced | None) -> Traced:
         done = 0
@@ -117,11 +120,26 @@ class _Tracer:
             before = self.observer.counters()
             mark = Mark(before.xid)
             for index, statement in enumerate(block.statements, start=block.first):
-                after = self._execute(migration, statement)
-                rows = self.observer.rows(mark, self.observer.written(before, after))
-                mark = Mark(mark.xid, max([mark.command, *(row.command for row in rows)]))
-                self._keep(number, index, statement, rows, before, after)
-                before = after
+                seen = self._watched(migration, statement, before, mark)
+                mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
+                self._keep(number, index, statement, seen)
+                before = seen.after
+
+    def _watched(self, migration: Migration, statement: Statement, before: Counters, mark: Mark) -> Seen:
+        """Run a statement; more often, with relations hidden from it, where it goes by names it looks up."""
+        if not runs_code(statement):
+            return self._seen(migration, statement, before, mark)
+        self.probe.begin()
+        seen = self._seen(migration, statement, before, mark)
+        tied = self.probe.ties(statement, seen, mark)
+        if tied is not None:
+            seen = replace(self._seen(migration, statement, self.observer.counters(), mark), tied=tied)
+        self.probe.keep()
+        return seen
+
+    def _seen(self, migration: Migration, statement: Statement, before: Counters, mark: Mark) -> Seen:
+        after = self._execute(migration, statement)
+        return Seen(self.observer.rows(mark, self.observer.written(before, after)), before, after)
 
     def _alone(self, number: int, migration: Migration, block: Block) -> None:
         """Outside a transaction a statement may be several, and its counters too: everything is looked at."""
@@ -139,8 +157,9 @@ class _Tracer:
                 if count != counts.get(oid, 0)
             }
             unknown = self.observer.unknown()
-            seen = replace(before, written=unknown, deleted=unknown, locks={})
-            self._keep(number, index, statement, rows, seen, replace(after, locks=written))
+            before = replace(before, written=unknown, deleted=unknown, locks={})
+            after = replace(after, locks=written)
+            self._keep(number, index, statement, Seen(rows, before, after))
 
     def _execute(self, migration: Migration, statement: Statement) -> Counters:
         try:
@@ -153,18 +172,10 @@ class _Tracer:
             there = self.world.elsewhere(error.diag.message_primary or "")
             raise migration_failed(error, migration, statement, doing="tracing", there=there) from None
 
-    def _keep(
-        self,
-        number: int,
-        index: int,
-        statement: Statement,
-        rows: list[Any],
-        before: Counters,
-        after: Counters,
-    ) -> None:
+    def _keep(self, number: int, index: int, statement: Statement, seen: Seen) -> None:
         place = (number, index, statement.line)
-        effect = self.world.observe(
-            rows, self.observer, before, after, at=len(self.effects), text=statement.text, place=place
+        effect = effect_of(
+            self.world, self.observer, seen, text=statement.text, place=place, at=len(self.effects)
         )
         session = _sets_session(statement)
         self.effects.append(replace(effect, digest=_digest(statement), session=session))

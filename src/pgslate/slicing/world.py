@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pgslate.slicing import names
-from pgslate.slicing.effects import Effect, Link, Unit, UnitInfo
+from pgslate.slicing.effects import Link, Unit, UnitInfo
 from pgslate.slicing.holders import KINDS_WITH_TYPE, Holders, Object
 from pgslate.slicing.identity import parts, qualified
 from pgslate.slicing.observe import (
@@ -28,20 +28,18 @@ from pgslate.slicing.observe import (
     PG_PROC,
     PG_SHDEPEND,
     PG_TYPE,
-    Counters,
     Observer,
     Row,
     only_marked,
 )
+from pgslate.slicing.ties import Thing
 
 Number = tuple[int, int, Unit]
 """(OID of the system catalog, OID of the object, number of the unit)."""
 
-_RELATION_KINDS = (*KINDS_WITH_TYPE, "sequence")
-
 
 @dataclass(slots=True)
-class _Told:
+class Told:
     """What one statement did, collected while its rows are read."""
 
     creates: set[Unit] = field(default_factory=set)
@@ -141,11 +139,31 @@ class World:
         named = (self.units[unit] for unit in self._object_of)
         return sorted(u.name for u in named if u.kind in _SEARCHED and parts(u.name)[-1] == missing["name"])
 
+    def alive(self) -> list[Unit]:
+        """The units that are there, in the order in which they were made."""
+        return sorted(self._object_of)
+
+    def fired_by(self, functions: Collection[Unit]) -> set[Unit]:
+        """The event triggers that call one of these functions."""
+        return {
+            trigger
+            for trigger in self._event_triggers
+            if any(self.unit(ref) in functions for ref in self._edges[self._object_of[trigger]])
+        }
+
+    def before_numbered(self, taken: Iterable[str], words: frozenset[str]) -> set[Unit]:
+        """The units that hold the names for whose sake PostgreSQL numbered some of ``taken``.
+
+        A name that is one of ``words`` was given as it is.
+        """
+        found = map(self.unit, self._holders.before_numbered(taken, words))
+        return {unit for unit in found if unit is not None}
+
     # -- taking in
 
     def begin(self, rows: Iterable[Row]) -> None:
         """Take in what is there before the first statement."""
-        self._take(list(rows), _Told(), at=None)
+        self._take(list(rows), Told(), at=None)
 
     def resume(self, rows: Iterable[Row], units: Iterable[UnitInfo], numbers: Iterable[Number]) -> None:
         """Take in what an earlier trace left, with the numbers that it gave (see ``numbers``)."""
@@ -153,108 +171,44 @@ class World:
         for catalog, oid, unit in numbers:
             self._unit_of[(catalog, oid)] = unit
             self._object_of[unit] = (catalog, oid)
-        self._take(list(rows), _Told(), at=None)
+        self._take(list(rows), Told(), at=None)
 
     def numbers(self) -> list[Number]:
         """The catalog, OID and number of every live unit, for a later trace of the same database to
         resume."""
         return [(catalog, oid, unit) for (catalog, oid), unit in self._unit_of.items()]
 
-    def observe(
-        self,
-        rows: list[Row],
-        observer: Observer,
-        before: Counters,
-        after: Counters,
-        *,
-        at: int,
-        text: str,
-        place: tuple[int, int, int],
-    ) -> Effect:
-        """The effect of the statement ``text``, number ``at`` of the trace, from the rows that it wrote.
-
-        ``place`` is (migration, statement, line). Objects that are gone are asked of ``observer``.
-        """
-        told = _Told()
-        said = names.of_statement(text)
-        named = {u for n in said.relations | said.types if (u := self.relation(n, after.path)) is not None}
-        called = {u for n in said.functions for u in self.functions(n, after.path)}
-        words = names.words(text)
-        if "CREATE" in text[:400].upper():
-            body = names.of_body(text)
-            named |= {u for n in body.declared if (u := self.relation(n, after.path)) is not None}
-            called |= {u for n in body.checked for u in self.functions(n, after.path)}
-        mentioned = self.mentioned(words)
+    def take(self, rows: list[Row], observer: Observer, deleted: tuple[str, ...], *, at: int) -> Told:
+        """Take in what statement ``at`` wrote, and let go what it deleted from the catalogs ``deleted``."""
+        told = Told()
         self._take(rows, told, at=at)
         if any(self.units[unit].kind == "schema" for unit in told.changes) and told.takes:
             self._renamed_schemas(observer, told)
-        self._let_go(told, observer, observer.deleted(before, after), at=at)
-
-        ran = {
-            u
-            for oid, count in after.calls.items()
-            if count != before.calls.get(oid, 0) and (u := self.unit((PG_PROC, oid))) is not None
-        }
-        for unit in called | ran:
-            words |= self.function_words(unit)
-        mentioned |= self.mentioned(words)
-        writes: set[Unit] = set()
-        locked: set[Unit] = set()
-        for oid, (for_writing, count) in after.locks.items():
-            touched = self.unit((PG_CLASS, oid))
-            if touched is None:
-                continue
-            earlier = before.locks.get(oid)
-            if count != (earlier[1] if earlier else 0):
-                writes.add(touched)
-            sequence = self.units[touched].kind == "sequence"
-            if sequence and for_writing and not (earlier and earlier[0]) and not rows:
-                writes.add(touched)
-            if touched in mentioned:
-                locked.add(touched)
-        truncated = {u for n in said.writes if (u := self.relation(n, after.path)) is not None}
-        if "truncate" in words:
-            writes |= truncated
-        fired = {
-            trigger
-            for trigger in self._event_triggers
-            if any(self.unit(ref) in ran for ref in self._edges[self._object_of[trigger]])
-        }
+        self._let_go(told, observer, deleted, at=at)
         for unit in told.creates:
             told.links |= {(unit, acl) for acl in self._default_acls_for(unit)}
-        numbered = map(self.unit, self._holders.before_numbered(told.takes, words))
-        before_them = {unit for unit in numbered if unit is not None}
-        reads = (named | called | ran | locked | fired | before_them) - told.creates - told.dropped
-        before_names = {unit for unit in told.changes if unit in named or unit in mentioned}
-        dropped_named = {u for u in told.dropped if u in named or u in called or u in mentioned}
-        return Effect(
-            migration=place[0],
-            statement=place[1],
-            line=place[2],
-            creates=frozenset(told.creates),
-            changes=frozenset(before_names),
-            sweeps=frozenset(told.changes - before_names),
-            drops=frozenset(dropped_named),
-            cascades=frozenset(told.dropped - dropped_named),
-            writes=frozenset(writes - told.creates - told.dropped),
-            reads=frozenset(reads - told.changes - writes),
-            marks=frozenset(self._marks(told, before_names - writes - called - ran - before_them)),
-            links=frozenset(told.links),
-            unlinks=frozenset(told.unlinks - told.links),
-            takes=frozenset(told.takes - told.frees),
-            frees=frozenset(told.frees - told.takes),
-        )
+        return told
 
-    def _marks(self, told: _Told, named: set[Unit]) -> Iterable[Unit]:
-        """The relations among ``named`` of which the statement changed nothing but marks."""
-        for unit in named & (told.marks - told.shapes):
-            if self.units[unit].kind in _RELATION_KINDS:
-                yield unit
+    def outcome(self, rows: Iterable[Row]) -> frozenset[Thing]:
+        """What a statement that wrote these rows changed or made: the rows are not taken in."""
+        found: set[Thing] = set()
+        for row in rows:
+            if row.catalog in (PG_DEPEND, PG_SHDEPEND):
+                continue
+            obj = (row.catalog, row.oid)
+            if row.catalog == PG_CLASS and obj in self._digest and self._digest[obj] == row.digest:
+                continue
+            unit = self.unit(obj if row.part_oid is None else (row.part_class or 0, row.part_oid))
+            if unit is not None:
+                found.add(unit)
+            elif row.part_oid is None and row.name is not None:
+                found.add((row.kind or "", row.name))
+        return frozenset(found)
 
     def end_of_file(self, *, at: int) -> None:
         """Forget temporary objects: they go with the file that made them; ``at`` is its last statement."""
         for unit in [u for u, named in self._parts.items() if named[0] == "pg_temp"]:
-            self._forget(self._object_of[unit], _Told(), at=at)
+            self._forget(self._object_of[unit], Told(), at=at)
 
     def requirements(self) -> dict[Unit, dict[Unit, str]]:
         """From each live unit to those it leans on, with the kind of what leans."""
@@ -272,7 +226,7 @@ class World:
 
     # -- rows
 
-    def _take(self, rows: list[Row], told: _Told, *, at: int | None) -> None:
+    def _take(self, rows: list[Row], told: Told, *, at: int | None) -> None:
         edges = [row for row in rows if row.catalog in (PG_DEPEND, PG_SHDEPEND)]
         for row in edges:
             if row.deptype == "e" and row.part_class == PG_EXTENSION:
@@ -280,7 +234,11 @@ class World:
                 assert row.part_oid is not None
                 self._part_of[(row.digest, row.oid)] = (PG_EXTENSION, row.part_oid)
         # Units first, since the parts among the rows may belong to units that this statement made.
-        others = [row for row in rows if row.catalog not in (PG_DEPEND, PG_SHDEPEND)]
+        # In the order of their numbers, since rows may lie anywhere.
+        others = sorted(
+            (row for row in rows if row.catalog not in (PG_DEPEND, PG_SHDEPEND)),
+            key=lambda row: (row.oid, row.catalog),
+        )
         for row in others:
             if row.part_oid is None and row.name is not None:
                 self._unit_row(row, told, at)
@@ -290,7 +248,7 @@ class World:
         for row in edges:
             self._edge_row(row, told)
 
-    def _unit_row(self, row: Row, told: _Told, at: int | None) -> None:
+    def _unit_row(self, row: Row, told: Told, at: int | None) -> None:
         obj = (row.catalog, row.oid)
         kind, name = row.kind or "", row.name or ""
         if obj in self._part_of:  # a member of an extension
@@ -325,7 +283,7 @@ class World:
         if row.source is not None:
             self._words[unit] = names.words(row.source)
 
-    def _part_row(self, row: Row, told: _Told) -> None:
+    def _part_row(self, row: Row, told: Told) -> None:
         obj, owner = (row.catalog, row.oid), (row.part_class or 0, row.part_oid or 0)
         if row.catalog == PG_DESCRIPTION:
             self._described.add((owner[0], owner[1], row.digest or 0))
@@ -343,7 +301,7 @@ class World:
             whole = row.catalog == PG_DESCRIPTION and owner == self._object_of.get(unit)
             (told.mark if whole and not row.digest else told.change)(unit)
 
-    def _edge_row(self, row: Row, told: _Told) -> None:
+    def _edge_row(self, row: Row, told: Told) -> None:
         obj, ref = (row.digest or 0, row.oid), (row.part_class or 0, row.part_oid or 0)
         self._edges[obj].add(ref)
         if row.catalog == PG_DEPEND:
@@ -360,7 +318,7 @@ class World:
 
     # -- what is gone
 
-    def _let_go(self, told: _Told, observer: Observer, deleted: tuple[str, ...], *, at: int) -> None:
+    def _let_go(self, told: Told, observer: Observer, deleted: tuple[str, ...], *, at: int) -> None:
         if not deleted:
             return
         gone: list[Object] = []
@@ -392,7 +350,7 @@ class World:
         told.creates -= vanished
         told.dropped -= vanished
 
-    def _drop_edges(self, observer: Observer, gone: set[Object], told: _Told) -> None:
+    def _drop_edges(self, observer: Observer, gone: set[Object], told: Told) -> None:
         current = observer.edges()
         for edge in self._in_depend - current:
             obj, ref = edge[:2], edge[2:]
@@ -403,7 +361,7 @@ class World:
                     told.unlinks.add(link)
         self._in_depend = current
 
-    def _forget(self, obj: Object, told: _Told, *, at: int | None) -> None:
+    def _forget(self, obj: Object, told: Told, *, at: int | None) -> None:
         self._known[obj[0]].discard(obj[1])
         self._edges.pop(obj, None)
         self._digest.pop(obj, None)
@@ -421,7 +379,7 @@ class World:
 
     # -- names
 
-    def _rename(self, obj: Object, kind: str, name: str, told: _Told) -> None:
+    def _rename(self, obj: Object, kind: str, name: str, told: Told) -> None:
         self._known[obj[0]].add(obj[1])
         taken, freed = self._holders.take(obj, kind, name)
         told.takes |= taken
@@ -439,7 +397,7 @@ class World:
             elif obj[0] == PG_EVENT_TRIGGER:
                 self._event_triggers.add(unit)
 
-    def _renamed_schemas(self, observer: Observer, told: _Told) -> None:
+    def _renamed_schemas(self, observer: Observer, told: Told) -> None:
         """A schema's new name changes those of everything in it: ask for all names again."""
         named = [obj for obj in self._holders if obj[0] != PG_CONSTRAINT]
         for catalog, oid, kind, name in observer.identities(named):
@@ -467,7 +425,7 @@ _WHY: Mapping[int, str] = {
 }
 
 
-_SEARCHED = (*_RELATION_KINDS, "type")
+_SEARCHED = (*KINDS_WITH_TYPE, "sequence", "type")
 _MISSING = re.compile(rf'(?:relation|{"|".join(_SEARCHED)}) "(?P<name>[^".]+)" does not exist')
 
 _NEVER = object()

@@ -1,0 +1,159 @@
+"""How what a statement wrote, counted and said becomes its effect on the units of the world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pgslate.slicing import names
+from pgslate.slicing.effects import Effect, Link, Unit
+from pgslate.slicing.holders import KINDS_WITH_TYPE, RELATIONS
+from pgslate.slicing.identity import parts
+from pgslate.slicing.observe import PG_CLASS, PG_PROC, Counters, Observer, Row
+from pgslate.slicing.ties import NO_TIES, Thing, Ties
+from pgslate.slicing.world import Told, World
+
+_RELATION_KINDS = (*KINDS_WITH_TYPE, "sequence")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one statement: the rows it wrote, the counters around it, what it ties together."""
+
+    rows: list[Row]
+    before: Counters
+    after: Counters
+    tied: Ties = NO_TIES
+
+
+def effect_of(
+    world: World, observer: Observer, seen: Seen, *, text: str, place: tuple[int, int, int], at: int
+) -> Effect:
+    """The effect of the statement ``text``, number ``at`` of the trace; the world takes in what it wrote.
+
+    ``place`` is (migration, statement, line). Objects that are gone are asked of ``observer``.
+    """
+    said = _said(world, text, seen.after.path)
+    told = world.take(seen.rows, observer, observer.deleted(seen.before, seen.after), at=at)
+    ran = _ran(world, seen)
+    words, mentioned = _reached(world, said, ran)
+    writes, locked = _used(world, seen, mentioned)
+    if "truncate" in words:
+        writes |= said.writes
+    numbered = world.before_numbered(told.takes, words)
+    always = seen.tied.always
+    mentioned |= always
+    reads = said.named | said.called | ran | locked | world.fired_by(ran) | numbered | always
+    changes = {unit for unit in told.changes if unit in said.named or unit in mentioned}
+    drops = {unit for unit in told.dropped if unit in said.named or unit in said.called or unit in mentioned}
+    marked = told.marks - told.shapes - writes - said.called - ran - numbered
+    return Effect(
+        migration=place[0],
+        statement=place[1],
+        line=place[2],
+        creates=frozenset(told.creates),
+        changes=frozenset(changes),
+        sweeps=frozenset(told.changes - changes),
+        drops=frozenset(drops),
+        cascades=frozenset(told.dropped - drops),
+        writes=frozenset(writes - told.creates - told.dropped),
+        reads=frozenset(reads - told.creates - told.dropped - told.changes - writes),
+        marks=frozenset(unit for unit in marked & changes if world.units[unit].kind in _RELATION_KINDS),
+        links=frozenset(told.links),
+        ties=frozenset(_tied(world, seen.tied, told)),
+        calls=seen.tied.calls,
+        unlinks=frozenset(told.unlinks - told.links),
+        takes=frozenset(told.takes - told.frees),
+        frees=frozenset(told.frees - told.takes),
+    )
+
+
+def unnamed(
+    world: World, seen: Seen, outcome: Iterable[Thing], *, text: str
+) -> tuple[tuple[Unit, ...], tuple[Unit, ...]] | None:
+    """The relations that nothing names of what a statement says and calls: those met, and the others.
+
+    ``outcome`` is what it changed and made; with the relations that it locked, these are met. None where it
+    changed and made only what is named. The world has not taken in what the statement wrote.
+    """
+    said = _said(world, text, seen.after.path)
+    words, mentioned = _reached(world, said, _ran(world, seen))
+    named = said.named | mentioned
+    changed = {thing for thing in outcome if isinstance(thing, int)}
+    made = {parts(thing[1])[-1].lower() for thing in outcome if not isinstance(thing, int)}
+    if changed <= named and made <= words:
+        return None
+    locked = seen.after.locks.keys() - seen.before.locks.keys()
+    met = changed | {world.unit((PG_CLASS, oid)) for oid in locked}
+    relations = [u for u in world.alive() if u not in named and world.units[u].kind in RELATIONS]
+    return tuple(u for u in relations if u in met), tuple(u for u in relations if u not in met)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the text of a statement names: units, those that it would ``writes``, and every word of it.
+
+    ``mentioned`` are the units that one of the words is a name of.
+    """
+
+    named: set[Unit]
+    called: set[Unit]
+    writes: set[Unit]
+    words: frozenset[str]
+    mentioned: set[Unit]
+
+
+def _said(world: World, text: str, path: Iterable[str]) -> _Said:
+    def relations(found: Iterable[names.Name]) -> set[Unit]:
+        return {unit for name in found if (unit := world.relation(name, path)) is not None}
+
+    said = names.of_statement(text)
+    named = relations(said.relations | said.types)
+    called = {unit for name in said.functions for unit in world.functions(name, path)}
+    if "CREATE" in text[:400].upper():
+        body = names.of_body(text)
+        named |= relations(body.declared)
+        called |= {unit for name in body.checked for unit in world.functions(name, path)}
+    words = names.words(text)
+    return _Said(named, called, relations(said.writes), words, world.mentioned(words))
+
+
+def _ran(world: World, seen: Seen) -> set[Unit]:
+    """The functions that were called."""
+    before = seen.before.calls
+    called = (oid for oid, count in seen.after.calls.items() if count != before.get(oid, 0))
+    return {unit for oid in called if (unit := world.unit((PG_PROC, oid))) is not None}
+
+
+def _reached(world: World, said: _Said, ran: set[Unit]) -> tuple[frozenset[str], set[Unit]]:
+    """The words of a statement and of the functions that it called, and the units they may be naming."""
+    words = said.words.union(*map(world.function_words, said.called | ran))
+    return words, said.mentioned | world.mentioned(words)
+
+
+def _used(world: World, seen: Seen, mentioned: set[Unit]) -> tuple[set[Unit], set[Unit]]:
+    """The units whose rows were written, and those of ``mentioned`` that were locked."""
+    writes: set[Unit] = set()
+    locked: set[Unit] = set()
+    for oid, (for_writing, count) in seen.after.locks.items():
+        unit = world.unit((PG_CLASS, oid))
+        if unit is None:
+            continue
+        earlier = seen.before.locks.get(oid)
+        if count != (earlier[1] if earlier else 0):
+            writes.add(unit)
+        sequence = world.units[unit].kind == "sequence"
+        if sequence and for_writing and not (earlier and earlier[0]) and not seen.rows:
+            writes.add(unit)
+        if unit in mentioned:
+            locked.add(unit)
+    return writes, locked
+
+
+def _tied(world: World, tied: Ties, told: Told) -> Iterable[Link]:
+    """The ties as pairs of units, now that what was made anew on every run has numbers."""
+    made = {(world.units[unit].kind, world.units[unit].name): unit for unit in told.creates}
+    for thing, unit in tied.ties:
+        source = thing if isinstance(thing, int) else made.get(thing)
+        if source is not None and source != unit:
+            yield (source, unit)
