@@ -36,6 +36,22 @@ def test_a_foreign_key_made_and_dropped_by_files_apart_does_not_stand_in_the_way
         case.assert_exact("users", "side")
 
 
+def test_a_foreign_key_that_was_made_anew_over_another_key_does_not_stand_in_the_way(server: Server) -> None:
+    made = "FOREIGN KEY (id, {}) REFERENCES base (id, {})"
+    with court(
+        server,
+        "CREATE TABLE base (id int, old int, new int, CONSTRAINT base_old UNIQUE (id, old));",
+        f"DO $$ BEGIN CREATE TABLE sub (id int, old int, new int, CONSTRAINT key {made.format('old', 'old')});"
+        "CREATE TABLE wanted (id int); END $$;",
+        "ALTER TABLE base ADD CONSTRAINT base_new UNIQUE (id, new);",
+        f"ALTER TABLE sub DROP CONSTRAINT key, ADD CONSTRAINT key {made.format('new', 'new')};",
+        "ALTER TABLE base DROP CONSTRAINT base_old;",
+        "ALTER TABLE wanted ADD FOREIGN KEY (id, id) REFERENCES base (id, new);",
+    ) as case:
+        assert case.files("wanted") == ["1", "2", "3", "4", "5", "6"]
+        case.assert_exact("wanted", "sub")
+
+
 def test_a_self_reference_that_was_dropped_is_dropped_in_the_slice(server: Server) -> None:
     with court(
         server,

@@ -50,7 +50,7 @@ class Effect:
     ``marks`` are those of ``changes`` that had no more than rights, owner, row security or a comment given
     to them: of these the statement needs only that they are there.
     ``drops`` and ``cascades`` divide the dropped in the same way. ``writes`` had rows changed, ``reads`` were
-    looked at or called. ``links`` came to be, ``unlinks`` ceased. ``ties`` and
+    looked at or called. ``unlinks`` ceased, or ceased in part, before ``links`` came to be. ``ties`` and
     ``calls`` are what running it several times showed: it changes or makes the first only where the second is
     there; where the first is there, it fails without the second. ``takes`` and ``frees`` are names, with
     their namespace. ``session`` marks a change of session state (SET, a temporary table), which a later

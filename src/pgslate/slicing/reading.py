@@ -62,7 +62,7 @@ def effect_of(
         links=frozenset(told.links),
         ties=frozenset(_tied(world, seen.tied, told)),
         calls=seen.tied.calls,
-        unlinks=frozenset(told.unlinks - told.links),
+        unlinks=frozenset(told.unlinks),
         takes=frozenset(told.takes - told.frees),
         frees=frozenset(told.frees - told.takes),
     )

@@ -327,8 +327,8 @@ class _Walk:
             if index in self.included:
                 alive |= effect.creates
                 alive -= effect.drops | effect.cascades
+                leaning -= effect.unlinks  # before the links: a foreign key may be made anew over other columns
                 leaning |= effect.links
-                leaning -= effect.unlinks
                 continue
             missing += [
                 (index, link)
