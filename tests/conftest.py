@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,10 @@ from pgslate.targets.target import Target
 MAJORS = sorted({one.major for one in installations()} & {15, 17, 18})
 
 _numbers = itertools.count(1)
+
+# A shell that starts the tests in its background has them ignore Ctrl-C, which some of them press.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
