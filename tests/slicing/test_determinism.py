@@ -45,6 +45,6 @@ def test_a_trace_does_not_hang_on_numbers_and_places_of_rows(
             found.append(document.dumps(trace(catalog, target).trace, {}))
         finally:
             server.drop_database(name)
-        shuffle = partial(shuffled, Observer.rows, random.Random(seed))
+        shuffle = partial(shuffled, Observer.rows, random.Random(seed))  # noqa: S311
         monkeypatch.setattr(Observer, "rows", lambda *given, shuffle=shuffle: shuffle(*given))
     assert found[0] == found[1]

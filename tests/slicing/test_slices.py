@@ -41,8 +41,8 @@ def test_a_foreign_key_that_was_made_anew_over_another_key_does_not_stand_in_the
     with court(
         server,
         "CREATE TABLE base (id int, old int, new int, CONSTRAINT base_old UNIQUE (id, old));",
-        f"DO $$ BEGIN CREATE TABLE sub (id int, old int, new int, CONSTRAINT key {made.format('old', 'old')});"
-        "CREATE TABLE wanted (id int); END $$;",
+        "DO $$ BEGIN CREATE TABLE wanted (id int);"
+        f"CREATE TABLE sub (id int, old int, new int, CONSTRAINT key {made.format('old', 'old')}); END $$;",
         "ALTER TABLE base ADD CONSTRAINT base_new UNIQUE (id, new);",
         f"ALTER TABLE sub DROP CONSTRAINT key, ADD CONSTRAINT key {made.format('new', 'new')};",
         "ALTER TABLE base DROP CONSTRAINT base_old;",

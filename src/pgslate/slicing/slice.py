@@ -327,7 +327,7 @@ class _Walk:
             if index in self.included:
                 alive |= effect.creates
                 alive -= effect.drops | effect.cascades
-                leaning -= effect.unlinks  # before the links: a foreign key may be made anew over other columns
+                leaning -= effect.unlinks  # first: a foreign key may be made anew over other columns
                 leaning |= effect.links
                 continue
             missing += [
