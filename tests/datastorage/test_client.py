@@ -188,7 +188,9 @@ def test_events_are_flushed_when_the_program_ends_without_closing(tmp_path: Path
     spool.close()
 
 
-def test_closing_keeps_its_deadline_and_what_is_on_its_way(network: Service, tmp_path: Path) -> None:
+def test_closing_keeps_its_deadline_and_what_is_on_its_way(
+    network: Service, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     network.gate.clear()
     client = client_of(network, tmp_path)
     sent = str(client.record(**FIELDS))
@@ -206,6 +208,8 @@ def test_closing_keeps_its_deadline_and_what_is_on_its_way(network: Service, tmp
     assert took < 3.0
     assert kept == [sent, behind]
     assert (counts.sent, counts.in_memory, counts.spooled) == (0, 0, 2)
+    client._thread.join(10)
+    assert "events wait" not in caplog.text  # what was on its way ends without a word about the closed spool
 
 
 def test_two_threads_may_close_at_the_same_time(network: Service, tmp_path: Path) -> None:

@@ -212,6 +212,8 @@ class AuditClient:
         while not self._abandon.is_set():
             self._wake.clear()
             later = self._send_next()
+            if self._abandon.is_set():
+                return  # closed meanwhile, and its spool with it
             if later is _NOTHING:
                 self._wake.wait()
                 continue
