@@ -106,6 +106,30 @@ def test_a_server_that_is_kept_for_good_leaves_nothing_running() -> None:
         second.target("app").connect().close()
 
 
+def test_what_no_server_wrote_to_is_kept_once() -> None:
+    kept_once = []
+    for key, earlier in (("one table", None), ("two tables", "one table"), ("two tables", "two tables")):
+        with Server.start(key=earlier) as server:
+            assert server.from_kept == bool(earlier)
+            with server.target().connect() as connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS one AS SELECT generate_series(1, 1000) AS n")
+                if earlier:
+                    connection.execute("DROP TABLE IF EXISTS two; CREATE TABLE two AS SELECT * FROM one")
+                    connection.execute("DELETE FROM one WHERE n % 2 = 0")
+            server.keep(key, restart=False)
+            place = kept_under(server.installation, key)
+        assert place
+        files = [file for file in place.rglob("data/**/*") if file.is_file()]
+        kept_once.append(sum(file.stat().st_nlink == 1 for file in files) / len(files))
+    with Server.start(key="one table") as first, Server.start(key="two tables") as second:
+        with first.target().connect() as connection:
+            assert connection.execute("SELECT count(*) FROM one").fetchone() == (1000,)
+        with second.target().connect() as connection:
+            assert connection.execute("SELECT count(*), sum(n) FROM one").fetchone() == (500, 250000)
+            assert connection.execute("SELECT count(*) FROM two").fetchone() == (500,)
+    assert max(kept_once[1:]) < 0.3
+
+
 def test_an_unknown_key_starts_an_empty_server() -> None:
     with Server.start(key="nothing was kept under this key") as server:
         assert not server.from_kept

@@ -15,8 +15,10 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pgslate.errors import TargetError
@@ -38,6 +40,19 @@ SPARSE_BLOCK = 8192
 
 #: Locales to try: C.UTF-8 folds the case of every letter; C is there where it is not.
 LOCALES = ("C.UTF-8", "C")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which kept directory a data directory was copied from, and when, in nanoseconds since the epoch."""
+
+    place: Path
+    copied: int
+
+    @property
+    def has_key(self) -> bool:
+        """Whether it was kept by key, and is not a fresh one."""
+        return self.place.name.startswith(KEPT)
 
 
 class DamagedError(Exception):
@@ -68,11 +83,14 @@ def kept(installation: Installation, key: str) -> Path | None:
     return place
 
 
-def keep(data: Path, installation: Installation, key: str) -> Path:
-    """Keep a copy of ``data``, of a server that was stopped cleanly, under ``key``; replaces an older one."""
+def keep(data: Path, installation: Installation, key: str, *, origin: Origin | None = None) -> Path:
+    """Keep a copy of ``data``, of a server that was stopped cleanly, under ``key``; replaces an older one.
+
+    Files that were not written to since they were copied from ``origin`` are shared with it.
+    """
     place = _place(installation, key, prefix=KEPT)
     with _locked(place):
-        _keep(data, place)
+        _keep(data, place, origin)
     _forget_oldest(place.parent)
     return place
 
@@ -99,7 +117,7 @@ def is_complete(place: Path) -> bool:
     return (place / "manifest").exists()
 
 
-def copy_kept(place: Path, destination: Path, account: Account) -> None:
+def copy_kept(place: Path, destination: Path, account: Account) -> Origin:
     """Copy the kept data directory at ``place`` to ``destination``, which must not exist, for the account.
 
     Raises ``DamagedError`` where the copy would not be whole.
@@ -110,6 +128,7 @@ def copy_kept(place: Path, destination: Path, account: Account) -> None:
     except (OSError, ValueError, KeyError) as error:
         raise DamagedError(f"{place}: {error}") from error
     _copy_tree(place / "data", destination, folders, files, account)
+    return Origin(place, time.time_ns())
 
 
 def _place(installation: Installation, key: str, *, prefix: str = "") -> Path:
@@ -171,38 +190,70 @@ def server_environment() -> dict[str, str]:
     return {**kept_names, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _keep(data: Path, place: Path) -> None:
-    forget(place)
+def _keep(data: Path, place: Path, origin: Origin | None = None) -> None:
     aside = place.with_name(f".{place.name}-{secrets.token_hex(4)}")
-    folders, files = _contents(data)
+    folders, files, written = _contents(data)
     aside.mkdir(mode=0o700, parents=True)
     try:
-        _copy_tree(data, aside / "data", folders, files, None)
+        for folder in folders:
+            (aside / "data" / folder).mkdir(mode=0o700)
+        shared = _share(origin, aside / "data", written) if origin else frozenset()
+        own = {name: size for name, size in files.items() if name not in shared}
+        _copy_files(data, aside / "data", own, None)
         (aside / "manifest").write_text(json.dumps({"folders": folders, "files": files}))
+        forget(place)
         aside.rename(place)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
 
 
-def _contents(data: Path) -> tuple[list[str], dict[str, int]]:
-    """The folders of a stopped server's data directory, parents first, and its files with their sizes."""
+def _share(origin: Origin, destination: Path, written: dict[str, int]) -> frozenset[str]:
+    """Link what was not ``written`` to (nanoseconds, by name) since it was copied; gives the names.
+
+    Nobody writes to what is kept, so two may have the same file.
+    """
+    shared = []
+    source = origin.place / "data"
+    for name, at in written.items():
+        if at <= origin.copied:
+            try:
+                os.link(f"{source}/{name}", f"{destination}/{name}")
+            except OSError:  # it was forgotten meanwhile, or this file system has no links
+                break
+            shared.append(name)
+    return frozenset(shared)
+
+
+def _contents(data: Path) -> tuple[list[str], dict[str, int], dict[str, int]]:
+    """The folders of a stopped server's data directory, parents first; by file its size, and when it was
+    written to, in nanoseconds since the epoch."""
     folders: list[str] = []
     files: dict[str, int] = {}
+    written: dict[str, int] = {}
     for folder, _, names in os.walk(data):
         inside = os.path.relpath(folder, data)
         folders.append(inside)
         for name in names:
             if name not in ("postmaster.pid", "postmaster.opts"):
-                files[os.path.normpath(os.path.join(inside, name))] = (Path(folder) / name).stat().st_size  # noqa: PTH118 - a thousand times; Path would double the time
-    return folders, files
+                inner = os.path.normpath(os.path.join(inside, name))  # noqa: PTH118 - a thousand times; Path would double the time
+                found = os.stat(f"{folder}/{name}")  # noqa: PTH116
+                files[inner], written[inner] = found.st_size, found.st_mtime_ns
+    return folders, files, written
 
 
 def _copy_tree(
-    source: Path, destination: Path, folders: list[str], files: dict[str, int], account: Account | None
+    source: Path, destination: Path, folders: list[str], files: dict[str, int], account: Account
 ) -> None:
     for folder in folders:
         (destination / folder).mkdir(mode=0o700)
+    _copy_files(source, destination, files, account)
+    if not account.ours:
+        for folder in folders:
+            os.chown(destination / folder, account.uid, account.gid)
+
+
+def _copy_files(source: Path, destination: Path, files: dict[str, int], account: Account | None) -> None:
     chown = None if account is None or account.ours else (account.uid, account.gid)
     copier = _Copier()
     for name, size in files.items():
@@ -223,9 +274,6 @@ def _copy_tree(
                 os.close(write)
         finally:
             os.close(read)
-    if chown:
-        for folder in folders:
-            os.chown(destination / folder, *chown)
 
 
 class _Copier:

@@ -74,28 +74,28 @@ def recipe(
     return Recipe(chosen, account, together, durable)
 
 
-def fill(run: RunDirectory, how: Recipe, key: str | None) -> bool:
-    """Put a data directory into a run directory; True where it is the one kept under ``key``.
+def fill(run: RunDirectory, how: Recipe, key: str | None) -> datadir.Origin:
+    """Put a data directory into a run directory: the one kept under ``key``, or a freshly initialised one.
 
-    Else it is a freshly initialised one. One that is found damaged is thrown away and made again.
+    One that is found damaged is thrown away and made again.
     """
     place = datadir.kept(how.installation, key) if key is not None else None
     if place is not None:
         with contextlib.suppress(datadir.DamagedError):
-            run.give_to(how.account, place)
-            return True
+            return run.give_to(how.account, place)
         _discard(run, place)
     if not how.account.ours:
         run.path.chmod(0o711)  # initdb runs as the account, in a folder within
     place = datadir.initialised(how.installation, how.account, run.path)
     try:
-        run.give_to(how.account, place)
+        origin = run.give_to(how.account, place)
     except datadir.DamagedError:
         _discard(run, place)
-        run.give_to(how.account, datadir.initialised(how.installation, how.account, run.path))
+        again = datadir.initialised(how.installation, how.account, run.path)
+        origin = run.give_to(how.account, again)
     if how.durable:
         _sync(run, how)
-    return False
+    return origin
 
 
 def _discard(run: RunDirectory, place: Path) -> None:

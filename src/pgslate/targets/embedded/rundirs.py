@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgslate.targets.embedded.accounts import Account
-from pgslate.targets.embedded.datadir import copy_kept
+from pgslate.targets.embedded.datadir import Origin, copy_kept
 
 #: Directories still being made have this prefix; one this old (seconds) was left by a process that died.
 MAKING = ".making-"
@@ -40,15 +40,16 @@ class RunDirectory:
     def log(self) -> Path:
         return self.path / "log"
 
-    def give_to(self, account: Account, place: Path) -> None:
+    def give_to(self, account: Account, place: Path) -> Origin:
         """Copy the kept data directory at ``place`` into this one and hand all of it to the account.
 
         Raises ``DamagedError`` where what was kept is not whole.
         """
-        copy_kept(place, self.data, account)
+        origin = copy_kept(place, self.data, account)
         if not account.ours:
             os.chown(self.path, account.uid, account.gid)
             self.path.chmod(0o700)
+        return origin
 
     def remove(self) -> None:
         """Remove the directory, and the lock with it."""

@@ -27,8 +27,9 @@ class Server:
     password; it listens on 127.0.0.1 and, where the path is short enough, a socket.
     """
 
-    def __init__(self, run: RunDirectory, how: Recipe, *, from_kept: bool = False) -> None:
-        self.from_kept = from_kept
+    def __init__(self, run: RunDirectory, how: Recipe, origin: datadir.Origin) -> None:
+        self.from_kept = origin.has_key
+        self._origin = origin
         self._run = run
         self._how = how
         self._launch(None)
@@ -68,7 +69,7 @@ class Server:
         remove_stale(folder)
         run = make_run_directory(folder)
         try:
-            return cls(run, how, from_kept=fill(run, how, key))
+            return cls(run, how, fill(run, how, key))
         except BaseException:
             run.remove()
             raise
@@ -131,7 +132,7 @@ class Server:
         self._end.detach()
         self._watcher.stop_cleanly()
         try:
-            datadir.keep(self.data, self.installation, key)
+            datadir.keep(self.data, self.installation, key, origin=self._origin)
         finally:
             if restart:
                 self._launch(self.port)

@@ -133,15 +133,15 @@ def _start(
 ) -> Standing:
     # what is kept holds the database too, so its name is part of the key
     kept_as = f"up\n{fresh.key}\n{fresh.dbname}" if fresh.key else None
-    from_kept = fill(run, how, kept_as)
+    origin = fill(run, how, kept_as)
     port = None
-    if not from_kept and (prepare is not None or fresh.dbname != "postgres"):
+    if not origin.has_key and (prepare is not None or fresh.dbname != "postgres"):
         port = _prepare(run, how, fresh, prepare)
         if kept_as is not None:
-            datadir.keep(run.data, how.installation, kept_as)
+            datadir.keep(run.data, how.installation, kept_as, origin=origin)
     watcher, port = launch(run, how, port=port, detached=True)
     watcher.detach()
-    return dataclasses.replace(fresh, port=port, started=True, from_kept=from_kept)
+    return dataclasses.replace(fresh, port=port, started=True, from_kept=origin.has_key)
 
 
 def _prepare(
