@@ -78,7 +78,7 @@ def measure(sizes: Sequence[int]) -> Iterator[Growth]:
 
 def _measured(server: Server, folder: Path, migrations: int, tables: int) -> Growth:
     catalog = Catalog.load(folder / "migrations").parse()
-    session = min(_timed(lambda: _replay(server, catalog)) for _ in range(3))
+    session = min(_send(server, [migration.source for migration in catalog]) for _ in range(3))
     target = server.create_database("bench_trace", template="template0")
     began = time.perf_counter()
     traced = trace(catalog, target).trace
@@ -86,7 +86,7 @@ def _measured(server: Server, folder: Path, migrations: int, tables: int) -> Gro
     snapshot = take(server, "bench_trace")
     server.drop_database("bench_trace")
     script = script_of(whole(catalog, traced, form="objects"), snapshot)
-    objects = min(_timed(lambda: _send(server, [script])) for _ in range(3))
+    objects = min(_send(server, [script]) for _ in range(3))
     names = {m.version: m.file for m in catalog}
     text = document.dumps(traced, names)
     load = min(_timed(lambda: document.loads(text)) for _ in range(5))
@@ -118,18 +118,16 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _replay(server: Server, catalog: Catalog) -> None:
-    _send(server, [migration.source for migration in catalog])
-
-
-def _send(server: Server, messages: Sequence[str]) -> None:
-    """Each message in a transaction of its own; making and dropping the database costs both the same."""
+def _send(server: Server, messages: Sequence[str]) -> float:
+    """Seconds for one session that sends each message in a transaction of its own, to an empty database."""
     target = server.create_database("bench_session", template="template0")
     try:
         with target.connect(autocommit=True, prepare_threshold=None) as connection:
+            began = time.perf_counter()
             for message in messages:
                 with connection.transaction():
                     connection.execute(message.encode())
+            return time.perf_counter() - began
     finally:
         server.drop_database("bench_session")
 

@@ -16,6 +16,7 @@ Source: PostgreSQL manual, "System Columns", "System Catalogs", "Cumulative Stat
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -274,12 +275,8 @@ class Observer:
             query = _rows_query([c for c in self.catalogs if c.name in chosen], _YOUNGER)
             self._prepare(f"pgslate_rows_{number}", "(xid, int8)", query)
         with self._as_ourselves():
-            self._cursor.execute(
-                sql.SQL("EXECUTE {}({}, {})").format(
-                    sql.Identifier(f"pgslate_rows_{number}"), sql.Literal(mark.xid), sql.Literal(mark.command)
-                ),
-                prepare=False,
-            )
+            asked = f"EXECUTE pgslate_rows_{number}('{int(mark.xid)}', {mark.command})"
+            self._cursor.execute(asked.encode(), prepare=False)
             return list(map(Row._make, self._cursor.fetchall()))
 
     def everything(self) -> list[Row]:
@@ -323,13 +320,20 @@ class Observer:
             self.connection.execute(b"SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE")
             yield
 
-    def edges(self) -> set[tuple[int, int, int, int]]:
-        """Every (class, object, referenced class, referenced object) between user objects."""
+    def edges(self) -> Counter[tuple[int, int, int, int]]:
+        """Every (class, object, referenced class, referenced object) between user objects, with its rows."""
         self._cursor.execute(
             "SELECT classid::int8, objid::int8, refclassid::int8, refobjid::int8 FROM pg_catalog.pg_depend"
-            " WHERE objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)",
+            f" WHERE {_BETWEEN_USERS}"
         )
-        return set(self._cursor.fetchall())
+        return Counter(self._cursor.fetchall())
+
+    def count_edges(self) -> int:
+        """How many rows are behind ``edges``."""
+        self._cursor.execute(f"SELECT count(*) FROM pg_catalog.pg_depend WHERE {_BETWEEN_USERS}")
+        row = self._cursor.fetchone()
+        assert row is not None
+        return int(row[0])
 
     def row_counts(self) -> dict[int, int]:
         """By user table, how many rows were ever written to it: for what is not one transaction.
@@ -380,6 +384,7 @@ def _readable(connection: psycopg.Connection[Any]) -> dict[int, _Catalog]:
 
 
 _NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
+_BETWEEN_USERS = "objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)"
 _YOUNGER = sql.SQL("pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND c.cmin::text::int8 > $2")
 
 

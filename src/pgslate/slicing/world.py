@@ -8,7 +8,7 @@ turns the rows that one statement wrote into an Effect.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +33,9 @@ from pgslate.slicing.observe import (
     only_marked,
 )
 from pgslate.slicing.ties import Thing
+
+Edge = tuple[int, int, int, int]
+"""(OID of the system catalog, OID of the object) of what leans, and of what it leans on."""
 
 Number = tuple[int, int, Unit]
 """(OID of the system catalog, OID of the object, number of the unit)."""
@@ -74,7 +77,8 @@ class World:
         self._part_of: dict[Object, Object] = {}
         self._digest: dict[Object, int] = {}
         self._edges: dict[Object, set[Object]] = defaultdict(set)
-        self._in_depend: set[tuple[int, int, int, int]] = set()  # those of them that pg_depend has
+        self._in_depend: Counter[Edge] = Counter()  # those of them that pg_depend has, with how many rows
+        self._leaning: dict[Object, set[Object]] = defaultdict(set)  # the same edges, the other way round
         self._known: dict[int, set[int]] = defaultdict(set)  # by system catalog, the objects there are
         self._holders = Holders()
         self._functions: dict[str, set[Unit]] = defaultdict(set)
@@ -305,7 +309,8 @@ class World:
         obj, ref = (row.digest or 0, row.oid), (row.part_class or 0, row.part_oid or 0)
         self._edges[obj].add(ref)
         if row.catalog == PG_DEPEND:
-            self._in_depend.add((*obj, *ref))
+            self._in_depend[*obj, *ref] += 1
+            self._leaning[ref].add(obj)
         link = self._link(obj, ref)
         if link is not None:
             told.links.add(link)
@@ -351,15 +356,36 @@ class World:
         told.dropped -= vanished
 
     def _drop_edges(self, observer: Observer, gone: set[Object], told: Told) -> None:
+        """Let go of edges: those of what is ``gone``, if their number is right, and else whatever is missing."""
+        fallen = self._with_parts_unknown(gone)
+        lost = [edge for obj in fallen for ref in self._edges[obj] if (edge := (*obj, *ref)) in self._in_depend]
+        if self._in_depend.total() - sum(self._in_depend[edge] for edge in lost) == observer.count_edges():
+            for edge in lost:
+                del self._in_depend[edge]
+                self._leaning[edge[2:]].discard(edge[:2])
+            for obj in fallen - gone:
+                del self._edges[obj]
+            return
         current = observer.edges()
-        for edge in self._in_depend - current:
+        for edge in self._in_depend.keys() - current.keys():
             obj, ref = edge[:2], edge[2:]
+            self._leaning[ref].discard(obj)
             if obj not in gone:
                 self._edges[obj].discard(ref)
                 link = self._link(obj, ref)
                 if link is not None:
                     told.unlinks.add(link)
         self._in_depend = current
+
+    def _with_parts_unknown(self, gone: set[Object]) -> set[Object]:
+        """With what leans on them and isn't looked at: a key's internal triggers, a table's TOAST table."""
+        found = set(gone)
+        queue = list(gone)
+        for ref in queue:
+            new = {obj for obj in self._leaning[ref] if obj not in found and obj[1] not in self._known[obj[0]]}
+            found |= new
+            queue += new
+        return found
 
     def _forget(self, obj: Object, told: Told, *, at: int | None) -> None:
         self._known[obj[0]].discard(obj[1])
