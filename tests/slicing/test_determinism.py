@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import pytest
 from tests.slicing.judging import catalog_of
 
 from pgslate.slicing import document
-from pgslate.slicing.observe import Mark, Observer, Row
+from pgslate.slicing.catalogs import Row
+from pgslate.slicing.observe import Mark, Observer
 from pgslate.slicing.trace import trace
 from pgslate.targets.embedded.server import Server
 
@@ -24,7 +25,7 @@ SOURCES = (
     "COMMENT ON TABLE made_one IS 'one'; DROP TABLE made_two; ALTER TABLE made_one RENAME TO first;",
 )
 
-Rows = Callable[[Observer, Mark, tuple[str, ...] | None], list[Row]]
+Rows = Callable[[Observer, Mark, Mapping[str, int] | None], list[Row]]
 
 
 def shuffled(rows: Rows, chance: random.Random, *given: object) -> list[Row]:

@@ -19,169 +19,33 @@ import contextlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
-PG_CLASS = 1259
-PG_CONSTRAINT = 2606
-PG_PROC = 1255
-PG_TYPE = 1247
-PG_NAMESPACE = 2615
-PG_EXTENSION = 3079
-PG_DEPEND = 2608
-PG_SHDEPEND = 1214
-PG_DESCRIPTION = 2609
-PG_AUTHID = 1260
-PG_DEFAULT_ACL = 826
-PG_EVENT_TRIGGER = 3466
-
-FIRST_USER_OID = 16384
-PUBLIC = 2200
-"""The schema public: made by initdb, and yet dropped and made again by many a first migration."""
-
-
-class _Catalog(NamedTuple):
-    """How to read one system catalog: ``own`` object, or a part of another's."""
-
-    name: str
-    oid: str  # the row's object
-    part_class: str = "NULL"  # the catalog of the object that this one is a part of
-    part_oid: str = "NULL"
-    named: bool = False
-    name_as: str = ""  # an expression for the name, where it is not pg_identify_object's identity
-    digest: str = "NULL"  # over the columns that are definition, where others are not
-    source: str = "NULL"
-    where: str = "true"
-    shared: bool = False
-
-
-# Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed. What
-# asks no more of a relation than to be there is apart, in the digest's lower half.
-_SHAPE = (
-    "ROW(c.relname, c.relnamespace, c.reloftype, c.relam, c.reltablespace, c.relpersistence, c.relkind,"
-    " c.relnatts, c.relchecks, c.relispopulated, c.relreplident, c.relispartition, c.reloptions,"
-    " c.relpartbound::text)"
-)
-_MARKS = "ROW(c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity)"
-_RELATION = (
-    f"(pg_catalog.hashtext({_SHAPE}::text)::int8 << 32)"
-    f" | (pg_catalog.hashtext({_MARKS}::text)::int8 & 4294967295)"
+from pgslate.slicing.catalogs import (
+    BETWEEN_USERS,
+    CATALOGS,
+    FOUND,
+    KEYED_BY_OWN_OID,
+    NARROW,
+    PG_DEPEND,
+    Row,
+    SystemCatalog,
+    every_row,
+    younger_rows,
+    younger_rows_narrow,
 )
 
-_CATALOGS = (
-    _Catalog(
-        "pg_class",
-        "c.oid",
-        "CASE WHEN c.relkind IN ('i', 'I') THEN 1259 END",
-        "CASE WHEN c.relkind IN ('i', 'I') THEN (SELECT x.indrelid FROM pg_catalog.pg_index x"
-        " WHERE x.indexrelid = c.oid) END",
-        named=True,
-        digest=_RELATION,
-        where="c.relnamespace <> ALL (ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n"
-        " WHERE n.nspname LIKE 'pg\\_toast%'))",
-    ),
-    _Catalog("pg_attribute", "c.attrelid", "1259", "c.attrelid", where="c.attnum > 0"),
-    _Catalog("pg_attrdef", "c.oid", "1259", "c.adrelid"),
-    _Catalog("pg_index", "c.indexrelid", "1259", "c.indrelid"),
-    _Catalog(
-        "pg_constraint",
-        "c.oid",
-        "CASE WHEN c.conrelid <> 0 THEN 1259 ELSE 1247 END",
-        "CASE WHEN c.conrelid <> 0 THEN c.conrelid ELSE c.contypid END",
-        # A foreign key to a partitioned table has a row for each partition it refers to: no definition of its
-        # own.
-        name_as="pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.conname)",
-        where="(c.conparentid = 0 OR c.conrelid <> (SELECT p.conrelid FROM pg_catalog.pg_constraint p"
-        " WHERE p.oid = c.conparentid))",
-    ),
-    # A foreign key's triggers sit on the referenced table too; they follow from the constraint.
-    _Catalog("pg_trigger", "c.oid", "1259", "c.tgrelid", where="NOT c.tgisinternal"),
-    _Catalog("pg_rewrite", "c.oid", "1259", "c.ev_class"),
-    _Catalog("pg_policy", "c.oid", "1259", "c.polrelid"),
-    _Catalog("pg_statistic_ext", "c.oid", "1259", "c.stxrelid", named=True),
-    _Catalog("pg_inherits", "c.inhrelid", "1259", "c.inhrelid"),
-    _Catalog("pg_sequence", "c.seqrelid", "1259", "c.seqrelid"),
-    _Catalog("pg_partitioned_table", "c.partrelid", "1259", "c.partrelid"),
-    _Catalog("pg_foreign_table", "c.ftrelid", "1259", "c.ftrelid"),
-    _Catalog(
-        "pg_type",
-        "c.oid",
-        "CASE WHEN c.typrelid <> 0 THEN 1259 WHEN c.typtype = 'm' THEN 1247"
-        " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN 1247 END",
-        "CASE WHEN c.typrelid <> 0 THEN c.typrelid"
-        " WHEN c.typtype = 'm'"
-        " THEN (SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = c.oid)"
-        " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN c.typelem END",
-        named=True,
-    ),
-    _Catalog("pg_enum", "c.enumtypid", "1247", "c.enumtypid"),
-    _Catalog("pg_proc", "c.oid", named=True, source="c.prosrc"),
-    _Catalog("pg_aggregate", "c.aggfnoid", "1255", "c.aggfnoid"),
-    _Catalog("pg_namespace", "c.oid", named=True, where="c.nspname !~ '^pg_(toast_)?temp_'"),
-    _Catalog("pg_extension", "c.oid", named=True),
-    _Catalog("pg_collation", "c.oid", named=True),
-    _Catalog("pg_conversion", "c.oid", named=True),
-    _Catalog("pg_language", "c.oid", named=True),
-    _Catalog("pg_operator", "c.oid", named=True),
-    _Catalog("pg_opclass", "c.oid", named=True),
-    _Catalog("pg_opfamily", "c.oid", named=True),
-    _Catalog("pg_amop", "c.oid", "2753", "c.amopfamily"),
-    _Catalog("pg_amproc", "c.oid", "2753", "c.amprocfamily"),
-    _Catalog("pg_am", "c.oid", named=True),
-    _Catalog("pg_cast", "c.oid", named=True),
-    _Catalog("pg_transform", "c.oid", named=True),
-    _Catalog("pg_ts_config", "c.oid", named=True),
-    _Catalog("pg_ts_config_map", "c.mapcfg", "3602", "c.mapcfg"),
-    _Catalog("pg_ts_dict", "c.oid", named=True),
-    _Catalog("pg_ts_parser", "c.oid", named=True),
-    _Catalog("pg_ts_template", "c.oid", named=True),
-    _Catalog("pg_foreign_data_wrapper", "c.oid", named=True),
-    _Catalog("pg_foreign_server", "c.oid", named=True),
-    _Catalog("pg_user_mapping", "c.oid", named=True),
-    _Catalog("pg_publication", "c.oid", named=True),
-    _Catalog("pg_publication_rel", "c.oid", "6104", "c.prpubid"),
-    _Catalog("pg_event_trigger", "c.oid", named=True),
-    _Catalog("pg_default_acl", "c.oid", named=True, digest="c.defaclnamespace"),
-    _Catalog("pg_description", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
-    _Catalog("pg_seclabel", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
-    _Catalog("pg_authid", "c.oid", named=True, shared=True),
-    _Catalog("pg_auth_members", "c.member", "1260", "c.member", shared=True),
-    _Catalog("pg_depend", "c.objid", "c.refclassid", "c.refobjid", digest="c.classid"),
-    _Catalog(
-        "pg_shdepend",
-        "c.objid",
-        "c.refclassid",
-        "c.refobjid",
-        digest="c.classid",
-        where="c.refclassid = 1260 AND c.dbid = (SELECT d.oid FROM pg_catalog.pg_database d"
-        " WHERE d.datname = pg_catalog.current_database())",
-        shared=True,
-    ),
-)
+Object = tuple[int, int]
+"""(OID of the system catalog, OID of the object)."""
 
-_KEYED_BY_OWN_OID = tuple(catalog.name for catalog in _CATALOGS if catalog.oid == "c.oid")
+Edge = tuple[int, int, int, int]
+"""The object that leans, and the one that it leans on."""
 
-
-def only_marked(before: int | None, after: int | None) -> bool:
-    """Whether two digests of a relation differ in its rights, owner and row security alone."""
-    return before is not None and after is not None and before != after and (before ^ after) >> 32 == 0
-
-
-class Row(NamedTuple):
-    """One row of a system catalog, as ``_rows_query`` selects it."""
-
-    catalog: int
-    oid: int
-    part_class: int | None
-    part_oid: int | None
-    digest: int | None
-    command: int
-    kind: str | None
-    name: str | None
-    source: str | None
-    deptype: str | None
+_EDGE = sql.SQL("SELECT classid::int8, objid::int8, refclassid::int8, refobjid::int8")
+_EDGES = sql.SQL("FROM pg_catalog.pg_depend WHERE " + BETWEEN_USERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +77,14 @@ class Counters:
     xid: str
 
 
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """By catalog OID the user objects that are left; the number of rows behind all edges between them."""
+
+    objects: dict[int, frozenset[int]]
+    edges: int = 0
+
+
 _READ_COUNTERS = b"EXECUTE pgslate_counters"
 
 
@@ -227,7 +99,7 @@ class Observer:
         self._cursor = connection.cursor(binary=True)
         self._as_superuser = _is_superuser(connection)
         # Prepared by SQL and not by psycopg, which forgets its own at every DROP.
-        self._prepared: dict[tuple[str, ...], int] = {}
+        self._prepared: dict[tuple[bool, tuple[str, ...]], int] = {}
         self._prepare("pgslate_counters", "", _counters_query(readable))
 
     def counters(self) -> Counters:
@@ -237,42 +109,60 @@ class Observer:
 
     def run(self, statement: str) -> Counters:
         """Run a statement in the open transaction and read the counters, in one round trip."""
-        failed: psycopg.Error | None = None
-        with contextlib.suppress(psycopg.errors.PipelineAborted), self.connection.pipeline():
-            try:
-                plain = self.connection.cursor()
-                plain.execute(statement.encode(), prepare=False)
-                self._cursor.execute(_READ_COUNTERS, prepare=False)
-            except psycopg.Error as error:
-                failed = error  # raised in here, psycopg would log that the pipeline was aborted
-        if failed is not None:
-            raise failed
-        return _to_counters(self._cursor.fetchone())
+        cursor = self.connection.cursor()
+        cursor.execute(f"{statement}\n;\n".encode() + _READ_COUNTERS, prepare=False)
+        while cursor.nextset():
+            pass
+        return _to_counters(cursor.fetchone())
 
-    def written(self, before: Counters, after: Counters) -> tuple[str, ...]:
-        """The catalogs that were written to between two readings of the counters."""
+    def written(self, before: Counters, after: Counters) -> dict[str, int]:
+        """The catalogs that were written to between two readings of the counters, with how many rows."""
         return self._differing(before.written, after.written)
 
-    def deleted(self, before: Counters, after: Counters) -> tuple[str, ...]:
-        """The catalogs that rows were deleted from between two readings of the counters."""
+    def deleted(self, before: Counters, after: Counters) -> dict[str, int]:
+        """The catalogs that rows were deleted from between two readings of the counters, with how many."""
         return self._differing(before.deleted, after.deleted)
 
-    def _differing(self, then: Mapping[int, int], now: Mapping[int, int]) -> tuple[str, ...]:
-        return tuple(name for oid, name in self._names.items() if then.get(oid, 0) != now.get(oid, 0))
+    def _differing(self, then: Mapping[int, int], now: Mapping[int, int]) -> dict[str, int]:
+        changed = ((name, now.get(oid, 0) - then.get(oid, 0)) for oid, name in self._names.items())
+        return {name: count for name, count in changed if count}
 
     def unknown(self) -> dict[int, int]:
         """Counts that differ from any: for a statement that the counters say nothing about."""
         return dict.fromkeys(self._names, -1)
 
-    def rows(self, mark: Mark, catalogs: tuple[str, ...] | None = None) -> list[Row]:
-        """The rows of ``catalogs`` (None: of all) that are younger than ``mark``."""
-        if catalogs == ():
+    def rows(self, mark: Mark, written: Mapping[str, int] | None = None) -> list[Row]:
+        """The rows that are younger than ``mark``, of the catalogs ``written`` to (None: of all).
+
+        ``written`` says how many rows each of them should have.
+        """
+        if written is None:
+            return self._younger(mark, tuple(catalog.name for catalog in self.catalogs), narrow=False)
+        chosen = tuple(written)
+        if not chosen or not any(name in NARROW for name in chosen):
+            return self._younger(mark, chosen, narrow=False)
+        rows = self._younger(mark, chosen, narrow=True)
+        found = {row.oid: row.digest for row in rows if row.catalog == FOUND}
+        missed = tuple(
+            name
+            for oid, name in self._names.items()
+            if name in written and name in NARROW and found[oid] != written[name]
+        )
+        if missed:
+            wide = self._younger(mark, missed, narrow=False)
+            again = {oid for oid, name in self._names.items() if name in missed}
+            rows = [row for row in rows if row.catalog not in again] + wide
+        return [row for row in rows if row.catalog != FOUND]
+
+    def _younger(self, mark: Mark, chosen: tuple[str, ...], *, narrow: bool) -> list[Row]:
+        if not chosen:
             return []
-        chosen = catalogs or tuple(catalog.name for catalog in self.catalogs)
-        number = self._prepared.get(chosen)
+        key = (narrow, chosen)
+        number = self._prepared.get(key)
         if number is None:
-            number = self._prepared[chosen] = len(self._prepared)
-            query = _rows_query([c for c in self.catalogs if c.name in chosen], _YOUNGER)
+            number = self._prepared[key] = len(self._prepared)
+            catalogs = [c for c in self.catalogs if c.name in chosen]
+            query = younger_rows_narrow(catalogs) if narrow else younger_rows(catalogs)
             self._prepare(f"pgslate_rows_{number}", "(xid, int8)", query)
         with self._as_ourselves():
             asked = f"EXECUTE pgslate_rows_{number}('{int(mark.xid)}', {mark.command})"
@@ -281,7 +171,7 @@ class Observer:
 
     def everything(self) -> list[Row]:
         """The rows of all catalogs, whoever wrote them."""
-        self._cursor.execute(_rows_query(self.catalogs, sql.SQL("true")), prepare=False)
+        self._cursor.execute(every_row(self.catalogs), prepare=False)
         return list(map(Row._make, self._cursor.fetchall()))
 
     def _prepare(self, name: str, types: str, query: sql.Composed) -> None:
@@ -289,22 +179,26 @@ class Observer:
             sql.SQL("PREPARE {}{} AS {}").format(sql.Identifier(name), sql.SQL(types), query), prepare=False
         )
 
-    def remaining(self, catalogs: Collection[str]) -> dict[int, frozenset[int]]:
-        """By catalog OID, the user objects that are left in each of ``catalogs``."""
-        chosen = [name for name in catalogs if name in _KEYED_BY_OWN_OID]
-        if not chosen:
-            return {}
-        query = sql.SQL(" UNION ALL ").join(
+    def remaining(self, catalogs: Collection[str]) -> Remaining:
+        """What is left in those of ``catalogs`` whose rows are objects, and how many edges, if asked for."""
+        branches = [
             sql.SQL(
                 "SELECT {literal}::pg_catalog.regclass::oid::int8,"
                 " COALESCE(pg_catalog.array_agg(oid::int8), '{{}}') FROM pg_catalog.{catalog}"
                 " WHERE oid >= 16384 OR oid = 2200"
             ).format(literal=sql.Literal(f"pg_catalog.{name}"), catalog=sql.Identifier(name))
-            for name in chosen
-        )
+            for name in catalogs
+            if name in KEYED_BY_OWN_OID
+        ]
+        if "pg_depend" in catalogs:
+            branches.append(sql.SQL("SELECT {}, ARRAY[(SELECT count(*) {})]").format(PG_DEPEND, _EDGES))
+        if not branches:
+            return Remaining({})
         with self._as_ourselves():
-            self._cursor.execute(query)
-            return {catalog: frozenset(oids) for catalog, oids in self._cursor.fetchall()}
+            self._cursor.execute(sql.SQL(" UNION ALL ").join(branches))
+            found: dict[int, list[int]] = dict(self._cursor.fetchall())
+        edges = found.pop(PG_DEPEND, [0])[0]
+        return Remaining({catalog: frozenset(oids) for catalog, oids in found.items()}, edges)
 
     @contextlib.contextmanager
     def _as_ourselves(self) -> Iterator[None]:
@@ -320,20 +214,19 @@ class Observer:
             self.connection.execute(b"SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE")
             yield
 
-    def edges(self) -> Counter[tuple[int, int, int, int]]:
-        """Every (class, object, referenced class, referenced object) between user objects, with its rows."""
-        self._cursor.execute(
-            "SELECT classid::int8, objid::int8, refclassid::int8, refobjid::int8 FROM pg_catalog.pg_depend"
-            f" WHERE {_BETWEEN_USERS}"
-        )
+    def edges(self) -> Counter[Edge]:
+        """Every edge between user objects, with how many rows it has."""
+        self._cursor.execute(sql.SQL("{} {}").format(_EDGE, _EDGES))
         return Counter(self._cursor.fetchall())
 
-    def count_edges(self) -> int:
-        """How many rows are behind ``edges``."""
-        self._cursor.execute(f"SELECT count(*) FROM pg_catalog.pg_depend WHERE {_BETWEEN_USERS}")
-        row = self._cursor.fetchone()
-        assert row is not None
-        return int(row[0])
+    def edges_of(self, objects: Collection[Object]) -> Counter[Edge]:
+        """Those that begin with one of ``objects``."""
+        some = sql.SQL(
+            "{} {} AND (classid, objid) IN (SELECT class::oid, object::oid FROM"
+            " ROWS FROM (unnest(%s::int8[]), unnest(%s::int8[])) AS o(class, object))"
+        ).format(_EDGE, _EDGES)
+        self._cursor.execute(some, ([c for c, _ in objects], [o for _, o in objects]))
+        return Counter(self._cursor.fetchall())
 
     def row_counts(self) -> dict[int, int]:
         """By user table, how many rows were ever written to it: for what is not one transaction.
@@ -372,58 +265,15 @@ def _is_superuser(connection: psycopg.Connection[Any]) -> bool:
     return connection.info.parameter_status("is_superuser") == "on"
 
 
-def _readable(connection: psycopg.Connection[Any]) -> dict[int, _Catalog]:
+def _readable(connection: psycopg.Connection[Any]) -> dict[int, SystemCatalog]:
     """The catalogs that this role may read, by OID: pg_authid and pg_user_mapping are the superuser's."""
     may = connection.execute(
         "SELECT relname, oid::int8 FROM pg_catalog.pg_class WHERE relnamespace = 11 AND relname = ANY(%s)"
         " AND pg_catalog.has_table_privilege(oid, 'SELECT')",
-        ([catalog.name for catalog in _CATALOGS],),
+        ([catalog.name for catalog in CATALOGS],),
     ).fetchall()
     oids = dict(may)
-    return {oids[catalog.name]: catalog for catalog in _CATALOGS if catalog.name in oids}
-
-
-_NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
-_BETWEEN_USERS = "objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)"
-_YOUNGER = sql.SQL("pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND c.cmin::text::int8 > $2")
-
-
-def _rows_query(catalogs: Sequence[_Catalog], condition: sql.SQL) -> sql.Composed:
-    """One branch a catalog."""
-    branches = []
-    for catalog in catalogs:
-        edges = catalog.name in ("pg_depend", "pg_shdepend")
-        users = (
-            "c.objid >= 16384 AND (c.refobjid >= 16384 OR c.refobjid = 2200)"
-            if edges
-            else f"({catalog.oid} >= 16384 OR {catalog.oid} = 2200)"
-        )
-        own = f"'pg_catalog.{catalog.name}'::regclass, {catalog.oid}, 0"
-        identity = f", LATERAL pg_catalog.pg_identify_object({own}) i"
-        branches.append(
-            sql.SQL(
-                "SELECT {literal}::pg_catalog.regclass::oid::int8, {oid}::int8, ({part_class})::int8,"
-                " ({part_oid})::int8, ({digest})::int8, c.cmin::text::int8,"
-                " {kind}, {name}, {source}::text, {deptype}"
-                " FROM pg_catalog.{catalog} c {identity} WHERE {condition} AND {users} AND {where}"
-            ).format(
-                literal=sql.Literal(f"pg_catalog.{catalog.name}"),
-                oid=sql.SQL(catalog.oid),
-                part_class=sql.SQL(catalog.part_class),
-                part_oid=sql.SQL(catalog.part_oid),
-                digest=sql.SQL(catalog.digest),
-                kind=sql.SQL("i.type" if catalog.named else "NULL"),
-                name=sql.SQL("i.identity" if catalog.named else catalog.name_as or "NULL"),
-                source=sql.SQL(catalog.source),
-                deptype=sql.SQL("c.deptype::text" if edges else "NULL"),
-                catalog=sql.Identifier(catalog.name),
-                identity=sql.SQL(identity if catalog.named else _NAMESPACE if catalog.name_as else ""),
-                condition=condition,
-                users=sql.SQL(users),
-                where=sql.SQL(catalog.where),
-            )
-        )
-    return sql.SQL(" UNION ALL ").join(branches)
+    return {oids[catalog.name]: catalog for catalog in CATALOGS if catalog.name in oids}
 
 
 def _counters_query(catalogs: Iterable[int]) -> sql.Composed:

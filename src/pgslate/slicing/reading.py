@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pgslate.slicing import names
+from pgslate.slicing.catalogs import PG_CLASS, PG_PROC, Row
 from pgslate.slicing.effects import Effect, Link, Unit
 from pgslate.slicing.holders import KINDS_WITH_TYPE, RELATIONS
 from pgslate.slicing.identity import parts
-from pgslate.slicing.observe import PG_CLASS, PG_PROC, Counters, Observer, Row
+from pgslate.slicing.observe import Counters, Observer
 from pgslate.slicing.ties import NO_TIES, Thing, Ties
 from pgslate.slicing.world import Told, World
 

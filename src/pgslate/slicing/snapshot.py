@@ -21,9 +21,10 @@ import psycopg
 
 from pgslate.errors import ProofError, TargetError
 from pgslate.schema.settings import set_here
+from pgslate.slicing.catalogs import PG_AUTHID
 from pgslate.slicing.effects import Trace, Unit
 from pgslate.slicing.identity import parts
-from pgslate.slicing.observe import PG_AUTHID, Observer
+from pgslate.slicing.observe import Observer
 from pgslate.slicing.roles import texts_of
 from pgslate.slicing.slice import Slice
 from pgslate.slicing.world import World

@@ -20,9 +20,10 @@ from pgslate.failures import migration_failed
 from pgslate.prelude import run_prelude
 from pgslate.schema.read import read
 from pgslate.slicing import names
+from pgslate.slicing.catalogs import PG_CLASS, PG_PROC
 from pgslate.slicing.effects import Effect, Trace, Traced, Unit
 from pgslate.slicing.hints import hinted
-from pgslate.slicing.observe import PG_CLASS, PG_PROC, Counters, Mark, Observer
+from pgslate.slicing.observe import Counters, Mark, Observer
 from pgslate.slicing.probe import Probe, runs_code
 from pgslate.slicing.reading import Seen, effect_of
 from pgslate.slicing.uncertain import unseen

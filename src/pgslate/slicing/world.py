@@ -13,10 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pgslate.slicing import names
-from pgslate.slicing.effects import Link, Unit, UnitInfo
-from pgslate.slicing.holders import KINDS_WITH_TYPE, Holders, Object
-from pgslate.slicing.identity import parts, qualified
-from pgslate.slicing.observe import (
+from pgslate.slicing.catalogs import (
     PG_CLASS,
     PG_CONSTRAINT,
     PG_DEFAULT_ACL,
@@ -28,14 +25,14 @@ from pgslate.slicing.observe import (
     PG_PROC,
     PG_SHDEPEND,
     PG_TYPE,
-    Observer,
     Row,
     only_marked,
 )
+from pgslate.slicing.effects import Link, Unit, UnitInfo
+from pgslate.slicing.holders import KINDS_WITH_TYPE, Holders
+from pgslate.slicing.identity import parts, qualified
+from pgslate.slicing.observe import Edge, Object, Observer
 from pgslate.slicing.ties import Thing
-
-Edge = tuple[int, int, int, int]
-"""(OID of the system catalog, OID of the object) of what leans, and of what it leans on."""
 
 Number = tuple[int, int, Unit]
 """(OID of the system catalog, OID of the object, number of the unit)."""
@@ -50,6 +47,7 @@ class Told:
     marks: set[Unit] = field(default_factory=set)
     shapes: set[Unit] = field(default_factory=set)  # changed in more than a mark
     dropped: set[Unit] = field(default_factory=set)
+    leans: set[Object] = field(default_factory=set)  # objects that edges were written for
     links: set[Link] = field(default_factory=set)
     unlinks: set[Link] = field(default_factory=set)
     takes: set[str] = field(default_factory=set)
@@ -182,7 +180,7 @@ class World:
         resume."""
         return [(catalog, oid, unit) for (catalog, oid), unit in self._unit_of.items()]
 
-    def take(self, rows: list[Row], observer: Observer, deleted: tuple[str, ...], *, at: int) -> Told:
+    def take(self, rows: list[Row], observer: Observer, deleted: Collection[str], *, at: int) -> Told:
         """Take in what statement ``at`` wrote, and let go what it deleted from the catalogs ``deleted``."""
         told = Told()
         self._take(rows, told, at=at)
@@ -309,6 +307,7 @@ class World:
         obj, ref = (row.digest or 0, row.oid), (row.part_class or 0, row.part_oid or 0)
         self._edges[obj].add(ref)
         if row.catalog == PG_DEPEND:
+            told.leans.add(obj)
             self._in_depend[*obj, *ref] += 1
             self._leaning[ref].add(obj)
         link = self._link(obj, ref)
@@ -323,11 +322,12 @@ class World:
 
     # -- what is gone
 
-    def _let_go(self, told: Told, observer: Observer, deleted: tuple[str, ...], *, at: int) -> None:
+    def _let_go(self, told: Told, observer: Observer, deleted: Collection[str], *, at: int) -> None:
         if not deleted:
             return
         gone: list[Object] = []
-        for catalog, left in observer.remaining(deleted).items():
+        remaining = observer.remaining(deleted)
+        for catalog, left in remaining.objects.items():
             gone += [(catalog, oid) for oid in self._known[catalog] - left]
         # What the dropped objects leaned on is looked up while everything is still known.
         for obj in gone:
@@ -347,7 +347,7 @@ class World:
                     told.change(owner)
             self._described = described
         if "pg_depend" in deleted:
-            self._drop_edges(observer, set(gone), told)
+            self._drop_edges(observer, remaining.edges, set(gone), told)
         for obj in gone:
             self._forget(obj, told, at=at)
         told.changes -= told.dropped
@@ -355,34 +355,48 @@ class World:
         told.creates -= vanished
         told.dropped -= vanished
 
-    def _drop_edges(self, observer: Observer, gone: set[Object], told: Told) -> None:
-        """Let go of edges: those of what is ``gone``, if their number is right, and else whatever is missing."""
+    def _drop_edges(self, observer: Observer, number: int, gone: set[Object], told: Told) -> None:
+        """Let go of the edges of what is ``gone``; where other than ``number`` are left then, ask for all.
+
+        An object may have been given its edges anew, as by CREATE OR REPLACE.
+        """
         fallen = self._with_parts_unknown(gone)
-        lost = [edge for obj in fallen for ref in self._edges[obj] if (edge := (*obj, *ref)) in self._in_depend]
-        if self._in_depend.total() - sum(self._in_depend[edge] for edge in lost) == observer.count_edges():
-            for edge in lost:
-                del self._in_depend[edge]
-                self._leaning[edge[2:]].discard(edge[:2])
-            for obj in fallen - gone:
-                del self._edges[obj]
-            return
-        current = observer.edges()
-        for edge in self._in_depend.keys() - current.keys():
+        for obj in fallen:
+            self._forget_edges((*obj, *ref) for ref in tuple(self._edges[obj]))
+        for obj in fallen - gone:
+            del self._edges[obj]
+        if again := told.leans - fallen:
+            known = [(*obj, *ref) for obj in again for ref in self._edges[obj]]
+            known = [edge for edge in known if edge in self._in_depend]
+            self._replace_edges(known, observer.edges_of(again), told)
+        if self._in_depend.total() != number:
+            self._replace_edges(list(self._in_depend), observer.edges(), told)
+
+    def _replace_edges(self, known: Iterable[Edge], current: Counter[Edge], told: Told) -> None:
+        missing = [edge for edge in known if edge not in current]
+        for edge in missing:
             obj, ref = edge[:2], edge[2:]
-            self._leaning[ref].discard(obj)
-            if obj not in gone:
-                self._edges[obj].discard(ref)
-                link = self._link(obj, ref)
-                if link is not None:
-                    told.unlinks.add(link)
-        self._in_depend = current
+            self._edges[obj].discard(ref)
+            link = self._link(obj, ref)
+            if link is not None:
+                told.unlinks.add(link)
+        self._forget_edges(missing)
+        for edge, rows in current.items():
+            self._edges[edge[:2]].add(edge[2:])
+            self._leaning[edge[2:]].add(edge[:2])
+            self._in_depend[edge] = rows
+
+    def _forget_edges(self, edges: Iterable[Edge]) -> None:
+        for edge in edges:
+            if self._in_depend.pop(edge, 0):
+                self._leaning[edge[2:]].discard(edge[:2])
 
     def _with_parts_unknown(self, gone: set[Object]) -> set[Object]:
         """With what leans on them and isn't looked at: a key's internal triggers, a table's TOAST table."""
         found = set(gone)
         queue = list(gone)
         for ref in queue:
-            new = {obj for obj in self._leaning[ref] if obj not in found and obj[1] not in self._known[obj[0]]}
+            new = {obj for obj in self._leaning[ref] - found if obj[1] not in self._known[obj[0]]}
             found |= new
             queue += new
         return found

@@ -1,0 +1,265 @@
+"""PostgreSQL's system catalogs: what each row of them belongs to, and the queries that read them. Pure.
+
+A row belongs to an object of its own, or is a part of another's: a column of its table, a comment of what it
+describes. Rows are read in two ways. The *wide* one looks at whole catalogs for rows that are younger than a
+mark. Two of them grow with every column that a schema has, so there is a *narrow* way for these: columns by
+the relations that the session has locked, dependencies by the objects that have younger rows. It says how
+many rows it found; where the counters say that more were written, the wide way has to be gone.
+
+Source: PostgreSQL manual, "System Columns", "System Catalogs".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from psycopg import sql
+
+PG_CLASS = 1259
+PG_CONSTRAINT = 2606
+PG_PROC = 1255
+PG_TYPE = 1247
+PG_NAMESPACE = 2615
+PG_EXTENSION = 3079
+PG_DEPEND = 2608
+PG_SHDEPEND = 1214
+PG_DESCRIPTION = 2609
+PG_AUTHID = 1260
+PG_DEFAULT_ACL = 826
+PG_EVENT_TRIGGER = 3466
+
+FIRST_USER_OID = 16384
+PUBLIC = 2200
+"""The schema public: made by initdb, and yet dropped and made again by many a first migration."""
+
+
+class SystemCatalog(NamedTuple):
+    """How to read one system catalog: ``own`` object, or a part of another's."""
+
+    name: str
+    oid: str  # the row's object
+    part_class: str = "NULL"  # the catalog of the object that this one is a part of
+    part_oid: str = "NULL"
+    named: bool = False
+    name_as: str = ""  # an expression for the name, where it is not pg_identify_object's identity
+    digest: str = "NULL"  # over the columns that are definition, where others are not
+    source: str = "NULL"
+    where: str = "true"
+    shared: bool = False
+
+
+# Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed. What
+# asks no more of a relation than to be there is apart, in the digest's lower half.
+_SHAPE = (
+    "ROW(c.relname, c.relnamespace, c.reloftype, c.relam, c.reltablespace, c.relpersistence, c.relkind,"
+    " c.relnatts, c.relchecks, c.relispopulated, c.relreplident, c.relispartition, c.reloptions,"
+    " c.relpartbound::text)"
+)
+_MARKS = "ROW(c.relowner, c.relacl, c.relrowsecurity, c.relforcerowsecurity)"
+_RELATION = (
+    f"(pg_catalog.hashtext({_SHAPE}::text)::int8 << 32)"
+    f" | (pg_catalog.hashtext({_MARKS}::text)::int8 & 4294967295)"
+)
+
+CATALOGS = (
+    SystemCatalog(
+        "pg_class",
+        "c.oid",
+        "CASE WHEN c.relkind IN ('i', 'I') THEN 1259 END",
+        "CASE WHEN c.relkind IN ('i', 'I') THEN (SELECT x.indrelid FROM pg_catalog.pg_index x"
+        " WHERE x.indexrelid = c.oid) END",
+        named=True,
+        digest=_RELATION,
+        where="c.relnamespace <> ALL (ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n"
+        " WHERE n.nspname LIKE 'pg\\_toast%'))",
+    ),
+    SystemCatalog("pg_attribute", "c.attrelid", "1259", "c.attrelid", where="c.attnum > 0"),
+    SystemCatalog("pg_attrdef", "c.oid", "1259", "c.adrelid"),
+    SystemCatalog("pg_index", "c.indexrelid", "1259", "c.indrelid"),
+    SystemCatalog(
+        "pg_constraint",
+        "c.oid",
+        "CASE WHEN c.conrelid <> 0 THEN 1259 ELSE 1247 END",
+        "CASE WHEN c.conrelid <> 0 THEN c.conrelid ELSE c.contypid END",
+        # A foreign key to a partitioned table has a row for each partition it refers to: no definition of its
+        # own.
+        name_as="pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.conname)",
+        where="(c.conparentid = 0 OR c.conrelid <> (SELECT p.conrelid FROM pg_catalog.pg_constraint p"
+        " WHERE p.oid = c.conparentid))",
+    ),
+    # A foreign key's triggers sit on the referenced table too; they follow from the constraint.
+    SystemCatalog("pg_trigger", "c.oid", "1259", "c.tgrelid", where="NOT c.tgisinternal"),
+    SystemCatalog("pg_rewrite", "c.oid", "1259", "c.ev_class"),
+    SystemCatalog("pg_policy", "c.oid", "1259", "c.polrelid"),
+    SystemCatalog("pg_statistic_ext", "c.oid", "1259", "c.stxrelid", named=True),
+    SystemCatalog("pg_inherits", "c.inhrelid", "1259", "c.inhrelid"),
+    SystemCatalog("pg_sequence", "c.seqrelid", "1259", "c.seqrelid"),
+    SystemCatalog("pg_partitioned_table", "c.partrelid", "1259", "c.partrelid"),
+    SystemCatalog("pg_foreign_table", "c.ftrelid", "1259", "c.ftrelid"),
+    SystemCatalog(
+        "pg_type",
+        "c.oid",
+        "CASE WHEN c.typrelid <> 0 THEN 1259 WHEN c.typtype = 'm' THEN 1247"
+        " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN 1247 END",
+        "CASE WHEN c.typrelid <> 0 THEN c.typrelid"
+        " WHEN c.typtype = 'm'"
+        " THEN (SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = c.oid)"
+        " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN c.typelem END",
+        named=True,
+    ),
+    SystemCatalog("pg_enum", "c.enumtypid", "1247", "c.enumtypid"),
+    SystemCatalog("pg_proc", "c.oid", named=True, source="c.prosrc"),
+    SystemCatalog("pg_aggregate", "c.aggfnoid", "1255", "c.aggfnoid"),
+    SystemCatalog("pg_namespace", "c.oid", named=True, where="c.nspname !~ '^pg_(toast_)?temp_'"),
+    SystemCatalog("pg_extension", "c.oid", named=True),
+    SystemCatalog("pg_collation", "c.oid", named=True),
+    SystemCatalog("pg_conversion", "c.oid", named=True),
+    SystemCatalog("pg_language", "c.oid", named=True),
+    SystemCatalog("pg_operator", "c.oid", named=True),
+    SystemCatalog("pg_opclass", "c.oid", named=True),
+    SystemCatalog("pg_opfamily", "c.oid", named=True),
+    SystemCatalog("pg_amop", "c.oid", "2753", "c.amopfamily"),
+    SystemCatalog("pg_amproc", "c.oid", "2753", "c.amprocfamily"),
+    SystemCatalog("pg_am", "c.oid", named=True),
+    SystemCatalog("pg_cast", "c.oid", named=True),
+    SystemCatalog("pg_transform", "c.oid", named=True),
+    SystemCatalog("pg_ts_config", "c.oid", named=True),
+    SystemCatalog("pg_ts_config_map", "c.mapcfg", "3602", "c.mapcfg"),
+    SystemCatalog("pg_ts_dict", "c.oid", named=True),
+    SystemCatalog("pg_ts_parser", "c.oid", named=True),
+    SystemCatalog("pg_ts_template", "c.oid", named=True),
+    SystemCatalog("pg_foreign_data_wrapper", "c.oid", named=True),
+    SystemCatalog("pg_foreign_server", "c.oid", named=True),
+    SystemCatalog("pg_user_mapping", "c.oid", named=True),
+    SystemCatalog("pg_publication", "c.oid", named=True),
+    SystemCatalog("pg_publication_rel", "c.oid", "6104", "c.prpubid"),
+    SystemCatalog("pg_event_trigger", "c.oid", named=True),
+    SystemCatalog("pg_default_acl", "c.oid", named=True, digest="c.defaclnamespace"),
+    SystemCatalog("pg_description", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
+    SystemCatalog("pg_seclabel", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
+    SystemCatalog("pg_authid", "c.oid", named=True, shared=True),
+    SystemCatalog("pg_auth_members", "c.member", "1260", "c.member", shared=True),
+    SystemCatalog("pg_depend", "c.objid", "c.refclassid", "c.refobjid", digest="c.classid"),
+    SystemCatalog(
+        "pg_shdepend",
+        "c.objid",
+        "c.refclassid",
+        "c.refobjid",
+        digest="c.classid",
+        where="c.refclassid = 1260 AND c.dbid = (SELECT d.oid FROM pg_catalog.pg_database d"
+        " WHERE d.datname = pg_catalog.current_database())",
+        shared=True,
+    ),
+)
+
+KEYED_BY_OWN_OID = tuple(catalog.name for catalog in CATALOGS if catalog.oid == "c.oid")
+
+
+def only_marked(before: int | None, after: int | None) -> bool:
+    """Whether two digests of a relation differ in its rights, owner and row security alone."""
+    return before is not None and after is not None and before != after and (before ^ after) >> 32 == 0
+
+
+class Row(NamedTuple):
+    """One row of a system catalog, as ``_rows_query`` selects it."""
+
+    catalog: int
+    oid: int
+    part_class: int | None
+    part_oid: int | None
+    digest: int | None
+    command: int
+    kind: str | None
+    name: str | None
+    source: str | None
+    deptype: str | None
+
+
+NARROW = ("pg_attribute", "pg_depend")
+"""The catalogs that there is a narrow way for."""
+
+FOUND = 0
+"""In place of a row's catalog: how many rows (``digest``) the narrow way found in a catalog (``oid``)."""
+
+BETWEEN_USERS = "objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)"
+"""The rows of pg_depend and pg_shdepend that lead from user object to user object."""
+
+_EDGES = ("pg_depend", "pg_shdepend")
+_NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
+_IS_YOUNGER = "pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND c.cmin::text::int8 > $2"
+_COMMAND = "c.cmin::text::int8"
+_LOCKED = (
+    "SELECT DISTINCT relation FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid()"
+    " AND locktype = 'relation' AND relation >= 16384"
+)
+
+
+def every_row(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
+    """All rows of the catalogs, as ``Row``."""
+    return _union(_branch(catalog, f"pg_catalog.{catalog.name}", _COMMAND, "true") for catalog in catalogs)
+
+
+def younger_rows(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
+    """The rows that are younger than transaction $1 and command $2, the wide way."""
+    return _union(
+        _branch(catalog, f"pg_catalog.{catalog.name}", _COMMAND, _IS_YOUNGER) for catalog in catalogs
+    )
+
+
+def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
+    """The same, the narrow way where there is one; with rows of ``FOUND``."""
+    names = [catalog.name for catalog in catalogs]
+    steps, found = [], []
+    for catalog in catalogs:
+        if catalog.name not in NARROW:
+            rows = f"SELECT c.*, {_COMMAND} AS command FROM pg_catalog.{catalog.name} c WHERE {_IS_YOUNGER}"
+            steps.append(f"{_step(catalog.name)} AS MATERIALIZED ({rows})")
+    if "pg_attribute" in names:
+        steps.append(_looked_up("pg_attribute", _LOCKED, "c.attrelid = o.relation"))
+    if "pg_depend" in names:
+        objects = " UNION ALL ".join(
+            f"SELECT 'pg_catalog.{name}'::pg_catalog.regclass::oid AS class, oid FROM {_step(name)}"
+            for name in names
+            if name in KEYED_BY_OWN_OID
+        )
+        none = "SELECT 0::oid AS class, 0::oid AS oid WHERE false"
+        steps.append(_looked_up("pg_depend", objects or none, "c.classid = o.class AND c.objid = o.oid"))
+    for name in NARROW:
+        if name in names:
+            oid = f"'pg_catalog.{name}'::pg_catalog.regclass::oid::int8"
+            count = f"(SELECT count(*) FROM {_step(name)})"
+            found.append(sql.SQL(f"SELECT {FOUND}, {oid}, NULL, NULL, {count}, 0, NULL, NULL, NULL, NULL"))
+    branches = (_branch(catalog, _step(catalog.name), "c.command", "true") for catalog in catalogs)
+    return sql.SQL("WITH {} {}").format(sql.SQL(", ").join(map(sql.SQL, steps)), _union([*branches, *found]))
+
+
+def _step(name: str) -> str:
+    return f"younger_{name}"
+
+
+def _looked_up(name: str, objects: str, condition: str) -> str:
+    """A step that looks up the younger rows of a catalog by index; each of ``objects`` is an ``o``."""
+    rows = f"SELECT c.*, {_COMMAND} AS command FROM pg_catalog.{name} c WHERE {condition} AND {_IS_YOUNGER}"
+    return f"{_step(name)} AS MATERIALIZED (SELECT c.* FROM ({objects}) o, LATERAL ({rows} OFFSET 0) c)"
+
+
+def _union(branches: Iterable[sql.Composable]) -> sql.Composed:
+    return sql.SQL(" UNION ALL ").join(branches)
+
+
+def _branch(catalog: SystemCatalog, source: str, command: str, condition: str) -> sql.Composable:
+    users = f"({catalog.oid} >= {FIRST_USER_OID} OR {catalog.oid} = {PUBLIC})"
+    if catalog.name in _EDGES:
+        users = BETWEEN_USERS
+    own = f"'pg_catalog.{catalog.name}'::regclass, {catalog.oid}, 0"
+    identity = f", LATERAL pg_catalog.pg_identify_object({own}) i"
+    kind, name = ("i.type", "i.identity") if catalog.named else ("NULL", catalog.name_as or "NULL")
+    beside = identity if catalog.named else _NAMESPACE if catalog.name_as else ""
+    deptype = "c.deptype::text" if catalog.name in _EDGES else "NULL"
+    return sql.SQL(
+        f"SELECT 'pg_catalog.{catalog.name}'::pg_catalog.regclass::oid::int8, {catalog.oid}::int8,"
+        f" ({catalog.part_class})::int8, ({catalog.part_oid})::int8, ({catalog.digest})::int8, {command},"
+        f" {kind}, {name}, {catalog.source}::text, {deptype}"
+        f" FROM {source} c{beside} WHERE {condition} AND {users} AND {catalog.where}"
+    )
