@@ -187,11 +187,8 @@ def statements_needed(chosen: Slice, migration: int) -> tuple[StatementReason, .
 
 def reasons(chosen: Slice, migration: int) -> tuple[str, ...]:
     """Why a slice has a migration: what its needed statements do, and for what; the nearest first."""
-    chains = [
-        chain_of_effect(chosen, index)
-        for index in sorted(chosen.needed)
-        if chosen.trace.effects[index].migration == migration
-    ]
+    needed = [index for index in chosen.trace.by_migration[migration] if index in chosen.needed]
+    chains = [chain_of_effect(chosen, index) for index in needed]
     found: dict[str, None] = {}
     for chain in sorted(chains, key=len):
         said = chain[0] if len(chain) < 3 else f"{chain[0]}, {chain[1]}"
@@ -204,9 +201,8 @@ def exclusion(chosen: Slice, migration: int) -> str:
     """Why a slice can do without a migration: what it touches, which nothing asked for needs."""
     trace = chosen.trace
     touched: dict[Unit, None] = {}
-    for effect in trace.effects:
-        if effect.migration == migration:
-            touched |= dict.fromkeys(sorted(effect.touches | effect.drops | effect.cascades))
+    for effect in map(trace.effects.__getitem__, trace.by_migration[migration]):
+        touched |= dict.fromkeys(sorted(effect.touches | effect.drops | effect.cascades))
     names = [trace.units[unit] for unit in touched if not trace.units[unit].name.startswith(_PASSING)]
     # the tables say it, where there are some
     for kinds in (("table", "view", "materialized view"), ("function", "procedure", "type", "extension"), ()):

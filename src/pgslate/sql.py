@@ -58,15 +58,21 @@ class Block:
     mode: str = ""
 
 
+LETTER = r"[^\x00-@\[-\^`{-\x7f]"
+"""A letter, an underscore, or anything beyond ASCII; said as what it is not, which is quick to compile."""
+
+LETTER_OR_DIGIT = r"[^\x00-#%-/:-@\[-\^`{-\x7f]"
+"""The same, a digit or a dollar sign."""
+
 _TOKEN = re.compile(
-    r"""
+    rf"""
       (?P<space>\s+)
     | (?P<comment>--[^\n\r]*)
     | (?P<block>/\*)
     | (?P<string>(?:[bBxXnN]|[uU]&)?'[^']*(?:''[^']*)*'?)
     | (?P<name>(?:[uU]&)?"[^"]*(?:""[^"]*)*"?)
-    | (?P<dollar>\$(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?\$)
-    | (?P<word>[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*)
+    | (?P<dollar>\$(?:{LETTER}(?:(?!\$){LETTER_OR_DIGIT})*)?\$)
+    | (?P<word>{LETTER}{LETTER_OR_DIGIT}*)
     | (?P<number>[0-9][\w.]*|\$[0-9]+)
     | (?P<open>[(\[])
     | (?P<close>[)\]])

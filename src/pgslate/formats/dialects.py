@@ -25,6 +25,8 @@ def for_postgresql(files: Iterable[str]) -> tuple[str, ...]:
     """
     every = tuple(files)
     named = {file: found for file in every if (found := _DIALECT.search(file))}
+    if not named:
+        return every
     ours = {_plain(file) for file, found in named.items() if found["ours"]}
     return tuple(
         file for file in every if (named[file]["ours"] if file in named else _plain(file) not in ours)

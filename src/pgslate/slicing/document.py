@@ -20,6 +20,8 @@ _UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes"
 _LINKS = ("links", "unlinks", "ties", "calls")
 _NAMES = ("takes", "frees")
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once for many lines
+
 
 class OtherVersionError(ValueError):
     """The document is of another version of pgslate."""
@@ -105,11 +107,13 @@ def _effect(effect: Effect) -> list[Any]:
 
 def _to_effect(migration: int, told: list[Any]) -> Effect:
     statement, line, digest, what = told
-    given: dict[str, Any] = {name: frozenset(what[name]) for name in (*_UNITS, *_NAMES) if name in what}
-    for name in _LINKS:
-        if name in what:
-            given[name] = frozenset(map(tuple, what[name]))
-    return Effect(migration, statement, line, digest, session=what.get("session", False), **given)
+    given: dict[str, Any] = {}
+    for name, values in what.items():
+        if name == "session":
+            given[name] = values
+        else:
+            given[name] = frozenset(map(tuple, values) if name in _LINKS else values)
+    return Effect(migration, statement, line, digest, **given)
 
 
 def _grouped(targets: Mapping[int, str]) -> dict[str, list[int]]:
@@ -133,4 +137,4 @@ def _nested(head: list[Any], items: list[Any]) -> str:
 
 
 def _line(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)

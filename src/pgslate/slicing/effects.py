@@ -147,6 +147,11 @@ class Trace:
         return {unit: tuple(indexes) for unit, indexes in found.items()}
 
     @cached_property
+    def naming(self) -> tuple[int, ...]:
+        """The effects that take or free names, in order."""
+        return tuple(index for index, effect in enumerate(self.effects) if effect.takes or effect.frees)
+
+    @cached_property
     def leaning(self) -> Mapping[Unit, tuple[tuple[int, Unit, bool], ...]]:
         """By unit, when (effect) it came to lean on which unit, or (False) ceased to, in order."""
         found: dict[Unit, list[tuple[int, Unit, bool]]] = {}
@@ -160,9 +165,9 @@ class Trace:
     @cached_property
     def by_migration(self) -> Mapping[int, tuple[int, ...]]:
         """By migration, its effects, in order."""
-        found: dict[int, list[int]] = {}
+        found: dict[int, list[int]] = {migration: [] for migration in range(len(self.migrations))}
         for index, effect in enumerate(self.effects):
-            found.setdefault(effect.migration, []).append(index)
+            found[effect.migration].append(index)
         return {migration: tuple(indexes) for migration, indexes in found.items()}
 
     @cached_property

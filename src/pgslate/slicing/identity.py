@@ -11,6 +11,8 @@ def parts(identity: str) -> list[str]:
     >>> [parts(n) for n in ('us"ers', '"', 'a."b""')]
     [['us"ers'], ['"'], ['a', '"b""']]
     """
+    if '"' not in identity:
+        return identity.partition("(")[0].split(".")
     at, found = 0, [""]
     while at < len(identity):
         char = identity[at]

@@ -16,7 +16,7 @@ from pgslate import sql
 Name = tuple[str, str]
 """(schema or "", name), as folded by the parser."""
 
-_WORD = re.compile(r"[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*")
+_WORD = re.compile(f"{sql.LETTER}{sql.LETTER_OR_DIGIT}*")
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 _DECLARED = re.compile(
     r'^\s*(?P<name>(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))*)\s*%\s*(?P<of>row)?type',

@@ -197,6 +197,7 @@ class _Walk:
         self.included: dict[int, Cause] = {}
         self.units: dict[Unit, Cause] = dict(required)
         self._whole_files = whole_files
+        self._opened: set[int] = set()  # migrations that were brought along as a whole
         self._reached: dict[Unit, int] = {}  # how far a unit's history has been included
         self._alive: set[Unit] = set()
         self._waiting: dict[Unit, list[tuple[Unit, int]]] = defaultdict(list)
@@ -237,7 +238,8 @@ class _Walk:
             for index in self.trace.touching.get(unit, ()):
                 if start <= index < before:
                     effect = self.trace.effects[index]
-                    self._include(index, Cause(_verb(effect, unit), unit=unit))
+                    if index not in self.included:
+                        self._include(index, Cause(_verb(effect, unit), unit=unit))
                     for source, target in effect.ties:
                         if source == unit:
                             self._need(target, index, Cause("called for by", effect=index))
@@ -265,8 +267,10 @@ class _Walk:
         for unit in effect.creates:
             self._revive(unit)
         if self._whole_files:
-            for other in self.trace.by_migration[effect.migration]:
-                self._include(other, Cause("same file", effect=index))
+            if effect.migration not in self._opened:
+                self._opened.add(effect.migration)
+                for other in self.trace.by_migration[effect.migration]:
+                    self._include(other, Cause("same file", effect=index))
         else:
             for other in self.trace.by_migration[effect.migration]:
                 if other < index and self.trace.effects[other].session:
@@ -294,7 +298,8 @@ class _Walk:
         held: dict[str, int] = {}  # the same, in the slice
         freed: dict[tuple[str, int], int] = {}  # what an excluded statement freed, and who had taken it
         missing: list[tuple[int, str]] = []
-        for index, effect in enumerate(self.trace.effects):
+        for index in self.trace.naming:
+            effect = self.trace.effects[index]
             included = index in self.included
             for name in effect.frees:
                 taker = taken.pop(name, -1)
@@ -318,8 +323,10 @@ class _Walk:
         last_change: dict[Unit, int] = {}
         for index in self.included:
             effect = self.trace.effects[index]
-            for unit in effect.changes | effect.sweeps | effect.drops | effect.cascades:
-                last_change[unit] = max(index, last_change.get(unit, -1))
+            for units in (effect.changes, effect.sweeps, effect.drops, effect.cascades):
+                for unit in units:
+                    if index > last_change.get(unit, -1):
+                        last_change[unit] = index
         alive: set[Unit] = set()
         leaning: set[Link] = set()
         missing: list[tuple[int, Link]] = []
@@ -330,11 +337,9 @@ class _Walk:
                 leaning -= effect.unlinks  # first: a foreign key may be made anew over other columns
                 leaning |= effect.links
                 continue
-            missing += [
-                (index, link)
-                for link in effect.unlinks
-                if link in leaning and link[0] in alive and last_change.get(link[1], -1) > index
-            ]
+            for link in effect.unlinks:
+                if link in leaning and link[0] in alive and last_change.get(link[1], -1) > index:
+                    missing.append((index, link))
         for index, (source, target) in missing:
             self._include(index, Cause(f"loosens {self.trace.units[source].name} from", unit=target))
         return bool(missing)
