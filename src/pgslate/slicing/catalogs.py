@@ -185,6 +185,7 @@ FOUND = 0
 BETWEEN_USERS = "objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)"
 """The rows of pg_depend and pg_shdepend that lead from user object to user object."""
 
+_USERS = f"({{oid}} >= {FIRST_USER_OID} OR {{oid}} = {PUBLIC})"
 _EDGES = ("pg_depend", "pg_shdepend")
 _NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
 _IS_YOUNGER = "pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND c.cmin::text::int8 > $2"
@@ -234,6 +235,20 @@ def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
     return sql.SQL("WITH {} {}").format(sql.SQL(", ").join(map(sql.SQL, steps)), _union([*branches, *found]))
 
 
+def what_is_left(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
+    """Of each catalog, its OID and those of all its user objects; of pg_depend, the number of edges."""
+    branches = []
+    for catalog in catalogs:
+        rows = f"FROM pg_catalog.{catalog.name} WHERE {_USERS.format(oid='oid')}"
+        left = f"COALESCE((SELECT pg_catalog.array_agg(oid::int8) {rows}), '{{}}')"
+        if catalog.name == "pg_depend":
+            left = f"ARRAY[(SELECT count(*) FROM pg_catalog.pg_depend WHERE {BETWEEN_USERS})]"
+        branches.append(
+            sql.SQL(f"SELECT 'pg_catalog.{catalog.name}'::pg_catalog.regclass::oid::int8, {left}")
+        )
+    return _union(branches)
+
+
 def _step(name: str) -> str:
     return f"younger_{name}"
 
@@ -249,7 +264,7 @@ def _union(branches: Iterable[sql.Composable]) -> sql.Composed:
 
 
 def _branch(catalog: SystemCatalog, source: str, command: str, condition: str) -> sql.Composable:
-    users = f"({catalog.oid} >= {FIRST_USER_OID} OR {catalog.oid} = {PUBLIC})"
+    users = _USERS.format(oid=catalog.oid)
     if catalog.name in _EDGES:
         users = BETWEEN_USERS
     own = f"'pg_catalog.{catalog.name}'::regclass, {catalog.oid}, 0"

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,7 @@ from pgslate.slicing.catalogs import (
     Row,
     SystemCatalog,
     every_row,
+    what_is_left,
     younger_rows,
     younger_rows_narrow,
 )
@@ -87,6 +88,13 @@ class Remaining:
 
 _READ_COUNTERS = b"EXECUTE pgslate_counters"
 
+_WAYS: Mapping[str, tuple[Callable[[Sequence[SystemCatalog]], sql.Composed], str]] = {
+    "wide": (younger_rows, "(xid, int8)"),
+    "narrow": (younger_rows_narrow, "(xid, int8)"),
+    "left": (what_is_left, ""),
+}
+"""The queries over some of the catalogs that are run again and again, with the types of their parameters."""
+
 
 class Observer:
     """Reads effects through one connection."""
@@ -99,7 +107,7 @@ class Observer:
         self._cursor = connection.cursor(binary=True)
         self._as_superuser = _is_superuser(connection)
         # Prepared by SQL and not by psycopg, which forgets its own at every DROP.
-        self._prepared: dict[tuple[bool, tuple[str, ...]], int] = {}
+        self._prepared: dict[tuple[str, tuple[str, ...]], int] = {}
         self._prepare("pgslate_counters", "", _counters_query(readable))
 
     def counters(self) -> Counters:
@@ -157,17 +165,20 @@ class Observer:
     def _younger(self, mark: Mark, chosen: tuple[str, ...], *, narrow: bool) -> list[Row]:
         if not chosen:
             return []
-        key = (narrow, chosen)
-        number = self._prepared.get(key)
-        if number is None:
-            number = self._prepared[key] = len(self._prepared)
-            catalogs = [c for c in self.catalogs if c.name in chosen]
-            query = younger_rows_narrow(catalogs) if narrow else younger_rows(catalogs)
-            self._prepare(f"pgslate_rows_{number}", "(xid, int8)", query)
         with self._as_ourselves():
-            asked = f"EXECUTE pgslate_rows_{number}('{int(mark.xid)}', {mark.command})"
-            self._cursor.execute(asked.encode(), prepare=False)
+            name = self._prepared_for("narrow" if narrow else "wide", chosen)
+            self._cursor.execute(b"EXECUTE %b('%d', %d)" % (name, int(mark.xid), mark.command), prepare=False)
             return list(map(Row._make, self._cursor.fetchall()))
+
+    def _prepared_for(self, way: str, chosen: tuple[str, ...]) -> bytes:
+        """The name of the statement that reads these catalogs in this way, prepared when first asked for."""
+        number = self._prepared.get((way, chosen))
+        if number is None:
+            number = self._prepared[way, chosen] = len(self._prepared)
+            catalogs = [catalog for catalog in self.catalogs if catalog.name in chosen]
+            query, types = _WAYS[way]
+            self._prepare(f"pgslate_{number}", types, query(catalogs))
+        return f"pgslate_{number}".encode()
 
     def everything(self) -> list[Row]:
         """The rows of all catalogs, whoever wrote them."""
@@ -181,21 +192,11 @@ class Observer:
 
     def remaining(self, catalogs: Collection[str]) -> Remaining:
         """What is left in those of ``catalogs`` whose rows are objects, and how many edges, if asked for."""
-        branches = [
-            sql.SQL(
-                "SELECT {literal}::pg_catalog.regclass::oid::int8,"
-                " COALESCE(pg_catalog.array_agg(oid::int8), '{{}}') FROM pg_catalog.{catalog}"
-                " WHERE oid >= 16384 OR oid = 2200"
-            ).format(literal=sql.Literal(f"pg_catalog.{name}"), catalog=sql.Identifier(name))
-            for name in catalogs
-            if name in KEYED_BY_OWN_OID
-        ]
-        if "pg_depend" in catalogs:
-            branches.append(sql.SQL("SELECT {}, ARRAY[(SELECT count(*) {})]").format(PG_DEPEND, _EDGES))
-        if not branches:
+        chosen = tuple(name for name in catalogs if name in KEYED_BY_OWN_OID or name == "pg_depend")
+        if not chosen:
             return Remaining({})
         with self._as_ourselves():
-            self._cursor.execute(sql.SQL(" UNION ALL ").join(branches))
+            self._cursor.execute(b"EXECUTE " + self._prepared_for("left", chosen), prepare=False)
             found: dict[int, list[int]] = dict(self._cursor.fetchall())
         edges = found.pop(PG_DEPEND, [0])[0]
         return Remaining({catalog: frozenset(oids) for catalog, oids in found.items()}, edges)
@@ -222,8 +223,8 @@ class Observer:
     def edges_of(self, objects: Collection[Object]) -> Counter[Edge]:
         """Those that begin with one of ``objects``."""
         some = sql.SQL(
-            "{} {} AND (classid, objid) IN (SELECT class::oid, object::oid FROM"
-            " ROWS FROM (unnest(%s::int8[]), unnest(%s::int8[])) AS o(class, object))"
+            "SELECT e.* FROM ROWS FROM (unnest(%s::int8[]), unnest(%s::int8[])) AS o(class, object),"
+            " LATERAL ({} {} AND classid = o.class::oid AND objid = o.object::oid OFFSET 0) e"
         ).format(_EDGE, _EDGES)
         self._cursor.execute(some, ([c for c, _ in objects], [o for _, o in objects]))
         return Counter(self._cursor.fetchall())
