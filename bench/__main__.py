@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("replay", "slicing", "clones", "kubernetes", "service")
+BENCHMARKS = ("commands", "replay", "slicing", "clones", "kubernetes", "service")
 
 
 def main() -> None:

