@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.slicing.judging import court
 
+from pgslate.slicing.probe import Probe
 from pgslate.slicing.ties import Run, Thing, Ties, ties
 from pgslate.targets.embedded.server import Server
 
@@ -48,6 +49,50 @@ def test_a_file_that_makes_the_names_and_goes_by_them_needs_all_that_they_call_f
         case.assert_exact("users", "orders", "users_deleted")
 
 
+def test_tables_and_the_loop_over_them_may_be_made_by_one_file(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE other (id int);",
+        "CREATE TABLE users (id int); CREATE TABLE orders (id int); CREATE TABLE third (id int);"
+        "CREATE INDEX third_id ON third (id); ALTER TABLE third ADD CHECK (id > 0);"
+        f"CREATE TABLE users_deleted (id int); CREATE TABLE orders_deleted (id int); {NOTE_IT};"
+        f"{FOR_EACH_DELETED}; COMMENT ON TABLE other IS 'seen'; ALTER TABLE users ADD COLUMN at date;",
+    ) as case:
+        loop, comment, column = case.trace.effects[-3:]
+        names = [
+            {case.trace.units[unit].name for unit in effect.touches} for effect in (loop, comment, column)
+        ]
+        assert names == [{"public.users", "public.orders"}, {"public.other"}, {"public.users"}]
+        assert len(loop.ties) == len(loop.calls) == 2
+        case.assert_exact("users", "orders", "third", "other")
+
+
+def test_a_sequence_that_a_loop_goes_on_with_is_left_where_it_was(server: Server) -> None:
+    with (
+        court(
+            server,
+            "CREATE TABLE users (id int); CREATE TABLE orders (id int); CREATE SEQUENCE numbers;",
+            """DO $$ DECLARE t text; BEGIN
+            FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+            EXECUTE format('COMMENT ON TABLE %I IS %L', t, nextval('numbers')); END LOOP; END $$""",
+        ) as case,
+        case.server.target(case.database).connect() as connection,
+    ):
+        assert connection.execute("SELECT last_value FROM numbers").fetchone() == (2,)
+
+
+def test_relations_of_one_name_in_two_schemas_are_hidden_side_by_side(server: Server) -> None:
+    with court(
+        server,
+        "CREATE SCHEMA a CREATE TABLE users (id int PRIMARY KEY); CREATE SCHEMA b CREATE TABLE users"
+        " (id int PRIMARY KEY); CREATE TEMP TABLE passing (id int);",
+        "CREATE TABLE users (id int); CREATE TABLE orders (id int); CREATE TABLE users_deleted (id int);"
+        "CREATE TABLE orders_deleted (id int);",
+        f"{NOTE_IT}; {FOR_EACH_DELETED};",
+    ) as case:
+        assert len(case.trace.effects[-1].ties) == 2
+
+
 def test_a_table_made_for_each_table_needs_that_one(server: Server) -> None:
     with court(
         server,
@@ -61,7 +106,12 @@ def test_a_table_made_for_each_table_needs_that_one(server: Server) -> None:
         case.assert_exact("orders_history", "users_history", "users")
 
 
-def test_a_loop_that_gives_each_table_the_same_ties_nothing(server: Server) -> None:
+def test_a_loop_that_gives_each_table_the_same_ties_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[frozenset[int]] = []
+    run = Probe._run
+    monkeypatch.setattr(Probe, "_run", lambda self, *given: runs.append(given[-1]) or run(self, *given))
     with court(
         server,
         *(f"CREATE TABLE table_{letter} (id int);" for letter in "abcdefg"),
@@ -73,6 +123,7 @@ def test_a_loop_that_gives_each_table_the_same_ties_nothing(server: Server) -> N
     ) as case:
         assert case.files("table_c") == ["3", "8", "9"]
         assert not case.trace.effects[-1].ties
+        assert len(runs) == 7  # with nothing hidden, and three halves with their other halves
         case.assert_exact("table_c")
 
 
@@ -148,7 +199,48 @@ def test_what_nothing_ties_takes_few_runs(count: int) -> None:
     everything = frozenset(range(count))
     run, runs = counted(lambda hidden: everything - hidden)
     assert found(run, count) == Ties()
-    assert len(runs) <= 2 * 9 + 1
+    assert len(runs) <= 2 * 9 + 2
+
+
+def test_what_is_only_looked_up_by_name_is_found_among_the_others() -> None:
+    calls = {20: 3, 21: 7}
+    looked_up: list[frozenset[int]] = []
+
+    def run(hidden: frozenset[int]) -> frozenset[Thing] | None:
+        looked_up.append(hidden)
+        left = loop(calls)(hidden)
+        return None if left is None else left - set(calls)  # the callers are not changed
+
+    usual = run(frozenset())
+    assert usual == {3, 7}
+    assert ties(usual, (3, 7), range(8, 200), run) == Ties(
+        ties=frozenset({(3, 20), (7, 21)}), calls=frozenset({(20, 3), (21, 7)})
+    )
+    assert len(looked_up) < 60
+
+
+def test_what_a_caller_only_reads_is_found_beside_what_it_changes() -> None:
+    def run(hidden: frozenset[int]) -> frozenset[Thing] | None:
+        if 1 in hidden:  # 1 calls for 0, which is changed, and for 2, which is not
+            return frozenset()
+        return None if hidden & {0, 2} else frozenset({0})
+
+    assert ties(frozenset({0}), (0, 1, 2), (), run).calls == {(1, 0), (1, 2)}
+
+
+def test_what_several_call_for_is_needed_always() -> None:
+    def run(hidden: frozenset[int]) -> frozenset[Thing] | None:
+        callers = frozenset({1, 2}) - hidden
+        return None if 0 in hidden and callers else callers
+
+    assert ties(frozenset({1, 2}), (0, 1, 2), (), run).always == {0}
+
+
+def test_nothing_is_told_from_what_is_different_every_time() -> None:
+    numbers = iter(range(100))
+    run, runs = counted(lambda hidden: frozenset({("table", f"made_{next(numbers)}")}))
+    assert ties(frozenset({("table", "made")}), (0, 1), (2, 3), run) == Ties()
+    assert len(runs) == 1
 
 
 def test_what_is_always_needed_is_told_from_what_is_called_for() -> None:

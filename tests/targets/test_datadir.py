@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from tests.targets.processes import OWNER, python, said
 
-from pgslate.targets.embedded.datadir import MOST_KEPT, keep
+from pgslate.targets.embedded.accounts import server_account
+from pgslate.targets.embedded.datadir import MOST_KEPT, copy_kept, keep
 from pgslate.targets.embedded.datadir import kept as kept_under
 from pgslate.targets.embedded.installations import choose
 from pgslate.targets.embedded.server import Server
@@ -128,6 +129,39 @@ def test_what_no_server_wrote_to_is_kept_once() -> None:
             assert connection.execute("SELECT count(*), sum(n) FROM one").fetchone() == (500, 250000)
             assert connection.execute("SELECT count(*) FROM two").fetchone() == (500,)
     assert max(kept_once[1:]) < 0.3
+
+
+def test_another_that_took_the_place_of_the_origin_is_not_shared_with() -> None:
+    with Server.start() as server:
+        server.keep("origin")
+    with Server.start(key="origin") as first, Server.start(key="origin") as second:
+        with second.target().connect() as connection:
+            connection.execute("CREATE TABLE t AS SELECT generate_series(1, 1000) AS n")
+        second.keep("origin")
+        with first.target().connect() as connection:
+            connection.execute("CREATE TABLE other (id int)")
+        first.keep("copy", restart=False)
+        copy = kept_under(second.installation, "copy")
+    assert copy
+    assert all(file.stat().st_nlink == 1 for file in copy.rglob("data/**/*") if file.is_file())
+    with Server.start(key="copy") as server, server.target().connect() as connection:
+        found = connection.execute("SELECT relname::text FROM pg_class WHERE oid >= 16384 AND relkind = 'r'")
+        assert found.fetchall() == [("other",)]
+
+
+def test_a_file_that_was_written_to_is_not_shared_whatever_the_clock_says(cache: Path) -> None:
+    data = cache / "data of a server"
+    data.mkdir()
+    (data / "one").write_text("a")
+    (data / "two").write_text("b")
+    installation, account = choose(), server_account()
+    copy = cache / "copy"
+    origin = copy_kept(keep(data, installation, "origin"), copy, account)
+    (copy / "two").write_text("c")
+    os.utime(copy / "two", ns=(1, 1))  # the clock was set back
+    place = keep(copy, installation, "next", origin=origin)
+    assert (place / "data/two").read_text() == "c"
+    assert [(place / "data" / name).stat().st_nlink for name in ("one", "two")] == [2, 1]
 
 
 def test_an_unknown_key_starts_an_empty_server() -> None:

@@ -174,10 +174,11 @@ class Observer:
         """The name of the statement that reads these catalogs in this way, prepared when first asked for."""
         number = self._prepared.get((way, chosen))
         if number is None:
-            number = self._prepared[way, chosen] = len(self._prepared)
+            number = len(self._prepared)
             catalogs = [catalog for catalog in self.catalogs if catalog.name in chosen]
             query, types = _WAYS[way]
             self._prepare(f"pgslate_{number}", types, query(catalogs))
+            self._prepared[way, chosen] = number
         return f"pgslate_{number}".encode()
 
     def everything(self) -> list[Row]:

@@ -7,9 +7,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from pgslate.slicing.catalogs import PG_CLASS
 from pgslate.slicing.effects import Unit
 from pgslate.slicing.identity import qualified
-from pgslate.slicing.observe import Counters, Mark, Observer
+from pgslate.slicing.observe import Mark, Observer
 from pgslate.slicing.reading import Seen, unnamed
 from pgslate.slicing.ties import NO_TIES, Thing, Ties, ties
 from pgslate.slicing.world import World
@@ -17,8 +18,6 @@ from pgslate.sql import Statement
 
 _CODE = ("DoStmt", "CallStmt", "SelectStmt")
 """The kinds of statements that may run code, which goes by names that it looks up."""
-
-_HIDDEN = sql.Identifier("pgslate_hidden")
 
 
 def runs_code(statement: Statement) -> bool:
@@ -33,6 +32,7 @@ class Probe:
         self._connection = connection
         self._observer = observer
         self._world = world
+        self.mark = Mark("0")
 
     def begin(self) -> None:
         """Open the savepoint that ``ties`` goes back to, or leaves to ``keep``."""
@@ -42,47 +42,76 @@ class Probe:
         """Keep what was done since ``begin``."""
         self._connection.execute(b"RELEASE SAVEPOINT pgslate_probe")
 
-    def ties(self, statement: Statement, seen: Seen, mark: Mark) -> Ties | None:
+    def ties(self, statement: Statement, seen: Seen) -> Ties | None:
         """What ``statement`` ties together, which ran since ``begin``, as it was ``seen``.
 
-        None where there is nothing to look for. Else it is as if the statement had not run.
+        None where there is nothing to look for. Else it is as if the statement had not run, and what the
+        transaction writes from then on is younger than ``mark``: it stays in the savepoint, since rows that
+        were written before, and hidden for a while, have lost the command that wrote them.
         """
         usual = self._world.outcome(seen.rows)
         relations = unnamed(self._world, seen, usual, text=statement.text)
-        then = seen.before.locks
-        wrote = any(count != then.get(oid, (False, 0))[1] for oid, (_, count) in seen.after.locks.items())
-        if relations is None or wrote:  # a sequence would not go back
+        if relations is None or self._can_not_be_undone(seen):
             return None
+        self._undo()
         try:
-            self._undo()
-            return ties(usual, *relations, lambda hidden: self._run(statement, hidden, seen.before, mark))
+            return ties(usual, *relations, lambda hidden: self._run(statement, hidden))
         except _CannotHideError:
             return NO_TIES
 
-    def _run(
-        self, statement: Statement, hidden: frozenset[Unit], before: Counters, mark: Mark
-    ) -> frozenset[Thing] | None:
+    def _can_not_be_undone(self, seen: Seen) -> bool:
+        """Whether the statement wrote rows or went on with a sequence, which would not go back."""
+        for oid, (for_writing, count) in seen.after.locks.items():
+            before = seen.before.locks.get(oid, (False, 0))
+            unit = self._world.unit((PG_CLASS, oid))
+            sequence = unit is not None and self._world.units[unit].kind == "sequence"
+            if count != before[1] or (sequence and for_writing and not before[0]):
+                return True
+        return False
+
+    def _run(self, statement: Statement, hidden: frozenset[Unit]) -> frozenset[Thing] | None:
         try:
             self._hide(hidden)
-            after = self._observer.run(statement.text)
-            return self._world.outcome(self._observer.rows(mark, self._observer.written(before, after)))
-        except psycopg.Error:
-            return None
+            before = self._observer.counters()
+            try:
+                after = self._observer.run(statement.text)
+            except psycopg.Error:
+                return None
+            rows = self._observer.rows(self.mark, self._observer.written(before, after))
+            return self._world.outcome(rows)
         finally:
             self._undo()
+            self.mark = Mark(str(int(self.mark.xid) + 1))
 
     def _hide(self, hidden: frozenset[Unit]) -> None:
-        """Give the relations names in another schema that no loop over names will look for."""
-        steps = [sql.SQL("CREATE SCHEMA {}").format(_HIDDEN)]
+        """Move the relations where no loop over names will look for them, to schemas as many as theirs.
+
+        What the statement writes is then younger than ``mark``.
+        """
+        schemas: dict[str, sql.Identifier] = {}
+        steps: list[sql.Composable] = [sql.SQL("CREATE SCHEMA pgslate_hidden")]
         for unit in sorted(hidden):
-            schema, name = map(sql.Identifier, qualified(self._world.units[unit].name))
+            schema, name = qualified(self._world.units[unit].name)
+            if schema not in schemas:
+                schemas[schema] = sql.Identifier(f"pgslate_hidden_{len(schemas)}")
+                steps.append(sql.SQL("CREATE SCHEMA {}").format(schemas[schema]))
             other = sql.Identifier(f"pgslate_hidden_{unit}")
-            steps.append(sql.SQL("ALTER TABLE {}.{} RENAME TO {}").format(schema, name, other))
-            steps.append(sql.SQL("ALTER TABLE {}.{} SET SCHEMA {}").format(schema, other, _HIDDEN))
+            table = sql.Identifier(schema, name)
+            steps.append(sql.SQL("ALTER TABLE {} RENAME TO {}").format(table, other))
+            moved = sql.SQL("ALTER TABLE {} SET SCHEMA {}")
+            steps.append(moved.format(sql.Identifier(schema, f"pgslate_hidden_{unit}"), schemas[schema]))
+        steps.append(
+            sql.SQL("SELECT xmin::text FROM pg_catalog.pg_namespace WHERE nspname = 'pgslate_hidden'")
+        )
         try:
-            self._connection.execute(sql.SQL(";").join(steps), prepare=False)
+            cursor = self._connection.execute(sql.SQL(";").join(steps), prepare=False)
+            while cursor.nextset():
+                pass
+            row = cursor.fetchone()
         except psycopg.Error as error:
             raise _CannotHideError from error
+        assert row is not None
+        self.mark = Mark(row[0])
 
     def _undo(self) -> None:
         self._connection.execute(b"ROLLBACK TO SAVEPOINT pgslate_probe")

@@ -86,7 +86,8 @@ def unnamed(
         return None
     locked = seen.after.locks.keys() - seen.before.locks.keys()
     met = changed | {world.unit((PG_CLASS, oid)) for oid in locked}
-    relations = [u for u in world.alive() if u not in named and world.units[u].kind in RELATIONS]
+    alive = (unit for unit in world.alive() if unit not in named and not world.is_temporary(unit))
+    relations = [unit for unit in alive if world.units[unit].kind in RELATIONS]
     return tuple(u for u in relations if u in met), tuple(u for u in relations if u not in met)
 
 

@@ -53,6 +53,8 @@ def ties(usual: frozenset[Thing], met: Sequence[Unit], others: Sequence[Unit], r
         left = run(hidden)
         return left is not None and usual - hidden <= left
 
+    if not holds(()):  # something else every time: nothing can be told from it
+        return NO_TIES
     relations = [*met, *_that_matter(others, holds)]
     if (all(map(holds, _halves(met))) and len(relations) == len(met)) or len(relations) > _ONE_BY_ONE:
         return NO_TIES
@@ -70,10 +72,11 @@ def ties(usual: frozenset[Thing], met: Sequence[Unit], others: Sequence[Unit], r
     always: set[Unit] = set()
     for relation in _unexplained(callers, run):
         elsewhere = [other for other in relations if other not in callers]
-        if run(frozenset({relation, *elsewhere})) is None:
-            always.add(relation)
-        else:
+        callers[relation] = set()
+        if run(frozenset({relation, *elsewhere})) is not None:
             callers[relation] = _caller(relation, elsewhere, run)
+        if not callers[relation]:
+            always.add(relation)
     calls = ((caller, relation) for relation, found in callers.items() for caller in found)
     return Ties(frozenset(pairs), frozenset(calls), frozenset(always))
 
@@ -90,9 +93,11 @@ def _that_matter(relations: Sequence[Unit], holds: Callable[[Iterable[Unit]], bo
 
 def _unexplained(callers: Mapping[Unit, set[Unit]], run: Run) -> list[Unit]:
     """The relations without which the statement fails even where their callers are hidden, too."""
-    if run(frozenset(callers).union(*callers.values())) is not None:  # one run says it of all, mostly
-        return []
-    return [relation for relation, found in callers.items() if run(frozenset({relation, *found})) is None]
+    called = {relation: found for relation, found in callers.items() if found}
+    together = frozenset(called).union(*called.values())
+    if not called or run(together) is not None:  # mostly one run says it of all
+        return [relation for relation in callers if relation not in called]
+    return [r for r, found in callers.items() if not found or run(frozenset({r, *found})) is None]
 
 
 def _caller(relation: Unit, relations: Sequence[Unit], run: Run) -> set[Unit]:

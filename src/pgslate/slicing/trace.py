@@ -121,22 +121,29 @@ class _Tracer:
             before = self.observer.counters()
             mark = Mark(before.xid)
             for index, statement in enumerate(block.statements, start=block.first):
-                seen = self._watched(migration, statement, before, mark)
+                seen, mark = self._watched(migration, statement, before, mark)
                 mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
                 self._keep(number, index, statement, seen)
                 before = seen.after
 
-    def _watched(self, migration: Migration, statement: Statement, before: Counters, mark: Mark) -> Seen:
-        """Run a statement; more often, with relations hidden from it, where it goes by names it looks up."""
+    def _watched(
+        self, migration: Migration, statement: Statement, before: Counters, mark: Mark
+    ) -> tuple[Seen, Mark]:
+        """Run a statement; more often, with relations hidden from it, where it goes by names it looks up.
+
+        Gives the mark by which rows are told from then on, too.
+        """
         if not runs_code(statement):
-            return self._seen(migration, statement, before, mark)
+            return self._seen(migration, statement, before, mark), mark
         self.probe.begin()
         seen = self._seen(migration, statement, before, mark)
-        tied = self.probe.ties(statement, seen, mark)
-        if tied is not None:
-            seen = replace(self._seen(migration, statement, self.observer.counters(), mark), tied=tied)
-        self.probe.keep()
-        return seen
+        tied = self.probe.ties(statement, seen)
+        if tied is None:
+            self.probe.keep()
+            return seen, mark
+        after_probe = self.probe.mark
+        seen = self._seen(migration, statement, self.observer.counters(), after_probe)
+        return replace(seen, tied=tied), after_probe
 
     def _seen(self, migration: Migration, statement: Statement, before: Counters, mark: Mark) -> Seen:
         after = self._execute(migration, statement)

@@ -145,6 +145,10 @@ class World:
         """The units that are there, in the order in which they were made."""
         return sorted(self._object_of)
 
+    def is_temporary(self, unit: Unit) -> bool:
+        """Whether a unit goes with the session."""
+        return self._parts[unit][0] == "pg_temp"
+
     def fired_by(self, functions: Collection[Unit]) -> set[Unit]:
         """The event triggers that call one of these functions."""
         return {

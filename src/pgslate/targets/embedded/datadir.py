@@ -1,8 +1,9 @@
 """Data directories that are kept: initialised once for each server version, and copied for each server.
 
-A kept one is a folder ``<cache>/data/<key>`` with ``data/`` and ``manifest``, the list of its files and their
-sizes. It is made aside and renamed, so one that has its name is complete; a copy walks the manifest, so one
-that lost a file, or part of one, is found out while it is copied, and made again.
+A kept one is a folder ``<cache>/data/<key>`` with ``data/`` and ``manifest``: the list of its files and their
+sizes, and a name of its own, since another may take its place. It is made aside and renamed, so one that has
+its place is complete; a copy walks the manifest, so one that lost a file, or part of one, is found out while
+it is copied, and made again.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import os
 import secrets
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pgslate.errors import TargetError
 from pgslate.targets.embedded.accounts import Account
@@ -30,7 +31,7 @@ from pgslate.targets.embedded.installations import Installation
 FICLONE = 0x40049409
 
 #: Changes when what is kept changes, so that an older pgslate's folders are not taken for ours.
-LAYOUT = "1"
+LAYOUT = "2"
 
 #: Names of what is kept by key begin with this; so many are kept, of 25 MB or more each.
 KEPT, MOST_KEPT = "kept-", 16
@@ -44,10 +45,10 @@ LOCALES = ("C.UTF-8", "C")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which kept directory a data directory was copied from, and when, in nanoseconds since the epoch."""
+    """Which kept directory a data directory was copied from: where it was, and its own ``name``."""
 
     place: Path
-    copied: int
+    name: str
 
     @property
     def has_key(self) -> bool:
@@ -86,7 +87,8 @@ def kept(installation: Installation, key: str) -> Path | None:
 def keep(data: Path, installation: Installation, key: str, *, origin: Origin | None = None) -> Path:
     """Keep a copy of ``data``, of a server that was stopped cleanly, under ``key``; replaces an older one.
 
-    Files that were not written to since they were copied from ``origin`` are shared with it.
+    Files that were not written to since they were copied from ``origin`` are shared with it: they have the
+    time of the last change that the copy gave them.
     """
     place = _place(installation, key, prefix=KEPT)
     with _locked(place):
@@ -122,13 +124,19 @@ def copy_kept(place: Path, destination: Path, account: Account) -> Origin:
 
     Raises ``DamagedError`` where the copy would not be whole.
     """
+    manifest = _manifest(place)
+    _copy_tree(place / "data", destination, manifest["folders"], manifest["files"], account)
+    if _manifest(place)["name"] != manifest["name"]:
+        raise DamagedError(f"{place} was replaced while it was copied")
+    return Origin(place, manifest["name"])
+
+
+def _manifest(place: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((place / "manifest").read_text())
-        folders, files = manifest["folders"], manifest["files"]
-    except (OSError, ValueError, KeyError) as error:
+        return {key: manifest[key] for key in ("name", "folders", "files")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(f"{place}: {error}") from error
-    _copy_tree(place / "data", destination, folders, files, account)
-    return Origin(place, time.time_ns())
 
 
 def _place(installation: Installation, key: str, *, prefix: str = "") -> Path:
@@ -197,10 +205,11 @@ def _keep(data: Path, place: Path, origin: Origin | None = None) -> None:
     try:
         for folder in folders:
             (aside / "data" / folder).mkdir(mode=0o700)
-        shared = _share(origin, aside / "data", written) if origin else frozenset()
+        shared = _share(origin, aside / "data", files, written) if origin else frozenset()
         own = {name: size for name, size in files.items() if name not in shared}
         _copy_files(data, aside / "data", own, None)
-        (aside / "manifest").write_text(json.dumps({"folders": folders, "files": files}))
+        manifest = {"name": secrets.token_hex(8), "folders": folders, "files": files}
+        (aside / "manifest").write_text(json.dumps(manifest))
         forget(place)
         aside.rename(place)
     except BaseException:
@@ -208,21 +217,31 @@ def _keep(data: Path, place: Path, origin: Origin | None = None) -> None:
         raise
 
 
-def _share(origin: Origin, destination: Path, written: dict[str, int]) -> frozenset[str]:
-    """Link what was not ``written`` to (nanoseconds, by name) since it was copied; gives the names.
+def _share(
+    origin: Origin, destination: Path, files: dict[str, int], written: dict[str, int]
+) -> frozenset[str]:
+    """Link what was not written to since it was copied; gives the names.
 
-    Nobody writes to what is kept, so two may have the same file.
+    ``files`` are the sizes, ``written`` the times of the last change, in nanoseconds since the epoch. Nobody
+    writes to what is kept, so two may have the same file.
     """
     shared = []
     source = origin.place / "data"
-    for name, at in written.items():
-        if at <= origin.copied:
+    with contextlib.suppress(OSError):  # it was forgotten meanwhile, or this file system has no links
+        for name, at in written.items():
             try:
+                found = os.stat(f"{source}/{name}")  # noqa: PTH116 - a thousand times
+            except FileNotFoundError:
+                continue
+            if (found.st_size, found.st_mtime_ns) == (files[name], at):
                 os.link(f"{source}/{name}", f"{destination}/{name}")
-            except OSError:  # it was forgotten meanwhile, or this file system has no links
-                break
-            shared.append(name)
-    return frozenset(shared)
+                shared.append(name)
+    with contextlib.suppress(DamagedError):
+        if _manifest(origin.place)["name"] == origin.name:
+            return frozenset(shared)
+    for name in shared:  # another took its place meanwhile, and these may be that one's
+        (destination / name).unlink()
+    return frozenset()
 
 
 def _contents(data: Path) -> tuple[list[str], dict[str, int], dict[str, int]]:
@@ -265,9 +284,11 @@ def _copy_files(source: Path, destination: Path, files: dict[str, int], account:
         try:
             write = os.open(f"{destination}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
-                if os.fstat(read).st_size != size:
+                found = os.fstat(read)
+                if found.st_size != size:
                     raise DamagedError(f"{source / name} has not the {size} bytes it was kept with")
                 copy(read, write, size)
+                os.utime(write, ns=(found.st_atime_ns, found.st_mtime_ns))
                 if chown:
                     os.fchown(write, *chown)
             finally:
