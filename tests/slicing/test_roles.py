@@ -66,3 +66,14 @@ def test_what_a_lesser_role_writes_where_it_may_not_read_is_observed(server: Ser
     ) as case:
         assert [unit.kind for unit in case.trace.units if unit.dropped is not None] == ["user mapping"]
         case.assert_exact("app.users", "app.there")
+
+
+def test_rights_on_the_schema_public_need_the_role_that_has_them(server: Server) -> None:
+    name = f"granted_{uuid.uuid4().hex[:8]}"
+    made, granted = f"CREATE ROLE {name}", f"GRANT USAGE ON SCHEMA public TO {name}"
+    try:
+        with court(server, f"{made}; {granted};", "CREATE TABLE users (id int);") as case:
+            assert case.statements("users") == [made, granted, "CREATE TABLE users (id int)"]
+    finally:
+        with server.target().connect(autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))

@@ -105,6 +105,20 @@ def test_an_enum_needs_the_values_added_to_it(server: Server) -> None:
         case.assert_exact("users")
 
 
+def test_a_statement_that_says_a_value_of_an_enum_needs_it_there(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE people (id int, feels mood, other mood[]);",
+        "ALTER TYPE mood ADD VALUE 'so so'; CREATE TABLE beside (id int);",
+        "UPDATE people SET id = 1 WHERE 'so so' = ANY (other); CREATE TABLE wanted (id int);",
+        "ALTER TYPE mood ADD VALUE 'bored'; CREATE TABLE beside_too (id int);",
+        "UPDATE people SET id = 1 WHERE id = 2; CREATE TABLE another (id int);",
+    ) as case:
+        assert case.files("wanted") == ["1", "2", "3"]
+        assert case.files("another") == ["1", "5"]
+        case.assert_exact("wanted", "beside", "people")
+
+
 def test_a_view_needs_what_it_reads_and_its_tables_do_not_need_it(server: Server) -> None:
     with court(
         server, USERS, "CREATE TABLE other (i int);", "CREATE VIEW names AS SELECT id FROM users;"

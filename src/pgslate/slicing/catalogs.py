@@ -21,6 +21,7 @@ PG_CONSTRAINT = 2606
 PG_PROC = 1255
 PG_TYPE = 1247
 PG_NAMESPACE = 2615
+PG_ENUM = 3501
 PG_EXTENSION = 3079
 PG_DEPEND = 2608
 PG_SHDEPEND = 1214
@@ -46,7 +47,6 @@ class SystemCatalog(NamedTuple):
     digest: str = "NULL"  # over the columns that are definition, where others are not
     source: str = "NULL"
     where: str = "true"
-    shared: bool = False
 
 
 # Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed. What
@@ -108,7 +108,7 @@ CATALOGS = (
         " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN c.typelem END",
         named=True,
     ),
-    SystemCatalog("pg_enum", "c.enumtypid", "1247", "c.enumtypid"),
+    SystemCatalog("pg_enum", "c.enumtypid", "1247", "c.enumtypid", source="c.enumlabel"),
     SystemCatalog("pg_proc", "c.oid", named=True, source="c.prosrc"),
     SystemCatalog("pg_aggregate", "c.aggfnoid", "1255", "c.aggfnoid"),
     SystemCatalog("pg_namespace", "c.oid", named=True, where="c.nspname !~ '^pg_(toast_)?temp_'"),
@@ -138,8 +138,8 @@ CATALOGS = (
     SystemCatalog("pg_default_acl", "c.oid", named=True, digest="c.defaclnamespace"),
     SystemCatalog("pg_description", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
     SystemCatalog("pg_seclabel", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
-    SystemCatalog("pg_authid", "c.oid", named=True, shared=True),
-    SystemCatalog("pg_auth_members", "c.member", "1260", "c.member", shared=True),
+    SystemCatalog("pg_authid", "c.oid", named=True),
+    SystemCatalog("pg_auth_members", "c.member", "1260", "c.member"),
     SystemCatalog("pg_depend", "c.objid", "c.refclassid", "c.refobjid", digest="c.classid"),
     SystemCatalog(
         "pg_shdepend",
@@ -149,7 +149,6 @@ CATALOGS = (
         digest="c.classid",
         where="c.refclassid = 1260 AND c.dbid = (SELECT d.oid FROM pg_catalog.pg_database d"
         " WHERE d.datname = pg_catalog.current_database())",
-        shared=True,
     ),
 )
 
@@ -162,7 +161,7 @@ def only_marked(before: int | None, after: int | None) -> bool:
 
 
 class Row(NamedTuple):
-    """One row of a system catalog, as ``_rows_query`` selects it."""
+    """One row of a system catalog, as the queries below select it."""
 
     catalog: int
     oid: int
@@ -176,16 +175,23 @@ class Row(NamedTuple):
     deptype: str | None
 
 
+_USERS = f"({{oid}} >= {FIRST_USER_OID} OR {{oid}} = {PUBLIC})"
+
+Object = tuple[int, int]
+"""(OID of the system catalog, OID of the object)."""
+
+Edge = tuple[int, int, int, int]
+"""The object that leans, and the one that it leans on."""
+
 NARROW = ("pg_attribute", "pg_depend")
 """The catalogs that there is a narrow way for."""
 
 FOUND = 0
 """In place of a row's catalog: how many rows (``digest``) the narrow way found in a catalog (``oid``)."""
 
-BETWEEN_USERS = "objid >= 16384 AND (refobjid >= 16384 OR refobjid = 2200)"
+BETWEEN_USERS = f"{_USERS.format(oid='objid')} AND {_USERS.format(oid='refobjid')}"
 """The rows of pg_depend and pg_shdepend that lead from user object to user object."""
 
-_USERS = f"({{oid}} >= {FIRST_USER_OID} OR {{oid}} = {PUBLIC})"
 _EDGES = ("pg_depend", "pg_shdepend")
 _NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
 _IS_YOUNGER = "pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND c.cmin::text::int8 > $2"
@@ -239,10 +245,11 @@ def what_is_left(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
     """Of each catalog, its OID and those of all its user objects; of pg_depend, the number of edges."""
     branches = []
     for catalog in catalogs:
-        rows = f"FROM pg_catalog.{catalog.name} WHERE {_USERS.format(oid='oid')}"
-        left = f"COALESCE((SELECT pg_catalog.array_agg(oid::int8) {rows}), '{{}}')"
         if catalog.name == "pg_depend":
             left = f"ARRAY[(SELECT count(*) FROM pg_catalog.pg_depend WHERE {BETWEEN_USERS})]"
+        else:
+            rows = f"FROM pg_catalog.{catalog.name} WHERE {_USERS.format(oid='oid')}"
+            left = f"COALESCE((SELECT pg_catalog.array_agg(oid::int8) {rows}), '{{}}')"
         branches.append(
             sql.SQL(f"SELECT 'pg_catalog.{catalog.name}'::pg_catalog.regclass::oid::int8, {left}")
         )

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import takewhile
 
 from pgslate.slicing import names
-from pgslate.slicing.catalogs import PG_CLASS, PG_CONSTRAINT, PG_TYPE
+from pgslate.slicing.catalogs import PG_CLASS, PG_CONSTRAINT, PG_TYPE, Object
 from pgslate.slicing.identity import parts, qualified
-from pgslate.slicing.observe import Object
 
 RELATIONS = ("table", "view", "materialized view", "foreign table")
 """The kinds that rows are read from."""

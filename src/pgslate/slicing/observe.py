@@ -31,6 +31,8 @@ from pgslate.slicing.catalogs import (
     KEYED_BY_OWN_OID,
     NARROW,
     PG_DEPEND,
+    Edge,
+    Object,
     Row,
     SystemCatalog,
     every_row,
@@ -38,12 +40,6 @@ from pgslate.slicing.catalogs import (
     younger_rows,
     younger_rows_narrow,
 )
-
-Object = tuple[int, int]
-"""(OID of the system catalog, OID of the object)."""
-
-Edge = tuple[int, int, int, int]
-"""The object that leans, and the one that it leans on."""
 
 _EDGE = sql.SQL("SELECT classid::int8, objid::int8, refclassid::int8, refobjid::int8")
 _EDGES = sql.SQL("FROM pg_catalog.pg_depend WHERE " + BETWEEN_USERS)

@@ -42,9 +42,10 @@ def effect_of(
     if "truncate" in words:
         writes |= said.writes
     numbered = world.before_numbered(told.takes, words)
+    enums = world.enums_said(text, said.named)
     always = seen.tied.always
     mentioned |= always
-    reads = said.named | said.called | ran | locked | world.fired_by(ran) | numbered | always
+    reads = said.named | said.called | ran | locked | world.fired_by(ran) | numbered | enums | always
     changes = {unit for unit in told.changes if unit in said.named or unit in mentioned}
     drops = {unit for unit in told.dropped if unit in said.named or unit in said.called or unit in mentioned}
     marked = told.marks - told.shapes - writes - said.called - ran - numbered

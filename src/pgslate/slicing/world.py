@@ -1,8 +1,8 @@
-"""What is alive in the scratch database while a catalog is traced, and how observed rows become effects.
+"""What is alive in the scratch database while a catalog is traced: objects, their names, what leans on what.
 
 A row of a system catalog belongs to an object, an object to a unit: an index to its table, a comment to what
 it describes, a member to its extension. The world keeps that belonging and the edges between objects, and
-turns the rows that one statement wrote into an Effect.
+tells what the rows that one statement wrote mean for it.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ from pgslate.slicing.catalogs import (
     PG_DEFAULT_ACL,
     PG_DEPEND,
     PG_DESCRIPTION,
+    PG_ENUM,
     PG_EVENT_TRIGGER,
     PG_EXTENSION,
     PG_NAMESPACE,
     PG_PROC,
     PG_SHDEPEND,
     PG_TYPE,
+    Edge,
+    Object,
     Row,
     only_marked,
 )
 from pgslate.slicing.effects import Link, Unit, UnitInfo
 from pgslate.slicing.holders import KINDS_WITH_TYPE, Holders
 from pgslate.slicing.identity import parts, qualified
-from pgslate.slicing.observe import Edge, Object, Observer
+from pgslate.slicing.observe import Observer
 from pgslate.slicing.ties import Thing
 
 Number = tuple[int, int, Unit]
@@ -83,6 +86,7 @@ class World:
         self._words: dict[Unit, frozenset[str]] = {}
         self._parts: dict[Unit, list[str]] = {}
         self._event_triggers: set[Unit] = set()
+        self._labels: dict[Object, set[str]] = defaultdict(set)  # the values of enums
         self._described: set[tuple[int, int, int]] = set()
         self._default_acl_schema: dict[Object, int] = {}
 
@@ -144,6 +148,16 @@ class World:
     def alive(self) -> list[Unit]:
         """The units that are there, in the order in which they were made."""
         return sorted(self._object_of)
+
+    def enums_said(self, text: str, relations: Iterable[Unit]) -> set[Unit]:
+        """The enums of columns of ``relations`` of which the text says a value."""
+        if "'" not in text:
+            return set()
+        objects = (obj for unit in relations if (obj := self._object_of.get(unit)) is not None)
+        refs = {ref for obj in objects for ref in self._edges.get(obj, ()) if ref[0] == PG_TYPE}
+        types = {unit for ref in refs if (unit := self.unit(ref)) is not None}
+        labels = {unit: self._labels.get(self._object_of[unit], ()) for unit in types}
+        return {unit for unit in types if any(f"'{label}'" in text for label in labels[unit])}
 
     def is_temporary(self, unit: Unit) -> bool:
         """Whether a unit goes with the session."""
@@ -296,6 +310,8 @@ class World:
         elif owner != (PG_CLASS, row.oid) and obj not in self._part_of:
             self._part_of[obj] = owner
         self._known[obj[0]].add(obj[1])
+        if row.catalog == PG_ENUM and row.source is not None:
+            self._labels[owner].add(row.source)
         if row.name is not None:
             self._rename(obj, row.kind or "", row.name, told)
         if row.catalog == PG_CLASS:  # an index: what changed of it, if it is not new
@@ -409,6 +425,7 @@ class World:
         self._known[obj[0]].discard(obj[1])
         self._edges.pop(obj, None)
         self._digest.pop(obj, None)
+        self._labels.pop(obj, None)
         self._default_acl_schema.pop(obj, None)
         self._part_of.pop(obj, None)
         told.frees |= self._holders.free(obj)
