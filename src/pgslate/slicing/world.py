@@ -8,7 +8,7 @@ tells what the rows that one statement wrote mean for it.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -26,11 +26,11 @@ from pgslate.slicing.catalogs import (
     PG_PROC,
     PG_SHDEPEND,
     PG_TYPE,
-    Edge,
     Object,
     Row,
     only_marked,
 )
+from pgslate.slicing.edges import Edges
 from pgslate.slicing.effects import Link, Unit, UnitInfo
 from pgslate.slicing.holders import KINDS_WITH_TYPE, Holders
 from pgslate.slicing.identity import parts, qualified
@@ -77,9 +77,7 @@ class World:
         self._object_of: dict[Unit, Object] = {}
         self._part_of: dict[Object, Object] = {}
         self._digest: dict[Object, int] = {}
-        self._edges: dict[Object, set[Object]] = defaultdict(set)
-        self._in_depend: Counter[Edge] = Counter()  # those of them that pg_depend has, with how many rows
-        self._leaning: dict[Object, set[Object]] = defaultdict(set)  # the same edges, the other way round
+        self._edges = Edges()
         self._known: dict[int, set[int]] = defaultdict(set)  # by system catalog, the objects there are
         self._holders = Holders()
         self._functions: dict[str, set[Unit]] = defaultdict(set)
@@ -154,7 +152,7 @@ class World:
         if "'" not in text:
             return set()
         objects = (obj for unit in relations if (obj := self._object_of.get(unit)) is not None)
-        refs = {ref for obj in objects for ref in self._edges.get(obj, ()) if ref[0] == PG_TYPE}
+        refs = {ref for obj in objects for ref in self._edges.of(obj) if ref[0] == PG_TYPE}
         types = {unit for ref in refs if (unit := self.unit(ref)) is not None}
         labels = {unit: self._labels.get(self._object_of[unit], ()) for unit in types}
         return {unit for unit in types if any(f"'{label}'" in text for label in labels[unit])}
@@ -168,7 +166,7 @@ class World:
         return {
             trigger
             for trigger in self._event_triggers
-            if any(self.unit(ref) in functions for ref in self._edges[self._object_of[trigger]])
+            if any(self.unit(ref) in functions for ref in self._edges.of(self._object_of[trigger]))
         }
 
     def before_numbered(self, taken: Iterable[str], words: frozenset[str]) -> set[Unit]:
@@ -233,7 +231,7 @@ class World:
     def requirements(self) -> dict[Unit, dict[Unit, str]]:
         """From each live unit to those it leans on, with the kind of what leans."""
         found: dict[Unit, dict[Unit, str]] = defaultdict(dict)
-        for obj, refs in self._edges.items():
+        for obj, refs in self._edges:
             source = self.unit(obj)
             if source is None or source not in self._object_of:
                 continue
@@ -325,11 +323,10 @@ class World:
 
     def _edge_row(self, row: Row, told: Told) -> None:
         obj, ref = (row.digest or 0, row.oid), (row.part_class or 0, row.part_oid or 0)
-        self._edges[obj].add(ref)
-        if row.catalog == PG_DEPEND:
+        counted = row.catalog == PG_DEPEND
+        self._edges.add(obj, ref, counted=counted)
+        if counted:
             told.leans.add(obj)
-            self._in_depend[*obj, *ref] += 1
-            self._leaning[ref].add(obj)
         link = self._link(obj, ref)
         if link is not None:
             told.links.add(link)
@@ -351,7 +348,7 @@ class World:
             gone += [(catalog, oid) for oid in self._known[catalog] - left]
         # What the dropped objects leaned on is looked up while everything is still known.
         for obj in gone:
-            for ref in self._edges.get(obj, ()):
+            for ref in self._edges.of(obj):
                 link = self._link(obj, ref)
                 if link is not None:
                     told.unlinks.add(link)
@@ -367,7 +364,16 @@ class World:
                     told.change(owner)
             self._described = described
         if "pg_depend" in deleted:
-            self._drop_edges(observer, remaining.edges, set(gone), told)
+            lost = self._edges.let_go(
+                gone,
+                told.leans,
+                number=remaining.edges,
+                known=self._known,
+                those_of=observer.edges_of,
+                all_there_are=observer.edges,
+            )
+            links = (self._link(edge[:2], edge[2:]) for edge in lost)
+            told.unlinks |= {link for link in links if link is not None}
         for obj in gone:
             self._forget(obj, told, at=at)
         told.changes -= told.dropped
@@ -375,55 +381,9 @@ class World:
         told.creates -= vanished
         told.dropped -= vanished
 
-    def _drop_edges(self, observer: Observer, number: int, gone: set[Object], told: Told) -> None:
-        """Let go of the edges of what is ``gone``; where other than ``number`` are left then, ask for all.
-
-        An object may have been given its edges anew, as by CREATE OR REPLACE.
-        """
-        fallen = self._with_parts_unknown(gone)
-        for obj in fallen:
-            self._forget_edges((*obj, *ref) for ref in tuple(self._edges[obj]))
-        for obj in fallen - gone:
-            del self._edges[obj]
-        if again := told.leans - fallen:
-            known = [(*obj, *ref) for obj in again for ref in self._edges[obj]]
-            known = [edge for edge in known if edge in self._in_depend]
-            self._replace_edges(known, observer.edges_of(again), told)
-        if self._in_depend.total() != number:
-            self._replace_edges(list(self._in_depend), observer.edges(), told)
-
-    def _replace_edges(self, known: Iterable[Edge], current: Counter[Edge], told: Told) -> None:
-        missing = [edge for edge in known if edge not in current]
-        for edge in missing:
-            obj, ref = edge[:2], edge[2:]
-            self._edges[obj].discard(ref)
-            link = self._link(obj, ref)
-            if link is not None:
-                told.unlinks.add(link)
-        self._forget_edges(missing)
-        for edge, rows in current.items():
-            self._edges[edge[:2]].add(edge[2:])
-            self._leaning[edge[2:]].add(edge[:2])
-            self._in_depend[edge] = rows
-
-    def _forget_edges(self, edges: Iterable[Edge]) -> None:
-        for edge in edges:
-            if self._in_depend.pop(edge, 0):
-                self._leaning[edge[2:]].discard(edge[:2])
-
-    def _with_parts_unknown(self, gone: set[Object]) -> set[Object]:
-        """With what leans on them and isn't looked at: a key's internal triggers, a table's TOAST table."""
-        found = set(gone)
-        queue = list(gone)
-        for ref in queue:
-            new = {obj for obj in self._leaning[ref] - found if obj[1] not in self._known[obj[0]]}
-            found |= new
-            queue += new
-        return found
-
     def _forget(self, obj: Object, told: Told, *, at: int | None) -> None:
         self._known[obj[0]].discard(obj[1])
-        self._edges.pop(obj, None)
+        self._edges.forget(obj)
         self._digest.pop(obj, None)
         self._labels.pop(obj, None)
         self._default_acl_schema.pop(obj, None)
@@ -468,7 +428,7 @@ class World:
         obj = self._object_of.get(unit)
         if obj is None or obj[0] not in (PG_CLASS, PG_PROC, PG_TYPE, PG_NAMESPACE):
             return
-        inside = {ref[1] for ref in self._edges.get(obj, ()) if ref[0] == PG_NAMESPACE}
+        inside = {ref[1] for ref in self._edges.of(obj) if ref[0] == PG_NAMESPACE}
         for acl, schema in self._default_acl_schema.items():
             if schema == 0 or schema in inside:
                 yield self._unit_of[acl]
