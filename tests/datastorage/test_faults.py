@@ -188,7 +188,7 @@ def test_answers_come_too_late_for_a_while(service: ServiceProcess, database: Ta
             timeout=0.5,
         ) as client,
     ):
-        load = under_load(client, threading.Thread(target=lambda: network.slow(0.6)))
+        load = under_load(client, threading.Thread(target=lambda: network.slow(0.6, only_answers=True)))
         with database.connect(autocommit=True) as connection:
             for _ in range(10):
                 assert not client.flush(3.0)

@@ -20,6 +20,7 @@ class BadNetwork:
     def __init__(self, port: int) -> None:
         self._target = port
         self._delay = 0.0
+        self._only_answers = False
         self._open = True
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -37,9 +38,9 @@ class BadNetwork:
         """Lets connections through again, at full speed."""
         self._open, self._delay = True, 0.0
 
-    def slow(self, delay: float) -> None:
-        """Holds up every piece of data, both ways, by ``delay`` seconds."""
-        self._delay = delay
+    def slow(self, delay: float, *, only_answers: bool = False) -> None:
+        """Holds up every piece of data by ``delay`` seconds: both ways, or only what comes back."""
+        self._delay, self._only_answers = delay, only_answers
 
     def __enter__(self) -> BadNetwork:
         return self
@@ -62,13 +63,15 @@ class BadNetwork:
             writer.transport.abort()
             return
         self._writers |= {writer, away}
-        await asyncio.gather(self._pump(reader, away), self._pump(there, writer))
+        await asyncio.gather(self._pump(reader, away), self._pump(there, writer, answers=True))
         self._writers -= {writer, away}
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool = False
+    ) -> None:
         try:
             while data := await source.read(65536):
-                if self._delay:
+                if self._delay and (answers or not self._only_answers):
                     await asyncio.sleep(self._delay)
                 sink.write(data)
                 await sink.drain()

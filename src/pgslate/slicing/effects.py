@@ -167,7 +167,7 @@ class Trace:
         """By migration, its effects, in order."""
         found: dict[int, list[int]] = {migration: [] for migration in range(len(self.migrations))}
         for index, effect in enumerate(self.effects):
-            found[effect.migration].append(index)
+            found.setdefault(effect.migration, []).append(index)
         return {migration: tuple(indexes) for migration, indexes in found.items()}
 
     @cached_property
