@@ -194,11 +194,11 @@ BETWEEN_USERS = f"{_USERS.format(oid='objid')} AND {_USERS.format(oid='refobjid'
 
 _EDGES = ("pg_depend", "pg_shdepend")
 _NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
-_IS_YOUNGER = "pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND c.cmin::text::int8 > $2"
 _COMMAND = "c.cmin::text::int8"
+_IS_YOUNGER = f"pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND {_COMMAND} > $2"
 _LOCKED = (
     "SELECT DISTINCT relation FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid()"
-    " AND locktype = 'relation' AND relation >= 16384"
+    f" AND locktype = 'relation' AND relation >= {FIRST_USER_OID}"
 )
 
 
@@ -226,7 +226,7 @@ def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
         steps.append(_looked_up("pg_attribute", _LOCKED, "c.attrelid = o.relation"))
     if "pg_depend" in names:
         objects = " UNION ALL ".join(
-            f"SELECT 'pg_catalog.{name}'::pg_catalog.regclass::oid AS class, oid FROM {_step(name)}"
+            f"SELECT {_oid_of(name)} AS class, oid FROM {_step(name)}"
             for name in names
             if name in KEYED_BY_OWN_OID
         )
@@ -234,8 +234,7 @@ def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
         steps.append(_looked_up("pg_depend", objects or none, "c.classid = o.class AND c.objid = o.oid"))
     for name in NARROW:
         if name in names:
-            oid = f"'pg_catalog.{name}'::pg_catalog.regclass::oid::int8"
-            count = f"(SELECT count(*) FROM {_step(name)})"
+            oid, count = f"{_oid_of(name)}::int8", f"(SELECT count(*) FROM {_step(name)})"
             found.append(sql.SQL(f"SELECT {FOUND}, {oid}, NULL, NULL, {count}, 0, NULL, NULL, NULL, NULL"))
     branches = (_branch(catalog, _step(catalog.name), "c.command", "true") for catalog in catalogs)
     return sql.SQL("WITH {} {}").format(sql.SQL(", ").join(map(sql.SQL, steps)), _union([*branches, *found]))
@@ -250,10 +249,13 @@ def what_is_left(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
         else:
             rows = f"FROM pg_catalog.{catalog.name} WHERE {_USERS.format(oid='oid')}"
             left = f"COALESCE((SELECT pg_catalog.array_agg(oid::int8) {rows}), '{{}}')"
-        branches.append(
-            sql.SQL(f"SELECT 'pg_catalog.{catalog.name}'::pg_catalog.regclass::oid::int8, {left}")
-        )
+        branches.append(sql.SQL(f"SELECT {_oid_of(catalog.name)}::int8, {left}"))
     return _union(branches)
+
+
+def _oid_of(name: str) -> str:
+    """An expression for the OID of a system catalog."""
+    return f"'pg_catalog.{name}'::pg_catalog.regclass::oid"
 
 
 def _step(name: str) -> str:
@@ -280,7 +282,7 @@ def _branch(catalog: SystemCatalog, source: str, command: str, condition: str) -
     beside = identity if catalog.named else _NAMESPACE if catalog.name_as else ""
     deptype = "c.deptype::text" if catalog.name in _EDGES else "NULL"
     return sql.SQL(
-        f"SELECT 'pg_catalog.{catalog.name}'::pg_catalog.regclass::oid::int8, {catalog.oid}::int8,"
+        f"SELECT {_oid_of(catalog.name)}::int8, {catalog.oid}::int8,"
         f" ({catalog.part_class})::int8, ({catalog.part_oid})::int8, ({catalog.digest})::int8, {command},"
         f" {kind}, {name}, {catalog.source}::text, {deptype}"
         f" FROM {source} c{beside} WHERE {condition} AND {users} AND {catalog.where}"

@@ -143,7 +143,7 @@ class Observer:
         if written is None:
             return self._younger(mark, tuple(catalog.name for catalog in self.catalogs), narrow=False)
         chosen = tuple(written)
-        if not chosen or not any(name in NARROW for name in chosen):
+        if written.keys().isdisjoint(NARROW):
             return self._younger(mark, chosen, narrow=False)
         rows = self._younger(mark, chosen, narrow=True)
         found = {row.oid: row.digest for row in rows if row.catalog == FOUND}

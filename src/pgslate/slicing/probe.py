@@ -7,11 +7,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pgslate.slicing.catalogs import PG_CLASS
 from pgslate.slicing.effects import Unit
 from pgslate.slicing.identity import qualified
 from pgslate.slicing.observe import Mark, Observer
-from pgslate.slicing.reading import Seen, unnamed
+from pgslate.slicing.reading import Seen, unnamed, uses
 from pgslate.slicing.ties import NO_TIES, Thing, Ties, ties
 from pgslate.slicing.world import World
 from pgslate.sql import Statement
@@ -61,13 +60,7 @@ class Probe:
 
     def _can_not_be_undone(self, seen: Seen) -> bool:
         """Whether the statement wrote rows or went on with a sequence, which would not go back."""
-        for oid, (for_writing, count) in seen.after.locks.items():
-            before = seen.before.locks.get(oid, (False, 0))
-            unit = self._world.unit((PG_CLASS, oid))
-            sequence = unit is not None and self._world.units[unit].kind == "sequence"
-            if count != before[1] or (sequence and for_writing and not before[0]):
-                return True
-        return False
+        return any(wrote or went_on for _, wrote, went_on in uses(self._world, seen))
 
     def _run(self, statement: Statement, hidden: frozenset[Unit]) -> frozenset[Thing] | None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pgslate.slicing import names
@@ -138,19 +138,26 @@ def _used(world: World, seen: Seen, mentioned: set[Unit]) -> tuple[set[Unit], se
     """The units whose rows were written, and those of ``mentioned`` that were locked."""
     writes: set[Unit] = set()
     locked: set[Unit] = set()
-    for oid, (for_writing, count) in seen.after.locks.items():
-        unit = world.unit((PG_CLASS, oid))
+    for unit, wrote, went_on in uses(world, seen):
         if unit is None:
             continue
-        earlier = seen.before.locks.get(oid)
-        if count != (earlier[1] if earlier else 0):
-            writes.add(unit)
-        sequence = world.units[unit].kind == "sequence"
-        if sequence and for_writing and not (earlier and earlier[0]) and not seen.rows:
+        if wrote or (went_on and not seen.rows):
             writes.add(unit)
         if unit in mentioned:
             locked.add(unit)
     return writes, locked
+
+
+def uses(world: World, seen: Seen) -> Iterator[tuple[Unit | None, bool, bool]]:
+    """Each relation locked: its unit, whether rows were written, whether it is a sequence that went on.
+
+    None is what the world doesn't know yet.
+    """
+    for oid, (for_writing, count) in seen.after.locks.items():
+        unit = world.unit((PG_CLASS, oid))
+        was_for_writing, count_before = seen.before.locks.get(oid, (False, 0))
+        sequence = unit is not None and world.units[unit].kind == "sequence"
+        yield unit, count != count_before, sequence and for_writing and not was_for_writing
 
 
 def _tied(world: World, tied: Ties, told: Told) -> Iterable[Link]:
