@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from tests.slicing.judging import catalog_of
 
 from pgslate.slicing import document
 from pgslate.slicing.catalogs import Row
-from pgslate.slicing.observe import Mark, Observer
 from pgslate.slicing.trace import trace
+from pgslate.slicing.world import Told, World
 from pgslate.targets.embedded.server import Server
 
 SOURCES = (
@@ -25,13 +26,14 @@ SOURCES = (
     "COMMENT ON TABLE made_one IS 'one'; DROP TABLE made_two; ALTER TABLE made_one RENAME TO first;",
 )
 
-Rows = Callable[[Observer, Mark, Mapping[str, int] | None], list[Row]]
+Take = Callable[..., Told]
 
 
-def shuffled(rows: Rows, chance: random.Random, *given: object) -> list[Row]:
-    found = rows(*given)  # type: ignore[arg-type]
-    chance.shuffle(found)
-    return found
+def shuffled(
+    take: Take, chance: random.Random, world: World, rows: list[Row], *given: Any, **more: Any
+) -> Told:
+    chance.shuffle(rows)
+    return take(world, rows, *given, **more)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -46,6 +48,6 @@ def test_a_trace_does_not_hang_on_numbers_and_places_of_rows(
             found.append(document.dumps(trace(catalog, target).trace, {}))
         finally:
             server.drop_database(name)
-        shuffle = partial(shuffled, Observer.rows, random.Random(seed))  # noqa: S311
-        monkeypatch.setattr(Observer, "rows", lambda *given, shuffle=shuffle: shuffle(*given))
+        take = partial(shuffled, World.take, random.Random(seed))  # noqa: S311
+        monkeypatch.setattr(World, "take", lambda *given, take=take, **more: take(*given, **more))
     assert found[0] == found[1]

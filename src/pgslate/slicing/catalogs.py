@@ -2,9 +2,9 @@
 
 A row belongs to an object of its own, or is a part of another's: a column of its table, a comment of what it
 describes. Rows are read in two ways. The *wide* one looks at whole catalogs for rows that are younger than a
-mark. Two of them grow with every column that a schema has, so there is a *narrow* way for these: columns by
-the relations that the session has locked, dependencies by the objects that have younger rows. It says how
-many rows it found; where the counters say that more were written, the wide way has to be gone.
+mark. Most of them grow with the schema, so there is a *narrow* way for these: what is a relation's is looked
+up by the relations that the session has locked, dependencies by the objects that have younger rows. It says
+how many rows it found; where the counters say that more were written, the wide way has to be gone.
 
 Source: PostgreSQL manual, "System Columns", "System Catalogs".
 """
@@ -183,22 +183,43 @@ Object = tuple[int, int]
 Edge = tuple[int, int, int, int]
 """The object that leans, and the one that it leans on."""
 
-NARROW = ("pg_attribute", "pg_depend")
+_BY_RELATION = {
+    "pg_class": "c.oid",
+    "pg_attribute": "c.attrelid",
+    "pg_attrdef": "c.adrelid",
+    "pg_index": "c.indrelid",
+    "pg_constraint": "c.conrelid",
+    "pg_trigger": "c.tgrelid",
+    "pg_rewrite": "c.ev_class",
+    "pg_description": "c.classoid = 1259 AND c.objoid",
+}
+"""The catalogs of which rows can be looked up by their relation, each with what that is compared with."""
+
+NARROW = (*_BY_RELATION, "pg_type", "pg_depend")
 """The catalogs that there is a narrow way for."""
 
 FOUND = 0
 """In place of a row's catalog: how many rows (``digest``) the narrow way found in a catalog (``oid``)."""
 
-BETWEEN_USERS = f"{_USERS.format(oid='objid')} AND {_USERS.format(oid='refobjid')}"
-"""The rows of pg_depend and pg_shdepend that lead from user object to user object."""
+FROM_USERS = _USERS.format(oid="objid")
+"""The rows of pg_depend that lead from a user object to another, or to one of PostgreSQL's own."""
 
 _EDGES = ("pg_depend", "pg_shdepend")
 _NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
 _COMMAND = "c.cmin::text::int8"
-_IS_YOUNGER = f"pg_catalog.age(c.xmin) <= pg_catalog.age($1) AND {_COMMAND} > $2"
+# In a query of its own, or it would be computed for each row.
+_IS_YOUNGER = f"pg_catalog.age(c.xmin) <= (SELECT pg_catalog.age($1)) AND {_COMMAND} > $2"
 _LOCKED = (
-    "SELECT DISTINCT relation FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid()"
-    f" AND locktype = 'relation' AND relation >= {FIRST_USER_OID}"
+    "locked AS MATERIALIZED (SELECT pg_catalog.array_agg(relation) AS relations FROM pg_catalog.pg_locks"
+    " WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation'"
+    f" AND relation >= {FIRST_USER_OID})"
+)
+_IS_LOCKED = "= ANY ((SELECT relations FROM locked)::oid[])"
+# A table's row type, and the type of arrays of it.
+_IS_ROW_TYPE = (
+    "c.oid = ANY (ARRAY(SELECT unnest(ARRAY[t.oid, t.typarray])"
+    " FROM pg_catalog.pg_class r JOIN pg_catalog.pg_type t ON t.oid = r.reltype"
+    f" WHERE r.oid {_IS_LOCKED}))"
 )
 
 
@@ -217,13 +238,15 @@ def younger_rows(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
 def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
     """The same, the narrow way where there is one; with rows of ``FOUND``."""
     names = [catalog.name for catalog in catalogs]
-    steps, found = [], []
-    for catalog in catalogs:
-        if catalog.name not in NARROW:
-            rows = f"SELECT c.*, {_COMMAND} AS command FROM pg_catalog.{catalog.name} c WHERE {_IS_YOUNGER}"
-            steps.append(f"{_step(catalog.name)} AS MATERIALIZED ({rows})")
-    if "pg_attribute" in names:
-        steps.append(_looked_up("pg_attribute", _LOCKED, "c.attrelid = o.relation"))
+    steps, found = [_LOCKED], []
+    for name in names:
+        condition = "true"
+        if name in _BY_RELATION:
+            condition = f"{_BY_RELATION[name]} {_IS_LOCKED}"
+        elif name == "pg_type" and "pg_class" in names:  # else it is no relation's
+            condition = _IS_ROW_TYPE
+        if name != "pg_depend":
+            steps.append(f"{_step(name)} AS MATERIALIZED ({_younger(name, condition)})")
     if "pg_depend" in names:
         objects = " UNION ALL ".join(
             f"SELECT {_oid_of(name)} AS class, oid FROM {_step(name)}"
@@ -231,9 +254,11 @@ def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
             if name in KEYED_BY_OWN_OID
         )
         none = "SELECT 0::oid AS class, 0::oid AS oid WHERE false"
-        steps.append(_looked_up("pg_depend", objects or none, "c.classid = o.class AND c.objid = o.oid"))
-    for name in NARROW:
-        if name in names:
+        of_object = _younger("pg_depend", "c.classid = o.class AND c.objid = o.oid")
+        rows = f"SELECT c.* FROM ({objects or none}) o, LATERAL ({of_object} OFFSET 0) c"
+        steps.append(f"{_step('pg_depend')} AS MATERIALIZED ({rows})")
+    for name in names:
+        if name in NARROW and (name != "pg_type" or "pg_class" in names):
             oid, count = f"{_oid_of(name)}::int8", f"(SELECT count(*) FROM {_step(name)})"
             found.append(sql.SQL(f"SELECT {FOUND}, {oid}, NULL, NULL, {count}, 0, NULL, NULL, NULL, NULL"))
     branches = (_branch(catalog, _step(catalog.name), "c.command", "true") for catalog in catalogs)
@@ -241,14 +266,12 @@ def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
 
 
 def what_is_left(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
-    """Of each catalog, its OID and those of all its user objects; of pg_depend, the number of edges."""
+    """Of each catalog, its OID and those of all its user objects."""
     branches = []
     for catalog in catalogs:
-        if catalog.name == "pg_depend":
-            left = f"ARRAY[(SELECT count(*) FROM pg_catalog.pg_depend WHERE {BETWEEN_USERS})]"
-        else:
-            rows = f"FROM pg_catalog.{catalog.name} WHERE {_USERS.format(oid='oid')}"
-            left = f"COALESCE((SELECT pg_catalog.array_agg(oid::int8) {rows}), '{{}}')"
+        users = _USERS if catalog.name == "pg_namespace" else f"{{oid}} >= {FIRST_USER_OID}"
+        rows = f"FROM pg_catalog.{catalog.name} WHERE {users.format(oid='oid')}"
+        left = f"COALESCE((SELECT pg_catalog.array_agg(oid::int8) {rows}), '{{}}')"
         branches.append(sql.SQL(f"SELECT {_oid_of(catalog.name)}::int8, {left}"))
     return _union(branches)
 
@@ -262,10 +285,9 @@ def _step(name: str) -> str:
     return f"younger_{name}"
 
 
-def _looked_up(name: str, objects: str, condition: str) -> str:
-    """A step that looks up the younger rows of a catalog by index; each of ``objects`` is an ``o``."""
-    rows = f"SELECT c.*, {_COMMAND} AS command FROM pg_catalog.{name} c WHERE {condition} AND {_IS_YOUNGER}"
-    return f"{_step(name)} AS MATERIALIZED (SELECT c.* FROM ({objects}) o, LATERAL ({rows} OFFSET 0) c)"
+def _younger(name: str, condition: str) -> str:
+    rows = f"SELECT c.*, {_COMMAND} AS command FROM pg_catalog.{name} c"
+    return f"{rows} WHERE {condition} AND {_IS_YOUNGER}"
 
 
 def _union(branches: Iterable[sql.Composable]) -> sql.Composed:
@@ -274,8 +296,8 @@ def _union(branches: Iterable[sql.Composable]) -> sql.Composed:
 
 def _branch(catalog: SystemCatalog, source: str, command: str, condition: str) -> sql.Composable:
     users = _USERS.format(oid=catalog.oid)
-    if catalog.name in _EDGES:
-        users = BETWEEN_USERS
+    if catalog.name == "pg_shdepend":
+        users += f" AND {_USERS.format(oid='c.refobjid')}"
     own = f"'pg_catalog.{catalog.name}'::regclass, {catalog.oid}, 0"
     identity = f", LATERAL pg_catalog.pg_identify_object({own}) i"
     kind, name = ("i.type", "i.identity") if catalog.named else ("NULL", catalog.name_as or "NULL")

@@ -19,6 +19,7 @@ class Edges:
         self._refs: dict[Object, set[Object]] = defaultdict(set)
         self._rows: Counter[Edge] = Counter()  # pg_depend's
         self._leaning: dict[Object, set[Object]] = defaultdict(set)  # the same edges, the other way round
+        self._number: int | None = None  # of rows that there should be
 
     def __iter__(self) -> Iterator[tuple[Object, Iterable[Object]]]:
         """Each object with those that it leans on."""
@@ -35,6 +36,14 @@ class Edges:
             self._rows[*obj, *ref] += 1
             self._leaning[ref].add(obj)
 
+    def settle(self) -> None:
+        """What is known now is all that there is."""
+        self._number = self._rows.total()
+
+    def expect(self, more: int | None) -> None:
+        """There are ``more`` rows of pg_depend than before; None: nobody knows how many there are."""
+        self._number = None if more is None or self._number is None else self._number + more
+
     def forget(self, obj: Object) -> None:
         """Let go of what ``obj`` leans on."""
         for ref in self._refs.pop(obj, ()):
@@ -45,7 +54,6 @@ class Edges:
         gone: Collection[Object],
         rewritten: Collection[Object],
         *,
-        number: int,
         known: Mapping[int, Collection[int]],
         those_of: Callable[[Collection[Object]], Counter[Edge]],
         all_there_are: Callable[[], Counter[Edge]],
@@ -53,9 +61,9 @@ class Edges:
         """Let go of the rows of pg_depend that were deleted; gives the edges lost of what is still there.
 
         ``gone`` are the objects that are not there any more, ``rewritten`` those that rows were written for:
-        they may have been given all of theirs anew. ``number`` rows are left. ``known`` are the objects that
-        are looked at, by catalog: with a table goes its TOAST table, with a key its internal triggers, which
-        are not. The other two ask the database.
+        they may have been given all of theirs anew. ``known`` are the objects that are looked at, by catalog:
+        with a table goes its TOAST table, with a key its internal triggers, which are not. The other two ask
+        the database.
         """
         fallen = self._with_what_is_not_looked_at(gone, known)
         for obj in fallen:
@@ -64,8 +72,9 @@ class Edges:
         if again := set(rewritten) - fallen:
             edges = [(*obj, *ref) for obj in again for ref in self._refs[obj]]
             lost += self._replace([edge for edge in edges if edge in self._rows], those_of(again))
-        if self._rows.total() != number:
+        if self._rows.total() != self._number:
             lost += self._replace(list(self._rows), all_there_are())
+            self.settle()
         return lost
 
     def _replace(self, before: Iterable[Edge], now: Counter[Edge]) -> list[Edge]:

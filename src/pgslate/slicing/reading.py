@@ -35,7 +35,13 @@ def effect_of(
     ``place`` is (migration, statement, line). Objects that are gone are asked of ``observer``.
     """
     said = _said(world, text, seen.after.path)
-    told = world.take(seen.rows, observer, observer.deleted(seen.before, seen.after), at=at)
+    told = world.take(
+        seen.rows,
+        observer,
+        observer.deleted(seen.before, seen.after),
+        more_edges=observer.more_edges(seen.before, seen.after),
+        at=at,
+    )
     ran = _ran(world, seen)
     words, mentioned = _reached(world, said, ran)
     writes, locked = _used(world, seen, mentioned)

@@ -5,9 +5,10 @@ A file is one transaction here as it is when it is applied, since SET LOCAL and 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,10 +21,10 @@ from pgslate.failures import migration_failed
 from pgslate.prelude import run_prelude
 from pgslate.schema.read import read
 from pgslate.slicing import names
-from pgslate.slicing.catalogs import PG_CLASS, PG_PROC
+from pgslate.slicing.catalogs import PG_CLASS, PG_NAMESPACE, PG_PROC
 from pgslate.slicing.effects import Effect, Trace, Traced, Unit
 from pgslate.slicing.hints import hinted
-from pgslate.slicing.observe import Counters, Mark, Observer
+from pgslate.slicing.observe import Counters, Mark, Observer, Sent
 from pgslate.slicing.probe import Probe, runs_code
 from pgslate.slicing.reading import Seen, effect_of
 from pgslate.slicing.uncertain import unseen
@@ -120,11 +121,35 @@ class _Tracer:
         with self.connection.transaction():
             before = self.observer.counters()
             mark = Mark(before.xid)
+            sent: Sent | None = None
+            following = [*block.statements[1:], None]
             for index, statement in enumerate(block.statements, start=block.first):
-                seen, mark = self._watched(migration, statement, before, mark)
+                if sent is not None:
+                    seen = self._received(migration, sent, before)
+                else:
+                    seen, mark = self._watched(migration, statement, before, mark)
                 mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
-                self._keep(number, index, statement, seen)
+                sent = self._sent_ahead(following[index - block.first], seen, mark)
+                try:
+                    self._keep(number, index, statement, seen)
+                except BaseException:
+                    if sent is not None:
+                        sent.message.abandon()
+                    raise
                 before = seen.after
+
+    def _sent_ahead(self, statement: Statement | None, seen: Seen, mark: Mark) -> Sent | None:
+        """Let the server run ``statement`` while what was ``seen`` of the one before is made out.
+
+        None where that asks the database something, or the statement isn't just sent.
+        """
+        if statement is None or runs_code(statement) or statement.kind == "CopyStmt":
+            return None
+        if self.observer.deleted(seen.before, seen.after) or any(
+            r.catalog == PG_NAMESPACE for r in seen.rows
+        ):
+            return None
+        return self.observer.send(statement, mark)
 
     def _watched(
         self, migration: Migration, statement: Statement, before: Counters, mark: Mark
@@ -146,8 +171,15 @@ class _Tracer:
         return replace(seen, tied=tied), after_probe
 
     def _seen(self, migration: Migration, statement: Statement, before: Counters, mark: Mark) -> Seen:
-        after = self._execute(migration, statement)
+        if statement.kind != "CopyStmt":
+            return self._received(migration, self.observer.send(statement, mark), before)
+        after = self._copied(migration, statement)
         return Seen(self.observer.rows(mark, self.observer.written(before, after)), before, after)
+
+    def _received(self, migration: Migration, sent: Sent, before: Counters) -> Seen:
+        with self._told(migration, sent.statement):
+            rows, after = self.observer.receive(sent, before)
+        return Seen(rows, before, after)
 
     def _alone(self, number: int, migration: Migration, block: Block) -> None:
         """Outside a transaction a statement may be several, and its counters too: everything is looked at."""
@@ -165,17 +197,24 @@ class _Tracer:
                 if count != counts.get(oid, 0)
             }
             unknown = self.observer.unknown()
-            before = replace(before, written=unknown, deleted=unknown, locks={})
+            before = replace(before, inserted=unknown, updated=unknown, deleted=unknown, locks={})
             after = replace(after, locks=written)
             self._keep(number, index, statement, Seen(rows, before, after))
 
-    def _execute(self, migration: Migration, statement: Statement) -> Counters:
-        try:
+    def _copied(self, migration: Migration, statement: Statement) -> Counters:
+        with self._told(migration, statement):
             if statement.data is None:
-                return self.observer.run(statement.text)
-            with self.connection.cursor().copy(statement.text.encode()) as copy:
-                copy.write(statement.data)
+                self.connection.execute(statement.text.encode(), prepare=False)
+            else:
+                with self.connection.cursor().copy(statement.text.encode()) as copy:
+                    copy.write(statement.data)
             return self.observer.counters()
+
+    @contextlib.contextmanager
+    def _told(self, migration: Migration, statement: Statement) -> Iterator[None]:
+        """What fails in here is told with its place."""
+        try:
+            yield
         except psycopg.Error as error:
             there = self.world.elsewhere(error.diag.message_primary or "")
             raise migration_failed(error, migration, statement, doing="tracing", there=there) from None

@@ -182,6 +182,7 @@ class World:
     def begin(self, rows: Iterable[Row]) -> None:
         """Take in what is there before the first statement."""
         self._take(list(rows), Told(), at=None)
+        self._edges.settle()
 
     def resume(self, rows: Iterable[Row], units: Iterable[UnitInfo], numbers: Iterable[Number]) -> None:
         """Take in what an earlier trace left, with the numbers that it gave (see ``numbers``)."""
@@ -190,15 +191,28 @@ class World:
             self._unit_of[(catalog, oid)] = unit
             self._object_of[unit] = (catalog, oid)
         self._take(list(rows), Told(), at=None)
+        self._edges.settle()
 
     def numbers(self) -> list[Number]:
         """The catalog, OID and number of every live unit, for a later trace of the same database to
         resume."""
         return [(catalog, oid, unit) for (catalog, oid), unit in self._unit_of.items()]
 
-    def take(self, rows: list[Row], observer: Observer, deleted: Collection[str], *, at: int) -> Told:
-        """Take in what statement ``at`` wrote, and let go what it deleted from the catalogs ``deleted``."""
+    def take(
+        self,
+        rows: list[Row],
+        observer: Observer,
+        deleted: Collection[str],
+        *,
+        more_edges: int | None,
+        at: int,
+    ) -> Told:
+        """Take in what statement ``at`` wrote, and let go what it deleted from the catalogs ``deleted``.
+
+        By ``more_edges`` rows pg_depend grew, None if that isn't known.
+        """
         told = Told()
+        self._edges.expect(more_edges)
         self._take(rows, told, at=at)
         if any(self.units[unit].kind == "schema" for unit in told.changes) and told.takes:
             self._renamed_schemas(observer, told)
@@ -225,8 +239,11 @@ class World:
 
     def end_of_file(self, *, at: int) -> None:
         """Forget temporary objects: they go with the file that made them; ``at`` is its last statement."""
-        for unit in [u for u, named in self._parts.items() if named[0] == "pg_temp"]:
+        temporary = [u for u, named in self._parts.items() if named[0] == "pg_temp"]
+        for unit in temporary:
             self._forget(self._object_of[unit], Told(), at=at)
+        if temporary:
+            self._edges.expect(None)
 
     def requirements(self) -> dict[Unit, dict[Unit, str]]:
         """From each live unit to those it leans on, with the kind of what leans."""
@@ -343,8 +360,7 @@ class World:
         if not deleted:
             return
         gone: list[Object] = []
-        remaining = observer.remaining(deleted)
-        for catalog, left in remaining.objects.items():
+        for catalog, left in observer.remaining(deleted).items():
             gone += [(catalog, oid) for oid in self._known[catalog] - left]
         # What the dropped objects leaned on is looked up while everything is still known.
         for obj in gone:
@@ -367,7 +383,6 @@ class World:
             lost = self._edges.let_go(
                 gone,
                 told.leans,
-                number=remaining.edges,
                 known=self._known,
                 those_of=observer.edges_of,
                 all_there_are=observer.edges,
