@@ -230,8 +230,9 @@ class Observer:
         return f"pgslate_{number}".encode()
 
     def everything(self) -> list[Row]:
-        """The rows of all catalogs, whoever wrote them."""
-        self._cursor.execute(every_row(self.catalogs), prepare=False)
+        """The rows of all catalogs, whoever wrote them; but for those of columns, which are no objects."""
+        catalogs = [catalog for catalog in self.catalogs if catalog.name != "pg_attribute"]
+        self._cursor.execute(every_row(catalogs), prepare=False)
         return list(map(Row._make, self._cursor.fetchall()))
 
     def _prepare(self, name: str, types: str, query: sql.Composed) -> None:
