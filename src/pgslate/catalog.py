@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Order = tuple[int | str, ...]
 
+VERSIONS = ("numbers", "names")
+"""What a migration's version may be: the number that its file's name begins with, or that whole name."""
+
 
 @dataclass(frozen=True)
 class Migration:
@@ -103,11 +106,13 @@ class Catalog:
         values of template variables. ``skip_code`` leaves out migrations written in a programming language,
         ``ignore`` the files it names: paths below the folder, or patterns like ``drafts/*``. ``versions`` are
         the "numbers" that names begin with, or "names" as a whole, where files may share a number.
-        Raises CatalogError and its kinds; nothing is run.
+        Raises CatalogError and its kinds, and ValueError for other ``versions``; nothing is run.
         """
         from pgslate import formats
         from pgslate.formats.bookkeeping import bookkeeping
 
+        if versions not in VERSIONS:
+            raise ValueError(f"versions are one of {', '.join(VERSIONS)}, not {versions!r}")
         root = Path(path)
         listing = formats.Listing.of(root, ignore)
         layout, evidence = formats.recognise(listing, format)

@@ -36,6 +36,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from pgslate.catalog import VERSIONS
 from pgslate.errors import ConfigError, Place, UsageError
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 FILE_NAME = "pgslate.toml"
 _PYPROJECT = "pyproject.toml"
 _SETTING = re.compile(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)?")
-_VERSIONS = ("numbers", "names")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -212,7 +212,7 @@ class _Reader:
             format=self._text("format", table.get("format")),
             skip_code=self._truth("skip_code", table.get("skip_code", False)),
             ignore=self._texts("ignore", table.get("ignore", ())),
-            versions=self._one_of("versions", table.get("versions", "numbers"), _VERSIONS),
+            versions=self._one_of("versions", table.get("versions", "numbers"), VERSIONS),
             prelude=self._prelude(table.get("prelude", ())),
             session=self._session(table.get("session", _NOTHING)),
             defines=self._values("defines", table.get("defines", table.get("define", _NOTHING))),

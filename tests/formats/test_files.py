@@ -23,6 +23,11 @@ def test_files_may_share_a_number_where_names_are_versions(load: Load) -> None:
     assert [m.version for m in catalog] == ["02_a", "2_b", "10_a"]
 
 
+def test_other_versions_are_refused(load: Load) -> None:
+    with pytest.raises(ValueError, match="one of numbers, names, not 'dates'"):
+        load({"1_a.sql": "SELECT 1"}, versions="dates")
+
+
 def test_a_file_without_a_number_is_an_error(load: Load) -> None:
     with pytest.raises(CatalogError, match=r"add_users\.sql has no version"):
         load({"001_a.sql": "SELECT 1", "add_users.sql": "SELECT 1"})

@@ -196,6 +196,13 @@ def test_the_label_of_a_dsn_has_no_password() -> None:
     assert "hunter2" not in repr(Target("postgresql://deploy:hunter2@db.example/app"))
 
 
+def test_the_label_of_a_dsn_is_filled_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"PGHOST": "db.example", "PGPORT": "6432", "PGUSER": "deploy"}.items():
+        monkeypatch.setenv(name, value)
+    assert label_of("dbname=app") == "app on db.example:6432 as deploy"
+    assert label_of("postgresql://tester@/app") == "app on db.example:6432 as tester"
+
+
 @pytest.mark.parametrize(
     ("environment", "dsn"),
     [

@@ -30,6 +30,7 @@ _REFUSED_SETTING = re.compile(
     r"|parameter .* cannot be .*"
 )
 _SPECIAL = re.compile(r"[\s\\]")
+_VARIABLES = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
 
 
 class Target:
@@ -97,10 +98,13 @@ class Target:
 def label_of(dsn: str) -> str:
     """The database, role and server of a DSN, for people: ``app on db.example:5432 as deploy``.
 
+    What the DSN leaves out is libpq's to find in the environment.
+
     >>> label_of("postgresql://deploy:secret@db.example/app")
     'app on db.example:5432 as deploy'
     """
-    said = conninfo_to_dict(dsn)
+    found = {name: os.environ.get(variable) for name, variable in _VARIABLES.items()}
+    said = {**found, **conninfo_to_dict(dsn)}
     hosts = str(said.get("host") or said.get("hostaddr") or "local socket").split(",")
     ports = str(said.get("port") or "5432").split(",")
     if len(ports) == 1:
