@@ -23,6 +23,8 @@ from pgslate.errors import ProofError, TargetError
 from pgslate.schema.settings import set_here
 from pgslate.slicing.catalogs import PG_AUTHID
 from pgslate.slicing.effects import Trace, Unit
+from pgslate.slicing.entries import Entry, Named
+from pgslate.slicing.folding import fold
 from pgslate.slicing.identity import parts
 from pgslate.slicing.observe import Observer
 from pgslate.slicing.roles import texts_of
@@ -32,9 +34,6 @@ from pgslate.targets.embedded.server import Server
 
 VERSION = 2
 """Of what a snapshot holds: one in the cache that is of another version is made anew."""
-
-Named = tuple[str, str]
-"""A unit by its kind and name, as they are at the end of the catalog."""
 
 _HEAD = re.compile(
     r"^--\n-- TOC entry (?P<id>\d+) \(class (?P<class>\d+) OID (?P<oid>\d+)\)\n"
@@ -85,22 +84,6 @@ JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
 WHERE d.datname = pg_catalog.current_database() AND s.setrole = 0"""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of the dump: what it makes, ``unit`` it is part of (None: of what it ``needs``), and its SQL.
-
-    ``settings`` are the ``SET`` statements in force for it.
-    """
-
-    number: int
-    type: str
-    name: str
-    unit: Named | None
-    needs: tuple[int, ...]
-    settings: str
-    text: str
-
-
 @dataclass(frozen=True)
 class Snapshot:
     """The final DDL of a whole catalog, in an order in which it can be run; ``server`` is the major that
@@ -126,7 +109,7 @@ class Snapshot:
         """
         texts = [_PROLOGUE]
         settings = ""
-        for entry in self.chosen(required, existing):
+        for entry in fold(tuple(self.chosen(required, existing))):
             if entry.settings != settings:
                 settings = entry.settings
                 texts.append(settings)
