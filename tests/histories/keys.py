@@ -63,8 +63,15 @@ def add_unique(m: Model, c: Choices) -> Sql:
     table, col = chosen
     if not _may_be_unique(m, table, col):
         return None
-    made = m.add(Thing("unique", m.fresh(table.schema, c), table.schema, owner=table, needs={col}))
-    return [f"ALTER TABLE {m.ref(table, c)} ADD CONSTRAINT {quoted(made.name)} UNIQUE ({quoted(col.name)})"]
+    columns: set[Thing] = {col}
+    if c.one_in(4):
+        columns = {table.key}  # once more, beside the primary key
+    elif c.one_in(4):
+        columns.add(table.key)
+    made = m.add(Thing("unique", m.fresh(table.schema, c), table.schema, owner=table, needs=columns))
+    names = ", ".join(sorted(quoted(each.name) for each in columns))
+    rest = c.pick(("", "", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"))
+    return [f"ALTER TABLE {m.ref(table, c)} ADD CONSTRAINT {quoted(made.name)} UNIQUE ({names}){rest}"]
 
 
 def drop_constraint(m: Model, c: Choices) -> Sql:

@@ -5,8 +5,9 @@ reads the table's definition anew, and a foreign key that is added later is chec
 PostgreSQL takes inside CREATE TABLE with an equal outcome is put there, and a table after those that it
 refers to. What isn't recognised, letter by letter, stays as it was.
 
-Source: PostgreSQL, ``transformCreateStmt`` and ``transformFKConstraints`` in src/backend/parser/parse_utilcmd.c;
-``dumpTableSchema``, ``dumpConstraint`` and ``dumpSequence`` in src/bin/pg_dump/pg_dump.c.
+Source: PostgreSQL, ``transformCreateStmt`` and ``transformFKConstraints`` in
+src/backend/parser/parse_utilcmd.c; ``dumpTableSchema``, ``dumpConstraint`` and ``dumpSequence`` in
+src/bin/pg_dump/pg_dump.c.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _COLUMNS = rf"{NAME}(?:, {NAME})*"
 _DEFERRED = r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?"
 _IDENTITY = re.compile(
     rf"ALTER TABLE (?P<table>{QUALIFIED}) ALTER COLUMN (?P<column>{NAME})"
-    rf" ADD GENERATED (?P<when>ALWAYS|BY DEFAULT) AS IDENTITY \(\n    SEQUENCE NAME (?P<sequence>{QUALIFIED})\n"
+    r" ADD GENERATED (?P<when>ALWAYS|BY DEFAULT) AS IDENTITY \(\n"
+    rf"    SEQUENCE NAME (?P<sequence>{QUALIFIED})\n"
     r"(?P<options>(?:    (?:START WITH|INCREMENT BY|MINVALUE|MAXVALUE|CACHE) -?\d+\n"
     r"|    (?:NO MINVALUE|NO MAXVALUE|CYCLE)\n)*)\);"
 )
@@ -44,12 +46,14 @@ _DEFAULT = re.compile(
 )
 _KEY = re.compile(
     rf"ALTER TABLE ONLY (?P<table>{QUALIFIED})\n    ADD (?P<constraint>CONSTRAINT (?P<name>{NAME})"
-    rf" (?:PRIMARY KEY|UNIQUE(?: NULLS NOT DISTINCT)?) \((?P<columns>{_COLUMNS})\)(?: INCLUDE \({_COLUMNS}\))?"
+    rf" (?:PRIMARY KEY|UNIQUE(?: NULLS NOT DISTINCT)?) \((?P<columns>{_COLUMNS})\)"
+    rf"(?: INCLUDE \({_COLUMNS}\))?"
     rf"(?: WITH \((?:[^()']|'[^']*')*\))?(?P<deferred>{_DEFERRED}));"
 )
 _FOREIGN_KEY = re.compile(
     rf"ALTER TABLE ONLY (?P<table>{QUALIFIED})\n    ADD (?P<constraint>CONSTRAINT (?P<name>{NAME})"
-    rf" FOREIGN KEY \({_COLUMNS}\) REFERENCES (?P<other>{QUALIFIED})\((?P<columns>{_COLUMNS})\)(?: MATCH FULL)?"
+    rf" FOREIGN KEY \({_COLUMNS}\) REFERENCES (?P<other>{QUALIFIED})\((?P<columns>{_COLUMNS})\)"
+    r"(?: MATCH FULL)?"
     rf"(?: ON (?:UPDATE|DELETE) (?:CASCADE|RESTRICT|SET (?:NULL|DEFAULT)(?: \({_COLUMNS}\))?))*{_DEFERRED});"
 )
 _PLAIN_OPTIONS = ("START WITH 1", "INCREMENT BY 1", "NO MINVALUE", "NO MAXVALUE", "CACHE 1")
@@ -58,22 +62,15 @@ _SET = re.compile(r"SELECT pg_catalog\.setval\('.*', (-?\d+), false\);", re.DOTA
 _INHERITS = re.compile(r"^INHERITS \(.*", re.MULTILINE | re.DOTALL)
 _SERIAL = {"integer": "serial", "bigint": "bigserial", "smallint": "smallserial"}
 
-# Their order among each other, and among tables, hangs on nothing but the names that they mention.
-_MOVABLE = frozenset(
-    (
-        "TABLE",
-        "VIEW",
-        "MATERIALIZED VIEW",
-        "SEQUENCE",
-        "SEQUENCE OWNED BY",
-        "DEFAULT",
-        "COMMENT",
-        "TABLE ATTACH",
-    )
-)
+# Their order hangs on nothing but the names that they mention. Not so DEFAULT: a table that inherits takes
+# over what its parent has by then.
+_MOVABLE = frozenset(("TABLE", "VIEW", "MATERIALIZED VIEW", "SEQUENCE", "SEQUENCE OWNED BY", "COMMENT"))
 
 # What an expression or a key may need without a word of it.
 _SILENT = frozenset(("ACCESS METHOD", "CAST", "OPERATOR", "OPERATOR CLASS", "OPERATOR FAMILY"))
+
+# They begin as what makes a name does, but belong to a table.
+_OF_A_TABLE = frozenset(("INDEX", "TRIGGER", "RULE", "POLICY"))
 
 
 @dataclass
@@ -108,7 +105,8 @@ def fold(entries: Sequence[Entry]) -> list[Entry]:
 
     >>> table = Entry(1, "TABLE", "a", None, (), "", "CREATE TABLE public.a (\n    id bigint NOT NULL\n);")
     >>> key = "ALTER TABLE ONLY public.a\n    ADD CONSTRAINT a_pkey PRIMARY KEY (id);"
-    >>> print(*(entry.text for entry in fold([table, Entry(2, "CONSTRAINT", "a a_pkey", None, (1,), "", key)])))
+    >>> constraint = Entry(2, "CONSTRAINT", "a a_pkey", None, (1,), "", key)
+    >>> print(*(entry.text for entry in fold([table, constraint])))
     CREATE TABLE public.a (
         id bigint NOT NULL,
         CONSTRAINT a_pkey PRIMARY KEY (id)
@@ -127,7 +125,7 @@ class _Folding:
         self._tables_at = {table.at: table for table in self._tables.values()}
         self._makers: dict[str, list[int]] = {}
         for at, entry in enumerate(entries):
-            name = made_by(entry.text)
+            name = made_by(entry.text) if entry.type not in _OF_A_TABLE else ""
             if name:
                 self._makers.setdefault(name, []).append(at)
 
@@ -240,7 +238,9 @@ class _Folding:
     def _defaults(self) -> Iterable[_Wish]:
         for at, found in self._matches("DEFAULT", _DEFAULT):
             table = self._tables.get(found["table"])
-            if table is not None and table.text.column(found["column"]) is not None:
+            if table is None or ";\nALTER " in found["value"]:
+                continue
+            if table.text.column(found["column"]) is not None:
                 needs = {maker for name in mentioned(found["value"]) for maker in self._makers.get(name, ())}
                 yield _Wish(at, table, frozenset(needs), found["column"], found["value"])
 

@@ -30,10 +30,11 @@ def arranged(after: Sequence[Collection[int]], gladly_after: Sequence[Collection
     left = dict.fromkeys(range(len(must)))
     order = []
     while left:
-        if not ready:
-            stuck = _in_a_circle(next(iter(left)), must, may)
-            may[stuck].clear()
-            ready.append(stuck)
+        while not ready:
+            stuck, other = _in_a_circle(next(iter(left)), must, may)
+            may[stuck].discard(other)
+            if not may[stuck]:
+                ready.append(stuck)
         number = heappop(ready)
         del left[number]
         order.append(number)
@@ -46,11 +47,17 @@ def arranged(after: Sequence[Collection[int]], gladly_after: Sequence[Collection
     return order
 
 
-def _in_a_circle(number: int, must: Sequence[set[int]], may: Sequence[set[int]]) -> int:
-    """The smallest number of a circle that waits for nothing but what it would gladly come after."""
+def _in_a_circle(number: int, must: Sequence[set[int]], may: Sequence[set[int]]) -> tuple[int, int]:
+    """One in a circle that waits for nothing but what it would gladly come after, and what of that is in it.
+
+    The one with the least to wait for; of several, the smallest.
+    """
     path: dict[int, int] = {}
     while number not in path:
-        path[number] = len(path)
-        number = min(must[number] or may[number])
-    circle = list(path)[path[number] :]
-    return min(one for one in circle if not must[one])
+        path[number] = min(must[number] or may[number])
+        number = path[number]
+    circle = [number]
+    while path[circle[-1]] != number:
+        circle.append(path[circle[-1]])
+    stuck = min((one for one in circle if not must[one]), key=lambda one: (len(may[one]), one))
+    return stuck, path[stuck]

@@ -113,7 +113,8 @@ class Snapshot:
             if entry.settings != settings:
                 settings = entry.settings
                 texts.append(settings)
-            texts.append(entry.text + "\n")
+            if entry.text:
+                texts.append(entry.text + "\n")
         texts += [set_here("ALTER DATABASE", each) for each in self.settings]
         return "".join(texts)
 

@@ -29,7 +29,7 @@ class TableText:
     _columns: dict[str, int] = field(default_factory=dict)
 
     def column(self, name: str) -> str | None:
-        """The item that defines the column, whose name is written as in the dump; None where there is none."""
+        """The item that defines the column, by its name as it is written; None where there is none."""
         number = self._numbers().get(name)
         return None if number is None else self.items[number]
 
