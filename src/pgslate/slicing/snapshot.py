@@ -3,7 +3,7 @@
 pg_dump writes the whole catalog's outcome once, with its table of contents (``--verbose`` puts each entry's
 class, OID and dependencies above it). A slice takes the entries whose unit it requires. Entries without an
 OID of their own, comments, rights, row security, sequence ownership, partition attachments, go with the
-entries they depend on.
+entries they depend on. What belongs inside a table's CREATE TABLE is then put there: see ``folding``.
 
 Source: PostgreSQL manual, pg_dump; ``_printTocEntry`` in src/bin/pg_dump/pg_backup_archiver.c.
 """
@@ -66,7 +66,8 @@ _ALTER_TABLE = re.compile(
 _CREATE_TABLE = re.compile(r"CREATE (?:UNLOGGED |FOREIGN )?TABLE (?P<table>\S.*) \($", re.MULTILINE)
 
 # What a dump is read under, whatever the session has: names are qualified, and function bodies come before
-# what they touch. All of it ends with the transaction.
+# what they touch. Whether an index had better be built in parallel is worth no thought for one of so few rows.
+# All of it ends with the transaction.
 _PROLOGUE = """\
 SET LOCAL standard_conforming_strings = on;
 SET LOCAL check_function_bodies = off;
@@ -75,6 +76,7 @@ SET LOCAL client_min_messages = warning;
 SET LOCAL row_security = off;
 SET LOCAL default_tablespace = '';
 SET LOCAL default_table_access_method = heap;
+SET LOCAL max_parallel_maintenance_workers = 0;
 SELECT pg_catalog.set_config('search_path', '', true);
 """
 
