@@ -15,7 +15,8 @@ from pgslate.cli.output import Output
 def command(asked: Asked, major: int | None) -> int:
     """Print the final DDL, and the rows that migrations seeded, of what the selection requires.
 
-    It is SQL for one transaction on an empty database: `pgslate snapshot users | psql -1 ...`
+    It is SQL for one transaction on an empty database: `pgslate snapshot users | psql -1 ...` A table comes
+    after those that it refers to, with its keys in it.
     """
     from pgslate.proving import snapshot
 

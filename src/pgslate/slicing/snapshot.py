@@ -66,7 +66,7 @@ _ALTER_TABLE = re.compile(
 _CREATE_TABLE = re.compile(r"CREATE (?:UNLOGGED |FOREIGN )?TABLE (?P<table>\S.*) \($", re.MULTILINE)
 
 # What a dump is read under, whatever the session has: names are qualified, and function bodies come before
-# what they touch. Whether an index had better be built in parallel is worth no thought for one of so few rows.
+# what they touch. Whether an index had better be built in parallel is worth no thought for so few rows.
 # All of it ends with the transaction.
 _PROLOGUE = """\
 SET LOCAL standard_conforming_strings = on;
