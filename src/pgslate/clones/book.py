@@ -7,6 +7,10 @@ trusted. Each role has its own rows, and sees no others (row security).
 A runner holds an advisory lock with its number while its connection stands. A clone is somebody's while that
 lock is held, or until its lease is over, whichever is later: a paused runner keeps the lock, one behind a
 broken connection has the lease to come back.
+
+A clone's ``origin`` is the OID of the template that it is a copy of, and ``counted`` since when the server's
+counters tell what was done in it (see ``reuse``). One whose origin isn't known, since the book was lost
+meanwhile, is never reused.
 """
 
 from __future__ import annotations
@@ -22,46 +26,54 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from pgslate.clones import names
 from pgslate.clones.connecting import Note, connect_patiently, is_lost, silent
+from pgslate.clones.reuse import Fresh
 from pgslate.clones.server import ServerFacts, facts_of
 from pgslate.errors import LockTimeoutError, PrivilegeError
 from pgslate.targets.target import Target
 
 Result = TypeVar("Result")
 
-SCHEMA = "pgslate_1"
+SCHEMA = "pgslate_2"
 """The book's schema; its number changes with its tables: two versions of pgslate can share a server."""
 
 _MAKE = """
 SET LOCAL client_min_messages = warning;
 SELECT pg_advisory_xact_lock(hashtextextended('pgslate.book', 0));
-CREATE SCHEMA IF NOT EXISTS pgslate_1;
-CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_1.life (began timestamptz NOT NULL);
-CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_1.template (
+CREATE SCHEMA IF NOT EXISTS pgslate_2;
+CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.life (began timestamptz NOT NULL);
+CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.template (
     name text PRIMARY KEY, role name NOT NULL DEFAULT current_user, tables text NOT NULL,
     form text NOT NULL, used timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_1.clone (
+CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.clone (
     name text PRIMARY KEY, role name NOT NULL DEFAULT current_user, template text NOT NULL,
-    state text NOT NULL CHECK (state IN ('making', 'ready', 'taken', 'kept', 'done')),
-    runner int8 NOT NULL, until timestamptz NOT NULL, what text NOT NULL DEFAULT '');
-CREATE INDEX IF NOT EXISTS clone_ready ON pgslate_1.clone (template, name) WHERE state = 'ready';
-CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_1.timing (
+    state text NOT NULL CHECK (state IN ('making', 'ready', 'taken', 'returning', 'kept', 'done')),
+    runner int8 NOT NULL, until timestamptz NOT NULL, what text NOT NULL DEFAULT '',
+    origin int8, counted timestamptz);
+CREATE INDEX IF NOT EXISTS clone_ready ON pgslate_2.clone (template, name) WHERE state = 'ready';
+CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.timing (
     template text NOT NULL, role name NOT NULL DEFAULT current_user, strategy text NOT NULL,
     milliseconds float8 NOT NULL);
-ALTER TABLE pgslate_1.template ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE pgslate_1.clone ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE pgslate_1.timing ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-DROP POLICY IF EXISTS own ON pgslate_1.template;
-DROP POLICY IF EXISTS own ON pgslate_1.clone;
-DROP POLICY IF EXISTS own ON pgslate_1.timing;
-CREATE POLICY own ON pgslate_1.template USING (role = current_user);
-CREATE POLICY own ON pgslate_1.clone USING (role = current_user);
-CREATE POLICY own ON pgslate_1.timing USING (role = current_user);
-GRANT USAGE ON SCHEMA pgslate_1 TO PUBLIC;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgslate_1 TO PUBLIC;
-COMMENT ON SCHEMA pgslate_1 IS 'pgslate: which databases of this server are for tests (see pgslate reap)';
+CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.fresh (
+    origin int8 PRIMARY KEY, role name NOT NULL DEFAULT current_user, said jsonb NOT NULL);
+ALTER TABLE pgslate_2.template ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pgslate_2.clone ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pgslate_2.timing ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE pgslate_2.fresh ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+DROP POLICY IF EXISTS own ON pgslate_2.template;
+DROP POLICY IF EXISTS own ON pgslate_2.clone;
+DROP POLICY IF EXISTS own ON pgslate_2.timing;
+DROP POLICY IF EXISTS own ON pgslate_2.fresh;
+CREATE POLICY own ON pgslate_2.template USING (role = current_user);
+CREATE POLICY own ON pgslate_2.clone USING (role = current_user);
+CREATE POLICY own ON pgslate_2.timing USING (role = current_user);
+CREATE POLICY own ON pgslate_2.fresh USING (role = current_user);
+GRANT USAGE ON SCHEMA pgslate_2 TO PUBLIC;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgslate_2 TO PUBLIC;
+COMMENT ON SCHEMA pgslate_2 IS 'pgslate: which databases of this server are for tests (see pgslate reap)';
 """
 
 _SESSION = """
@@ -69,7 +81,7 @@ SET application_name = {application};
 SET synchronous_commit = off;
 SET idle_session_timeout = 0;
 SET statement_timeout = 0;
-SET search_path = pgslate_1, pg_catalog;
+SET search_path = pgslate_2, pg_catalog;
 """
 
 RUNNER_IS_ALIVE = """EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted
@@ -87,6 +99,15 @@ class Standing:
     state: str
     what: str
     until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A clone that was given back: of which template, of which OID, and since when its counters count."""
+
+    template: str
+    origin: int
+    counted: datetime | None
 
 
 class Book:
@@ -212,7 +233,7 @@ class Book:
             _make_database(self.server, self._timeout, self._note)
             connection = self.connect()
         try:
-            if not connection.execute("SELECT to_regclass('pgslate_1.timing')").fetchone()[0]:  # type: ignore[index]  # one row
+            if not connection.execute("SELECT to_regclass('pgslate_2.fresh')").fetchone()[0]:  # type: ignore[index]  # one row
                 _make_tables(connection, self.server)
             connection.execute(
                 "INSERT INTO life SELECT clock_timestamp() WHERE NOT EXISTS (SELECT FROM life)"
@@ -267,6 +288,14 @@ class Book:
             connection,
         )
 
+    def copied(self, name: str, origin: int, connection: psycopg.Connection[Any]) -> None:
+        """A clone is a copy of the template with that OID, if that still is its OID: no other came between."""
+        connection.execute(
+            "UPDATE clone SET origin = (SELECT oid::int8 FROM pg_catalog.pg_database"
+            " WHERE datname = clone.template AND oid::int8 = %s) WHERE name = %s",
+            [origin, name],
+        )
+
     def take(self, template: str, what: str) -> tuple[str, datetime] | None:
         """Take the oldest ready clone of a template; its name and the server's time, or None."""
         row = self.run(
@@ -299,6 +328,49 @@ class Book:
         """Nobody needs the clone any more; it will be dropped, by its runner or by another."""
         self._held.pop(name, None)
         self.run(lambda c: c.execute("UPDATE clone SET state = 'done' WHERE name = %s", [name]))
+
+    def returns(self, name: str) -> None:
+        """Nobody needs the clone any more; it may be reused."""
+        self._held.pop(name, None)
+        self.run(lambda c: c.execute("UPDATE clone SET state = 'returning' WHERE name = %s", [name]))
+
+    def returned(self, name: str, connection: psycopg.Connection[Any]) -> Returned | None:
+        """A clone that may be reused; None where the book doesn't know it well enough."""
+        row = connection.execute(
+            "SELECT template, origin, counted FROM clone"
+            " WHERE name = %s AND state = 'returning' AND origin IS NOT NULL",
+            [name],
+        ).fetchone()
+        return None if row is None else Returned(*row)
+
+    def new_name(self, name: str, connection: psycopg.Connection[Any]) -> str:
+        """Another name for a clone that may be reused, written down before the clone has it."""
+        row = connection.execute(_NEW_NAME, [self.runner, self.lease, name]).fetchone()
+        if row is None:
+            raise LookupError(name)
+        return str(row[0])
+
+    def reusable(self, name: str, counted: datetime | None, connection: psycopg.Connection[Any]) -> bool:
+        """A clone is as when it was new, and anybody's to take; False where the book forgot it meanwhile."""
+        row = connection.execute(
+            "UPDATE clone SET state = 'ready', counted = %s,"
+            " until = clock_timestamp() + %s * interval '1 second'"
+            " WHERE name = %s AND state = 'returning' AND origin IS NOT NULL RETURNING name",
+            [counted, self.lease, name],
+        ).fetchone()
+        return row is not None
+
+    def fresh(self, origin: int, connection: psycopg.Connection[Any]) -> Fresh | None:
+        """What a new copy of the template with that OID is like, if anybody has looked."""
+        row = connection.execute("SELECT said FROM fresh WHERE origin = %s", [origin]).fetchone()
+        return None if row is None else Fresh.of_json(row[0])
+
+    def remember(self, origin: int, fresh: Fresh, connection: psycopg.Connection[Any]) -> None:
+        """Write down what a new copy of a template is like."""
+        connection.execute(
+            "INSERT INTO fresh (origin, said) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [origin, Jsonb(fresh.as_json())],
+        )
 
     def gone(self, name: str, connection: psycopg.Connection[Any] | None = None) -> None:
         """The database was dropped, or was never made."""
@@ -348,6 +420,12 @@ _BEGIN = f"""
 INSERT INTO clone (name, template, state, runner, until, what)
 VALUES (%s || {names.NEW_UUID7}, %s, %s, %s, clock_timestamp() + %s * interval '1 second', %s)
 RETURNING name, clock_timestamp()"""  # noqa: S608
+
+_NEW_NAME = f"""
+INSERT INTO clone (name, template, state, runner, until, origin, counted)
+SELECT template || '_' || {names.NEW_UUID7}, template, 'returning', %s,
+    clock_timestamp() + %s * interval '1 second', origin, counted
+FROM clone WHERE name = %s AND state = 'returning' RETURNING name"""  # noqa: S608
 
 _HOLD = """
 INSERT INTO clone (name, template, state, runner, until, what)

@@ -38,7 +38,8 @@ class Databases:
     """Databases of their own for tests, on one server, with the tables of one project.
 
     ``server`` is any database of the server that the role may connect to. ``ahead`` bounds how many clones
-    are made ahead of each template. ``as_of`` is the moment from which partitions are counted, None for the
+    are made ahead of each template. ``reuse``: one that its test only wrote rows to is put back rather than
+    dropped, where the server can prove it. ``as_of`` is the moment from which partitions are counted, None for the
     server's clock. ``lease``: for how many seconds after this process's last sign of life nobody else drops
     its databases. ``ephemeral``: the server ends with us, so nothing is dropped at the end. ``threads``: many
     threads ask at once, and one must not wait while another's is made. ``note`` is told what takes time.
@@ -52,6 +53,7 @@ class Databases:
         project: Project,
         *,
         ahead: int = 4,
+        reuse: bool = True,
         as_of: datetime | None = None,
         lease: float = 60.0,
         timeout: float = 30.0,
@@ -73,7 +75,7 @@ class Databases:
         except BaseException:
             self.book.close()
             raise
-        self._pool = Pool(self.book, ahead=ahead, ephemeral=ephemeral, threads=threads)
+        self._pool = Pool(self.book, ahead=ahead, reuse=reuse, ephemeral=ephemeral, threads=threads)
 
     @property
     def facts(self) -> ServerFacts:

@@ -5,6 +5,11 @@ up to a bound. So over all runners of a server there are never more than were ta
 Ready clones are in the book, and whoever comes first takes them: runners share one pool without knowing of
 each other.
 
+Where PostgreSQL can prove it, a clone that its test only read, or only wrote rows to, is put back instead of
+dropped, before anything is made or dropped: what is put back counts as coming, and is not made. So tests one
+after the other have two databases in turns, and none is made any more. Only what this runner took is put back,
+so that there still are never more than were taken at once and the sum of the bounds.
+
 Where several are missing two are made at once, since half of what a copy takes is waiting for the server's
 checkpoints. Dropping waits until some have come together, and makes way whenever one is missing. Where data
 is durable it comes first instead, and only one is made ahead: each drop makes a checkpoint, which syncs every
@@ -15,7 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +33,7 @@ from pgslate.clones.cloning import Copier, drop
 from pgslate.clones.connecting import is_lost
 from pgslate.clones.properties import repeat, sealed
 from pgslate.clones.reaper import reap_in
+from pgslate.clones.returning import Returns
 from pgslate.clones.template import Template
 from pgslate.errors import LockTimeoutError, PgslateError
 
@@ -57,12 +63,20 @@ class Pool:
     """A runner's share of the server's pool; ``close()`` drops what it made and nobody took.
 
     ``ahead`` is the most that it makes ahead of each template (one, where fsync is on); 0 makes nothing
-    ahead. With ``ephemeral`` nothing is dropped at the end, since the server ends, too. With ``threads``
+    ahead, and puts nothing back, as without ``reuse``. With ``ephemeral`` nothing is dropped at the end, since the server ends, too. With ``threads``
     each clone that is made for somebody who waits gets a connection of its own, so that others needn't wait
     for it.
     """
 
-    def __init__(self, book: Book, *, ahead: int = 4, ephemeral: bool = False, threads: bool = False) -> None:
+    def __init__(
+        self,
+        book: Book,
+        *,
+        ahead: int = 4,
+        reuse: bool = True,
+        ephemeral: bool = False,
+        threads: bool = False,
+    ) -> None:
         self._book = book
         self._ahead = min(ahead, 1) if book.facts.durable else ahead
         self._ephemeral = ephemeral
@@ -71,11 +85,15 @@ class Pool:
         self._batch, self._most_discarded = (1, 1) if book.facts.durable else (BATCH, MOST_DISCARDED)
         self._drops_at_once = book.facts.durable and not ahead and not threads
         self._known: dict[str, dict[str, list[float]]] = {}
+        self._returns = Returns(book) if reuse and ahead and book.facts.counts else None
         self._state = threading.Condition()
         self._owed: Counter[Template] = Counter()
         self._extra: Counter[Template] = Counter()
         self._making: Counter[Template] = Counter()
-        self._made: Counter[Template] = Counter()
+        self._came: Counter[Template] = Counter()
+        self._returning: Counter[Template] = Counter()
+        self._taken: dict[str, Template] = {}
+        self._to_return: deque[tuple[str, Template]] = deque()
         self._discarded = 0
         self._dropping = False
         self._draining = False
@@ -88,14 +106,29 @@ class Pool:
         Raises TemplateGoneError, and TargetError where the disk is full.
         """
         found = self._book.take(template.name, what)
-        missed = found is None
-        if found is None and self._made_meanwhile(template):
+        missed = found is None and not self._returning[template]
+        if found is None and self._came_meanwhile(template):
             found = self._book.take(template.name, what)
         self._replace(template, missed=missed)
-        return found or self._make_here(template, what)
+        name, now = found or self._make_here(template, what)
+        if self._returns is not None:
+            with self._state:
+                self._taken[name] = template
+        return name, now
 
     def discard(self, name: str) -> None:
-        """Nobody needs the clone any more; it is dropped when there is time for it."""
+        """Nobody needs the clone any more; it is put back, or dropped when there is time for it."""
+        with self._state:
+            template = self._taken.pop(name, None)
+        if template is not None and not self._closing:
+            self._book.returns(name)
+            with self._state:
+                self._owed[template] -= 1
+                self._returning[template] += 1
+                self._to_return.append((name, template))
+                self._start()
+                self._state.notify_all()
+            return
         self._book.done_with(name)
         if self._drops_at_once:
             with contextlib.suppress(psycopg.Error, PgslateError):  # else at the end, or by the reaper
@@ -122,25 +155,27 @@ class Pool:
 
     # -- in the caller's thread
 
-    def _made_meanwhile(self, template: Template) -> bool:
-        """Whether another thread was just making one, and is done with it."""
+    def _came_meanwhile(self, template: Template) -> bool:
+        """Whether another thread was just making one, or putting one back, and is done with it."""
+
+        def is_coming() -> bool:
+            return self._making[template] > 0 or self._returning[template] > 0
+
         with self._state:
-            if not self._making[template]:
+            if not is_coming():
                 return False
-            before = self._made[template]
-            self._state.wait_for(
-                lambda: self._made[template] > before or not self._making[template], timeout=30.0
-            )
+            before = self._came[template]
+            self._state.wait_for(lambda: self._came[template] > before or not is_coming(), timeout=30.0)
             return True
 
     def _replace(self, template: Template, *, missed: bool) -> None:
+        """Owe another one for one that is taken; less than none is owed where more came back than are missing."""
         with self._state:
             if self._ahead:
-                self._owed[template] += 1
                 if missed and self._extra[template] < self._ahead:
                     self._extra[template] += 1
-                missing = max(self._extra[template] - self._making[template], 0)
-                self._owed[template] = min(self._owed[template], missing)
+                missing = self._extra[template] - self._making[template] - self._returning[template]
+                self._owed[template] = min(self._owed[template] + 1, missing)
                 self._start()
                 self._state.notify_all()
 
@@ -172,6 +207,10 @@ class Pool:
         try:
             Copier(self._book, connection, self._known).copy(template, name)
             repeat(connection, properties, name)
+            if self._returns is not None:
+                self._book.copied(name, properties.oid, connection)
+                if state == "making":
+                    self._returns.look(connection, name, properties.oid)
         except BaseException as error:
             if not connection.closed:
                 drop(connection, name, force=True)
@@ -184,8 +223,11 @@ class Pool:
     # -- in the other threads
 
     def _start(self) -> None:
-        """Have a worker where there is something to do, and another where one is busy making."""
-        busy = sum(self._making.values()) and sum(self._owed.values())
+        """Have a worker where there is something to do, and another where the one is busy."""
+        making = any(making > 0 for making in self._making.values())
+        owed = any(owed > 0 for owed in self._owed.values())
+        returns = sum(self._returning.values())
+        busy = (making and owed) or (returns and (making or self._dropping or returns > 1))
         if not self._closing and len(self._workers) < (MAKERS if busy else 1):
             worker = threading.Thread(target=self._work, name="pgslate-pool", daemon=True)
             self._workers.append(worker)
@@ -228,6 +270,8 @@ class Pool:
         """What to do now; ``_IDLE`` where nothing came up for ``wait`` seconds, None at the end."""
         with self._state:
             while not self._closing:
+                if self._to_return:
+                    return self._to_put_back(*self._to_return.popleft())
                 if self._discarded >= self._most_discarded and not self._dropping:
                     return self._to_drop()
                 for template, owed in self._owed.items():
@@ -249,10 +293,29 @@ class Pool:
 
         def over() -> None:
             self._making[template] -= 1
-            self._made[template] += 1
+            self._came[template] += 1
 
         self._owed[template] -= 1
         self._making[template] += 1
+        return _Job(work, over)
+
+    def _to_put_back(self, name: str, template: Template) -> _Job:
+        is_back = False
+
+        def work(connection: psycopg.Connection[Any]) -> None:
+            nonlocal is_back
+            assert self._returns is not None, "nothing else fills the queue"
+            is_back = self._returns.put_back(connection, name) is None
+
+        def over() -> None:
+            self._returning[template] -= 1
+            if is_back:
+                self._came[template] += 1
+            else:
+                self._owed[template] += 1
+                self._discarded += 1
+                self._start()
+
         return _Job(work, over)
 
     def _to_drop(self) -> _Job:
@@ -273,7 +336,8 @@ class Pool:
 
     def _give_up(self) -> None:
         with self._state:
-            self._owed.clear()
+            for template, owed in self._owed.items():
+                self._owed[template] = min(owed, 0)
 
     # -- dropping, in whichever thread
 

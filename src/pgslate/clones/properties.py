@@ -27,14 +27,15 @@ class Grant:
 @dataclass(frozen=True, slots=True)
 class Properties:
     """``settings`` are pairs of a role (None: every role's) and ``name=value``. ``grants`` is None where
-    nobody ever changed the rights."""
+    nobody ever changed the rights. ``oid`` is the database's own."""
 
+    oid: int
     settings: tuple[tuple[str | None, str], ...] = ()
     grants: tuple[Grant, ...] | None = None
 
 
 _PROPERTIES = """
-SELECT datistemplate AND NOT datallowconn,
+SELECT datistemplate AND NOT datallowconn, d.oid::int8,
     (SELECT json_agg(json_build_array(r.rolname, config))
      FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
         unnest(s.setconfig) config
@@ -51,8 +52,9 @@ def sealed(connection: psycopg.Connection[Any], name: str) -> Properties | None:
     row = connection.execute(_PROPERTIES, [name]).fetchone()
     if row is None or not row[0]:
         return None
-    _, settings, grants = row
+    _, oid, settings, grants = row
     return Properties(
+        oid,
         tuple((role, config) for role, config in settings or ()),
         None if grants is None else tuple(Grant(*grant) for grant in grants),
     )

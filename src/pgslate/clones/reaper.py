@@ -89,6 +89,7 @@ def reap_in(
             except (LockTimeoutError, psycopg.errors.ObjectInUse):
                 in_use.append(name)
         connection.execute(_FORGET)
+        connection.execute(_FORGET_FRESH)
     return Reaped(tuple(dropped), tuple(templates), tuple(in_use))
 
 
@@ -157,3 +158,6 @@ ORDER BY d.datname"""
 _FORGET = """
 DELETE FROM clone WHERE state = 'done' AND until < clock_timestamp()
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.datname = clone.name)"""
+
+_FORGET_FRESH = """
+DELETE FROM fresh WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.oid::int8 = fresh.origin)"""

@@ -29,8 +29,9 @@ _SETTINGS = (
 class ServerFacts:
     """A server as one role sees it. ``now`` is by its clock; ``locale`` that of new databases.
 
-    ``may_create`` is whether the role may create databases. ``durable`` is ``fsync``. ``extensions`` are the
-    versions that CREATE EXTENSION would install.
+    ``may_create`` is whether the role may create databases. ``durable`` is ``fsync``. ``counts``: a superuser
+    can prove by counters what a session did (see ``reuse``). ``extensions`` are the versions that CREATE
+    EXTENSION would install.
     """
 
     major: int
@@ -38,6 +39,7 @@ class ServerFacts:
     may_create: bool
     durable: bool
     commits_wait: bool
+    counts: bool
     now: datetime
     locale: str
     encoding: str
@@ -59,7 +61,9 @@ class ServerFacts:
 _FACTS = """
 SELECT current_setting('server_version_num')::int / 10000, current_user::text,
     r.rolcreatedb OR r.rolsuper, current_setting('fsync')::bool,
-    current_setting('synchronous_commit') <> 'off', now(),
+    current_setting('synchronous_commit') <> 'off',
+    r.rolsuper AND current_setting('track_counts')::bool AND current_setting('server_version_num')::int >= 150000,
+    now(),
     concat_ws(' ', d.datcollate, d.datctype, to_jsonb(d) ->> 'datlocprovider',
         coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
         to_jsonb(d) ->> 'daticurules'),
@@ -74,7 +78,17 @@ def facts_of(connection: psycopg.Connection[Any]) -> ServerFacts:
     """The facts of the server that ``connection`` leads to."""
     row = connection.execute(_FACTS, {"settings": list(_SETTINGS)}).fetchone()
     assert row is not None, "template0 and the current role are there on every server"
-    major, role, may_create, durable, waits, now, locale, encoding, settings, extensions = row
+    major, role, may_create, durable, waits, counts, now, locale, encoding, settings, extensions = row
     return ServerFacts(
-        major, role, may_create, durable, waits, now, locale, encoding, settings or {}, extensions or {}
+        major,
+        role,
+        may_create,
+        durable,
+        waits,
+        counts,
+        now,
+        locale,
+        encoding,
+        settings or {},
+        extensions or {},
     )

@@ -109,12 +109,13 @@ class Service:
     def metrics(self) -> Answer:
         """Databases by state, from the book, so that every replica says the same; and our own requests."""
         states = Counter(
-            one.state for one in self._databases.book.standing("making", "ready", "taken", "kept", "done")
+            one.state
+            for one in self._databases.book.standing("making", "ready", "taken", "returning", "kept", "done")
         )
         lines = ["# TYPE pgslate_databases gauge"]
         lines += [
             f'pgslate_databases{{state="{state}"}} {states[state]}'
-            for state in ("making", "ready", "taken", "kept", "done")
+            for state in ("making", "ready", "taken", "returning", "kept", "done")
         ]
         lines.append("# TYPE pgslate_requests_total counter")
         lines += [

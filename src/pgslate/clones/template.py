@@ -6,7 +6,6 @@ private name, filled, verified and left; sealed (IS_TEMPLATE, no connections); a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from pgslate.clones import names
 from pgslate.clones.book import Book
 from pgslate.clones.contents import Contents
 from pgslate.clones.properties import sealed
+from pgslate.clones.sessions import end_sessions, wait_until_empty
 from pgslate.errors import PgslateError, ProofError, TargetError
 from pgslate.slicing.effects import Trace
 from pgslate.slicing.replay import ReplayFailedError, replay, told
@@ -28,9 +28,6 @@ Step = Callable[[str], None]
 
 #: How long (seconds) one process waits for another to make the same template.
 TIMEOUT = 600.0
-
-#: Seconds that a connection of ours may take to be gone from the server after we closed it.
-_LEAVING = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ def drop_template(
             row = connection.execute(
                 "SELECT coalesce((SELECT used < clock_timestamp() - %s * interval '1 second'"
                 " FROM template WHERE name = %s), true)"
-                " AND NOT EXISTS (SELECT FROM clone WHERE template = %s AND state IN ('making', 'taken'))",
+                " AND NOT EXISTS (SELECT FROM clone WHERE template = %s AND state IN ('making', 'taken', 'returning'))",
                 [unless_used_for, final, final],
             ).fetchone()
             if not (row and row[0]):
@@ -168,7 +165,7 @@ def _build(
         step("verify")
         check(inside, contents, moment)
     step("leave")
-    _wait_until_empty(connection, building)
+    wait_until_empty(connection, building)
 
 
 def fill(connection: psycopg.Connection[Any], contents: Contents, as_of: datetime) -> None:
@@ -236,8 +233,8 @@ def _seal(connection: psycopg.Connection[Any], building: str, contents: Contents
     connection.execute(
         sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false").format(name)
     )
-    _end_sessions(connection, building)  # of who slipped in between
-    _wait_until_empty(connection, building)
+    end_sessions(connection, building)  # of who slipped in between
+    wait_until_empty(connection, building)
 
 
 def _unseal_and_drop(connection: psycopg.Connection[Any], name: str) -> bool:
@@ -250,27 +247,6 @@ def _unseal_and_drop(connection: psycopg.Connection[Any], name: str) -> bool:
         connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
     connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
     return True
-
-
-def _end_sessions(connection: psycopg.Connection[Any], name: str) -> None:
-    connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = %s", [name]
-    )
-
-
-def _wait_until_empty(connection: psycopg.Connection[Any], name: str) -> None:
-    """Until the sessions that ended are gone, too: PostgreSQL itself looks only every 100 ms."""
-    until = time.monotonic() + _LEAVING
-    while time.monotonic() < until:
-        row = connection.execute(
-            "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %s AND backend_type ="
-            " 'client backend'",
-            [name],
-        ).fetchone()
-        if row is None or not row[0]:
-            return
-        time.sleep(0.001)
-    _end_sessions(connection, name)
 
 
 def no_room(book: Book, error: psycopg.Error) -> TargetError:
