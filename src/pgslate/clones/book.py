@@ -103,8 +103,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A clone that was given back: of which template, of which OID, and since when its counters count."""
+    """A clone that was given back: its new name, its template and that one's OID, and since when its counters
+    count."""
 
+    name: str
     template: str
     origin: int
     counted: datetime | None
@@ -289,7 +291,7 @@ class Book:
         )
 
     def copied(self, name: str, origin: int, connection: psycopg.Connection[Any]) -> None:
-        """A clone is a copy of the template with that OID, if that still is its OID: no other came between."""
+        """A clone is a copy of the template with that OID, if it still is: none came between."""
         connection.execute(
             "UPDATE clone SET origin = (SELECT oid::int8 FROM pg_catalog.pg_database"
             " WHERE datname = clone.template AND oid::int8 = %s) WHERE name = %s",
@@ -334,29 +336,23 @@ class Book:
         self._held.pop(name, None)
         self.run(lambda c: c.execute("UPDATE clone SET state = 'returning' WHERE name = %s", [name]))
 
-    def returned(self, name: str, connection: psycopg.Connection[Any]) -> Returned | None:
-        """A clone that may be reused; None where the book doesn't know it well enough."""
-        row = connection.execute(
-            "SELECT template, origin, counted FROM clone"
-            " WHERE name = %s AND state = 'returning' AND origin IS NOT NULL",
-            [name],
-        ).fetchone()
+    def new_name(self, name: str, connection: psycopg.Connection[Any]) -> Returned | None:
+        """Another name for a clone that may be reused, written down before the clone has it.
+
+        None where the book doesn't know the clone well enough, or a transaction is prepared in it: a rename
+        would wait for that, 5 s.
+        """
+        row = connection.execute(_NEW_NAME, [self.runner, self.lease, name]).fetchone()
         return None if row is None else Returned(*row)
 
-    def new_name(self, name: str, connection: psycopg.Connection[Any]) -> str:
-        """Another name for a clone that may be reused, written down before the clone has it."""
-        row = connection.execute(_NEW_NAME, [self.runner, self.lease, name]).fetchone()
-        if row is None:
-            raise LookupError(name)
-        return str(row[0])
-
-    def reusable(self, name: str, counted: datetime | None, connection: psycopg.Connection[Any]) -> bool:
+    def reusable(self, name: str, connection: psycopg.Connection[Any]) -> bool:
         """A clone is as when it was new, and anybody's to take; False where the book forgot it meanwhile."""
         row = connection.execute(
-            "UPDATE clone SET state = 'ready', counted = %s,"
-            " until = clock_timestamp() + %s * interval '1 second'"
+            "UPDATE clone SET state = 'ready', until = clock_timestamp() + %s * interval '1 second',"
+            " counted = (SELECT pg_catalog.pg_stat_get_db_stat_reset_time(oid) FROM pg_catalog.pg_database"
+            " WHERE datname = clone.name)"
             " WHERE name = %s AND state = 'returning' AND origin IS NOT NULL RETURNING name",
-            [counted, self.lease, name],
+            [self.lease, name],
         ).fetchone()
         return row is not None
 
@@ -425,7 +421,9 @@ _NEW_NAME = f"""
 INSERT INTO clone (name, template, state, runner, until, origin, counted)
 SELECT template || '_' || {names.NEW_UUID7}, template, 'returning', %s,
     clock_timestamp() + %s * interval '1 second', origin, counted
-FROM clone WHERE name = %s AND state = 'returning' RETURNING name"""  # noqa: S608
+FROM clone WHERE name = %s AND state = 'returning' AND origin IS NOT NULL
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.database = clone.name)
+RETURNING name, template, origin, counted"""  # noqa: S608
 
 _HOLD = """
 INSERT INTO clone (name, template, state, runner, until, what)

@@ -39,10 +39,11 @@ class Databases:
 
     ``server`` is any database of the server that the role may connect to. ``ahead`` bounds how many clones
     are made ahead of each template. ``reuse``: one that its test only wrote rows to is put back rather than
-    dropped, where the server can prove it. ``as_of`` is the moment from which partitions are counted, None for the
-    server's clock. ``lease``: for how many seconds after this process's last sign of life nobody else drops
-    its databases. ``ephemeral``: the server ends with us, so nothing is dropped at the end. ``threads``: many
-    threads ask at once, and one must not wait while another's is made. ``note`` is told what takes time.
+    dropped, where the server can prove it. ``as_of`` is the moment from which partitions are counted, None
+    for the server's clock. ``lease``: for how many seconds after this process's last sign of life nobody else
+    drops its databases. ``ephemeral``: the server ends with us, so nothing is dropped at the end.
+    ``threads``: many threads ask at once, and one must not wait while another's is made. ``note`` is told
+    what takes time.
 
     Raises PrivilegeError where the role may not make databases: there is ``pgslate.clones.schemas`` for that.
     """

@@ -6,9 +6,9 @@ Ready clones are in the book, and whoever comes first takes them: runners share 
 each other.
 
 Where PostgreSQL can prove it, a clone that its test only read, or only wrote rows to, is put back instead of
-dropped, before anything is made or dropped: what is put back counts as coming, and is not made. So tests one
-after the other have two databases in turns, and none is made any more. Only what this runner took is put back,
-so that there still are never more than were taken at once and the sum of the bounds.
+dropped, before anything is made or dropped: it counts as coming, and no other is made for it. So tests that
+come one after the other have two databases in turns, and none is made any more. Only what this runner took is
+put back, so that there still are never more than were taken at once and the sum of the bounds.
 
 Where several are missing two are made at once, since half of what a copy takes is waiting for the server's
 checkpoints. Dropping waits until some have come together, and makes way whenever one is missing. Where data
@@ -63,9 +63,9 @@ class Pool:
     """A runner's share of the server's pool; ``close()`` drops what it made and nobody took.
 
     ``ahead`` is the most that it makes ahead of each template (one, where fsync is on); 0 makes nothing
-    ahead, and puts nothing back, as without ``reuse``. With ``ephemeral`` nothing is dropped at the end, since the server ends, too. With ``threads``
-    each clone that is made for somebody who waits gets a connection of its own, so that others needn't wait
-    for it.
+    ahead, and puts nothing back, as without ``reuse``. With ``ephemeral`` nothing is dropped at the end,
+    since the server ends, too. With ``threads`` each clone that is made for somebody who waits gets a connection of
+    its own, so that others needn't wait for it.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class Pool:
             return True
 
     def _replace(self, template: Template, *, missed: bool) -> None:
-        """Owe another one for one that is taken; less than none is owed where more came back than are missing."""
+        """Owe another for the one that is taken; where more came back than are missing, less than none is."""
         with self._state:
             if self._ahead:
                 if missed and self._extra[template] < self._ahead:
@@ -210,7 +210,7 @@ class Pool:
             if self._returns is not None:
                 self._book.copied(name, properties.oid, connection)
                 if state == "making":
-                    self._returns.look(connection, name, properties.oid)
+                    self._returns.look(connection, name, template.name, properties.oid)
         except BaseException as error:
             if not connection.closed:
                 drop(connection, name, force=True)

@@ -14,30 +14,29 @@ import psycopg
 from psycopg import sql
 
 from pgslate.clones import names
-from pgslate.clones.book import Book
-from pgslate.clones.properties import sealed
-from pgslate.clones.reuse import Fresh, NotReusableError, look, put_back, shape_of
+from pgslate.clones.book import Book, Returned
+from pgslate.clones.reuse import SETTINGS, Fresh, NotReusableError, look, put_back, require_same, state_of
 from pgslate.clones.sessions import end_sessions, wait_until_empty
 from pgslate.clones.template import Step, nothing
+from pgslate.errors import PgslateError
 
 
 class Returns:
-    """Puts back what was given back; knows what new copies of templates are like, and looks where nobody has."""
+    """Puts back what was given back, and knows what new copies of templates are like."""
 
     def __init__(self, book: Book) -> None:
         self._book = book
         self._fresh: dict[int, Fresh] = {}
 
-    def look(self, connection: psycopg.Connection[Any], name: str, origin: int) -> None:
+    def look(self, connection: psycopg.Connection[Any], name: str, template: str, origin: int) -> None:
         """See what a clone is like that nobody has had yet, if it is the first of its template."""
         if self._known(connection, origin) is not None:
             return
-        try:
-            shape = shape_of(connection, name)
-            with self._inside(name) as inside:
-                fresh = look(inside, shape)
-        except NotReusableError:
+        state = state_of(connection, name, template=template, origin=origin)
+        if state.hindrance:
             return
+        with self._inside(name) as inside:
+            fresh = look(inside, state.shape)
         self._fresh[origin] = fresh
         self._book.remember(origin, fresh, connection)
 
@@ -49,65 +48,56 @@ class Returns:
         ``step`` is told the name of each step before it is done. Raises psycopg.Error where ``connection`` is
         lost.
         """
-        now = name
+        named = name
         try:
-            renamed = self._rename(connection, name, step)
-            now = renamed
-            self._prove(connection, name, renamed, step)
+            returned = self._rename(connection, name, step)
+            named = returned.name
+            self._prove(connection, name, returned, step)
         except NotReusableError as reason:
             found = reason
-        except psycopg.Error as error:
+        except (psycopg.Error, PgslateError) as error:
             if not _is_usable(connection):
                 raise
             found = NotReusableError(str(error).strip())
         else:
             return None
-        self._book.done_with(now)
+        self._book.done_with(named)
         return found
 
-    def _rename(self, connection: psycopg.Connection[Any], name: str, step: Step) -> str:
+    def _rename(self, connection: psycopg.Connection[Any], name: str, step: Step) -> Returned:
         step("end sessions")
         if end_sessions(connection, name):
             wait_until_empty(connection, name)
-        if _is_prepared(connection, name):
-            raise NotReusableError("a transaction is prepared in it")
         step("write down")
-        try:
-            renamed = self._book.new_name(name, connection)
-        except LookupError:
-            raise NotReusableError("the book has forgotten it") from None
+        returned = self._book.new_name(name, connection)
+        if returned is None:
+            raise NotReusableError("a transaction is prepared in it, or nobody knows what it is a copy of")
         step("rename")
+        before, after = sql.Identifier(name), sql.Identifier(returned.name)
         try:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
-                    sql.Identifier(name), sql.Identifier(renamed)
-                )
-            )
+            connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(before, after))
         except psycopg.Error:
             if not connection.closed:
-                self._book.gone(renamed, connection)
+                self._book.gone(returned.name, connection)
             raise
         step("forget")
         self._book.gone(name, connection)
-        return renamed
+        return returned
 
-    def _prove(self, connection: psycopg.Connection[Any], name: str, renamed: str, step: Step) -> None:
+    def _prove(self, connection: psycopg.Connection[Any], name: str, returned: Returned, step: Step) -> None:
         step("prove")
-        returned = self._book.returned(renamed, connection)
-        fresh = None if returned is None else self._known(connection, returned.origin)
-        if returned is None or fresh is None:
-            raise NotReusableError("nothing is known of its template's copies")
-        template = sealed(connection, returned.template)
-        if template is None or template.oid != returned.origin:
-            raise NotReusableError("its template is another one now")
-        if shape_of(connection, renamed) != fresh.shape:
-            raise NotReusableError("the database itself was altered")
+        fresh = self._known(connection, returned.origin)
+        if fresh is None:
+            raise NotReusableError("nobody has looked what a new copy of its template is like")
+        state = state_of(connection, returned.name, template=returned.template, origin=returned.origin)
         old = names.parse(name)
-        assert old is not None, "it was one of our clones"
-        with self._inside(renamed) as inside:
-            counted = put_back(inside, fresh, since=returned.counted, named=old.made)
+        assert old is not None, "it is one of our clones"
+        require_same(fresh, state, since=returned.counted, named=old.made)
+        step("put back")
+        with self._inside(returned.name) as inside:
+            put_back(inside, fresh)
         step("ready")
-        if not self._book.reusable(renamed, counted, connection):
+        if not self._book.reusable(returned.name, connection):
             raise NotReusableError("the book has forgotten it")
         step("over")
 
@@ -120,14 +110,9 @@ class Returns:
         return self._fresh[origin]
 
     def _inside(self, name: str) -> psycopg.Connection[Any]:
-        return self._book.server.with_dbname(name).connect(autocommit=True, prepare_threshold=None)
-
-
-def _is_prepared(connection: psycopg.Connection[Any], name: str) -> bool:
-    row = connection.execute(
-        "SELECT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts WHERE database = %s)", [name]
-    ).fetchone()
-    return bool(row and row[0])
+        return self._book.server.with_dbname(name).connect(
+            settings=SETTINGS, autocommit=True, prepare_threshold=None
+        )
 
 
 def _is_usable(connection: psycopg.Connection[Any]) -> bool:

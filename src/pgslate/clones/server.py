@@ -62,7 +62,8 @@ _FACTS = """
 SELECT current_setting('server_version_num')::int / 10000, current_user::text,
     r.rolcreatedb OR r.rolsuper, current_setting('fsync')::bool,
     current_setting('synchronous_commit') <> 'off',
-    r.rolsuper AND current_setting('track_counts')::bool AND current_setting('server_version_num')::int >= 150000,
+    r.rolsuper AND current_setting('track_counts')::bool
+        AND current_setting('server_version_num')::int >= 150000,
     now(),
     concat_ws(' ', d.datcollate, d.datctype, to_jsonb(d) ->> 'datlocprovider',
         coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),

@@ -80,7 +80,8 @@ def drop_template(
             row = connection.execute(
                 "SELECT coalesce((SELECT used < clock_timestamp() - %s * interval '1 second'"
                 " FROM template WHERE name = %s), true)"
-                " AND NOT EXISTS (SELECT FROM clone WHERE template = %s AND state IN ('making', 'taken', 'returning'))",
+                " AND NOT EXISTS (SELECT FROM clone WHERE template = %s"
+                " AND state IN ('making', 'taken', 'returning'))",
                 [unless_used_for, final, final],
             ).fetchone()
             if not (row and row[0]):
