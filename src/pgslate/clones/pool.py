@@ -34,6 +34,7 @@ from pgslate.clones.connecting import is_lost
 from pgslate.clones.properties import repeat, sealed
 from pgslate.clones.reaper import reap_in
 from pgslate.clones.returning import Returns
+from pgslate.clones.reuse import NotReusableError
 from pgslate.clones.template import Template
 from pgslate.errors import LockTimeoutError, PgslateError
 
@@ -64,8 +65,8 @@ class Pool:
 
     ``ahead`` is the most that it makes ahead of each template (one, where fsync is on); 0 makes nothing
     ahead, and puts nothing back, as without ``reuse``. With ``ephemeral`` nothing is dropped at the end,
-    since the server ends, too. With ``threads`` each clone that is made for somebody who waits gets a connection of
-    its own, so that others needn't wait for it.
+    since the server ends, too. With ``threads`` each clone that is made for somebody who waits gets a
+    connection of its own, so that others needn't wait for it.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Pool:
         self._making: Counter[Template] = Counter()
         self._came: Counter[Template] = Counter()
         self._returning: Counter[Template] = Counter()
+        self._waiting: Counter[Template] = Counter()
         self._taken: dict[str, Template] = {}
         self._to_return: deque[tuple[str, Template]] = deque()
         self._discarded = 0
@@ -107,7 +109,7 @@ class Pool:
         """
         found = self._book.take(template.name, what)
         missed = found is None and not self._returning[template]
-        if found is None and self._came_meanwhile(template):
+        while found is None and self._came_meanwhile(template):
             found = self._book.take(template.name, what)
         self._replace(template, missed=missed)
         name, now = found or self._make_here(template, what)
@@ -156,20 +158,25 @@ class Pool:
     # -- in the caller's thread
 
     def _came_meanwhile(self, template: Template) -> bool:
-        """Whether another thread was just making one, or putting one back, and is done with it."""
+        """Whether another thread was just making one, or putting one back, for us, and is done with it."""
 
-        def is_coming() -> bool:
-            return self._making[template] > 0 or self._returning[template] > 0
+        def coming() -> int:
+            return self._making[template] + self._returning[template]
 
         with self._state:
-            if not is_coming():
+            if coming() <= self._waiting[template]:
                 return False
             before = self._came[template]
-            self._state.wait_for(lambda: self._came[template] > before or not is_coming(), timeout=30.0)
-            return True
+            self._waiting[template] += 1
+            try:
+                return self._state.wait_for(
+                    lambda: self._came[template] > before or not coming(), timeout=30.0
+                )
+            finally:
+                self._waiting[template] -= 1
 
     def _replace(self, template: Template, *, missed: bool) -> None:
-        """Owe another for the one that is taken; where more came back than are missing, less than none is."""
+        """Owe another for the one that is taken; less than none where more came back than are missing."""
         with self._state:
             if self._ahead:
                 if missed and self._extra[template] < self._ahead:
@@ -305,7 +312,9 @@ class Pool:
         def work(connection: psycopg.Connection[Any]) -> None:
             nonlocal is_back
             assert self._returns is not None, "nothing else fills the queue"
-            is_back = self._returns.put_back(connection, name) is None
+            with contextlib.suppress(NotReusableError):
+                self._returns.put_back(connection, name)
+                is_back = True
 
         def over() -> None:
             self._returning[template] -= 1

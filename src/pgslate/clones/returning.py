@@ -40,29 +40,26 @@ class Returns:
         self._fresh[origin] = fresh
         self._book.remember(origin, fresh, connection)
 
-    def put_back(
-        self, connection: psycopg.Connection[Any], name: str, *, step: Step = nothing
-    ) -> NotReusableError | None:
-        """Make a clone that was given back ready for the next; or why it can't be, and is to be dropped.
+    def put_back(self, connection: psycopg.Connection[Any], name: str, *, step: Step = nothing) -> str:
+        """Make a clone that was given back ready for the next; its new name.
 
-        ``step`` is told the name of each step before it is done. Raises psycopg.Error where ``connection`` is
-        lost.
+        ``step`` is told the name of each step before it is done. Raises NotReusableError where it is to be
+        dropped, psycopg.Error where ``connection`` is lost.
         """
         named = name
         try:
             returned = self._rename(connection, name, step)
             named = returned.name
             self._prove(connection, name, returned, step)
-        except NotReusableError as reason:
-            found = reason
+        except NotReusableError:
+            self._book.done_with(named)
+            raise
         except (psycopg.Error, PgslateError) as error:
             if not _is_usable(connection):
                 raise
-            found = NotReusableError(str(error).strip())
-        else:
-            return None
-        self._book.done_with(named)
-        return found
+            self._book.done_with(named)
+            raise NotReusableError(str(error).strip()) from error
+        return named
 
     def _rename(self, connection: psycopg.Connection[Any], name: str, step: Step) -> Returned:
         step("end sessions")

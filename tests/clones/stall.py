@@ -1,0 +1,77 @@
+"""Databases that are given back one at a time, and what becomes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pgslate.clones import Databases
+from pgslate.clones.cloning import Clone, Copier
+from pgslate.clones.properties import repeat, sealed
+from pgslate.clones.returning import Returns
+
+
+class Stall:
+    """Databases with every table of a project, made when asked for; nothing happens behind one's back."""
+
+    def __init__(self, databases: Databases) -> None:
+        self.databases = databases
+        self.book = databases.book
+        self.returns = Returns(databases.book)
+        self.template = databases.prepare()
+        self.untouched = self.new()
+
+    def new(self) -> Clone:
+        """A database that nobody has had yet."""
+        with self.book.connect() as connection:
+            properties = sealed(connection, self.template.name)
+            assert properties is not None
+            name, _ = self.book.begin(self.template.name, connection, state="taken")
+            Copier(self.book, connection, {}).copy(self.template, name)
+            repeat(connection, properties, name)
+            self.book.copied(name, properties.oid, connection)
+            self.returns.look(connection, name, self.template.name, properties.oid)
+        return self._clone(name)
+
+    def used(self, *statements: str) -> Clone:
+        """A new database in which the statements were executed, one after the other."""
+        clone = self.new()
+        with clone.connect(autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+        return clone
+
+    def again(self, clone: Clone) -> Clone:
+        """Give a database back, and take it again; raises NotReusableError where it is to be dropped."""
+        self.book.returns(clone.name)
+        with self.book.connect() as connection:
+            name = self.returns.put_back(connection, clone.name)
+            connection.execute("UPDATE clone SET state = 'taken' WHERE name = %s AND state = 'ready'", [name])
+        return self._clone(name)
+
+    def states(self) -> dict[str, str]:
+        """What the book says of the databases, by name."""
+        standing = self.book.standing("making", "ready", "taken", "returning", "kept", "done")
+        return {one.name: one.state for one in standing}
+
+    def _clone(self, name: str) -> Clone:
+        return Clone(self.databases.server, name)
+
+
+def oid_of(databases: Databases, name: str) -> int | None:
+    """What a database keeps when it has another name; None where there is none of that name."""
+    row: Any = databases.book.run(
+        lambda c: c.execute(
+            "SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = %s", [name]
+        ).fetchone()
+    )
+    return None if row is None else int(row[0])
+
+
+def name_of(databases: Databases, oid: int) -> str | None:
+    """The name that a database has now; None where it was dropped."""
+    row: Any = databases.book.run(
+        lambda c: c.execute(
+            "SELECT datname::text FROM pg_catalog.pg_database WHERE oid::int8 = %s", [oid]
+        ).fetchone()
+    )
+    return None if row is None else str(row[0])

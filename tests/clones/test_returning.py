@@ -1,0 +1,261 @@
+"""Returning: what a pool does with what it is given back, whoever is killed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgslate.clones import Databases, names
+from pgslate.clones.reaper import reap_in
+from pgslate.project import Project
+from pgslate.targets.embedded.server import Server
+
+from .conftest import SHOP, Open
+from .looking import clones
+from .runners import OPEN, ask, runner
+from .stall import name_of, oid_of
+from .test_pool import durable_server, has_ended, ready, small_server, takes_connections, until
+
+__all__ = ["durable_server", "small_server"]  # fixtures
+
+STEPS = ["end sessions", "write down", "rename", "forget", "prove", "put back", "ready", "over"]
+
+
+def use(databases: Databases, *statements: str) -> int:
+    """What a test does: a row, and what else is said, in a database without any; the database's OID."""
+    with databases.database("stock") as database, database.connect(autocommit=True) as connection:
+        assert connection.execute("SELECT * FROM stock").fetchall() == []
+        connection.execute("INSERT INTO stock VALUES ('nails', 100)")
+        for statement in statements:
+            connection.execute(statement.encode())
+        oid = oid_of(databases, database.name)
+    assert oid is not None
+    return oid
+
+
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_tests_one_after_the_other_have_two_databases_in_turns(
+    any_server: Server, shop: Project, databases_on: Open, ahead: int
+) -> None:
+    databases = databases_on(any_server, shop, ahead=ahead)
+    template = databases.prepare("stock")
+    use(databases)
+    until(lambda: ready(databases, template))
+    assert len({use(databases) for _ in range(12)}) == 2
+
+
+def test_where_data_is_durable_too(durable_server: Server, shop: Project, databases_on: Open) -> None:
+    databases = databases_on(durable_server, shop)
+    template = databases.prepare("stock")
+    use(databases)
+    until(lambda: ready(databases, template))
+    assert len({use(databases) for _ in range(12)}) == 2
+
+
+def test_a_test_that_makes_something_has_its_database_dropped(
+    server: Server, shop: Project, databases_on: Open
+) -> None:
+    databases = databases_on(server, shop)
+    oids = {use(databases, "CREATE TABLE mine ()") for _ in range(10)}
+    assert len(oids) == 10
+    databases.close()
+    with Databases(server.target(), shop, ahead=0) as others:
+        assert [oid for oid in oids if name_of(others, oid)] == []
+
+
+def test_a_test_that_makes_something_is_followed_by_one_with_a_new_database(
+    server: Server, shop: Project, databases_on: Open
+) -> None:
+    databases = databases_on(server, shop)
+    for number in range(12):
+        use(databases, *(["CREATE TABLE mine ()"] if number % 3 else []))
+
+
+@pytest.mark.parametrize("how", [{"reuse": False}, {"ahead": 0}])
+def test_nothing_is_reused_where_that_is_not_wanted(
+    server: Server, shop: Project, databases_on: Open, how: dict[str, Any]
+) -> None:
+    databases = databases_on(server, shop, **how)
+    assert len({use(databases) for _ in range(5)}) == 5
+
+
+def test_a_role_that_is_no_superuser_gets_new_databases(server: Server, shop: Project) -> None:
+    with server.target().connect(autocommit=True) as connection:
+        connection.execute("CREATE ROLE maker LOGIN CREATEDB")
+    from pgslate.targets.target import Target
+
+    with Databases(Target(server.dsn(user="maker")), shop) as databases:
+        assert len({use(databases) for _ in range(5)}) == 5
+        reap_in(databases.book, unused_for=0.0)
+        databases.close()
+    with Databases(Target(server.dsn(user="maker")), shop, ahead=0) as databases:
+        reap_in(databases.book, unused_for=0.0, force=True)
+    with server.target().connect(autocommit=True) as connection:
+        connection.execute("DROP ROLE maker")
+
+
+def test_never_more_stand_than_were_used_at_once_and_are_made_ahead(
+    server: Server, shop: Project, databases_on: Open
+) -> None:
+    databases = databases_on(server, shop, ahead=2, threads=True)
+    prefix = names.clone_prefix(databases.prepare("stock").name)
+
+    def work() -> None:
+        for _ in range(6):
+            use(databases)
+
+    for _ in range(3):
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for _ in range(6):
+            use(databases)
+    standing = databases.book.standing("making", "ready", "taken", "returning")
+    assert len([one for one in standing if one.name.startswith(prefix)]) <= 4 + 2
+
+
+def test_what_another_runner_took_is_dropped(server: Server, shop: Project, databases_on: Open) -> None:
+    one, other = databases_on(server, shop), databases_on(server, shop)
+    lent = one.database("stock")
+    one.lend(lent, 3600)
+    oid = oid_of(one, lent.name)
+    assert oid is not None
+    assert other.give_back(lent.name)
+    other.close()
+    assert name_of(one, oid) is None
+
+
+def test_what_was_lent_and_given_back_is_reused(server: Server, shop: Project, databases_on: Open) -> None:
+    databases = databases_on(server, shop)
+    template = databases.prepare("stock")
+    use(databases)
+    until(lambda: ready(databases, template))
+    lent = databases.database("stock")
+    databases.lend(lent, 3600)
+    oid = oid_of(databases, lent.name)
+    assert oid is not None
+    assert databases.give_back(lent.name)
+    until(lambda: name_of(databases, oid) not in (None, lent.name))
+    until(lambda: name_of(databases, oid) in {one.name for one in databases.book.standing("ready")})
+
+
+def test_what_was_held_while_the_server_crashed_is_dropped(
+    small_server: Server, shop: Project, databases_on: Open
+) -> None:
+    databases = databases_on(small_server, shop)
+    template = databases.prepare("stock")
+    use(databases)
+    until(lambda: ready(databases, template))
+    held = databases.database("stock")
+    oid = oid_of(databases, held.name)
+    assert oid is not None
+    with held.connect(autocommit=True) as connection:
+        connection.execute("CREATE TABLE mine ()")
+    with small_server.target().connect() as victim, small_server.target().connect() as other_session:
+        os.kill(victim.info.backend_pid, signal.SIGKILL)  # the server ends every session, and recovers
+        until(lambda: has_ended(other_session))
+    until(lambda: takes_connections(small_server))
+    held.close()
+    assert oid not in {use(databases) for _ in range(4)}
+    databases.close()
+    with Databases(small_server.target(), shop, ahead=0) as others:
+        reap_in(others.book, force=True)
+        assert name_of(others, oid) is None
+
+
+def test_what_was_held_while_the_server_restarted_is_dropped(
+    small_server: Server, shop: Project, databases_on: Open
+) -> None:
+    databases = databases_on(small_server, shop)
+    template = databases.prepare("stock")
+    use(databases)
+    until(lambda: ready(databases, template))
+    held = databases.database("stock")
+    oid = oid_of(databases, held.name)
+    assert oid is not None
+    small_server.keep("a restart in the tests of returning")
+    held.close()
+    use(databases)
+    databases.close()
+    with Databases(small_server.target(), shop, ahead=0) as others:
+        assert name_of(others, oid) is None
+
+
+# For each line it forks a runner that gives a database back, and is killed at a step.
+RETURNERS = (
+    OPEN  # noqa: S608  # a program, with SQL in it
+    + """
+from pgslate.clones.returning import Returns
+
+def give_back(dsn, catalog, fatal, extra):
+    databases = opened(dsn, catalog, lease=0.01, ahead=1)
+    book, template = databases.book, databases.prepare("stock")
+    clone = databases.database("stock")
+    steps = []
+
+    def step(name):
+        steps.append(name)
+        if name == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with book.connect() as connection:
+        returns = Returns(book)
+        (origin,) = connection.execute(
+            "SELECT oid::int8 FROM pg_database WHERE datname = %s", [template.name]).fetchone()
+        returns.look(connection, clone.name, template.name, origin)
+        with clone.connect(autocommit=True) as inside:
+            inside.execute("INSERT INTO stock VALUES ('nails', 100)")
+            inside.execute(extra)
+        book.returns(clone.name)
+        returns.put_back(connection, clone.name, step=step)
+    return steps
+
+for line in sys.stdin:
+    told = json.loads(line)
+    child = os.fork()
+    if not child:
+        give_back(*told)
+        os._exit(0)
+    say(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def returner() -> Iterator[subprocess.Popen[str]]:
+    """A process to ``ask`` to give back a database, and to be killed at a step."""
+    with runner(RETURNERS) as process:
+        yield process
+
+
+@pytest.mark.parametrize("extra", ["SELECT 1", "CREATE TABLE mine ()"])
+@pytest.mark.parametrize("fatal", STEPS)
+def test_a_runner_killed_at_any_step_leaves_nothing_that_is_not_as_new(
+    server: Server, databases: Databases, returner: subprocess.Popen[str], fatal: str, extra: str
+) -> None:
+    template = databases.prepare("stock").name
+    status = ask(returner, server.dsn(), str(SHOP / "migrations"), fatal, extra)
+    reached = extra == "SELECT 1" or fatal not in ("ready", "over")
+    assert status == (-signal.SIGKILL if reached else 1)
+    for one in databases.book.standing("ready"):
+        if one.template == template:
+            with psycopg.connect(server.dsn(one.name)) as connection:
+                assert connection.execute("SELECT * FROM stock").fetchall() == []
+                assert connection.execute("SELECT to_regclass('mine')").fetchone() == (None,)
+    databases.close()
+
+    def nothing_is_left() -> bool:
+        with Databases(server.target(), databases.project, ahead=0) as others:
+            reap_in(others.book, force=True)
+        return not [name for name in clones(server) if name.startswith(names.clone_prefix(template))]
+
+    until(nothing_is_left)
