@@ -37,22 +37,27 @@ Test = Callable[[], AbstractContextManager[str]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a worker has to know; it can be sent to another process."""
+    """What a worker has to know; it can be sent to another process. ``write`` is what a test does."""
 
     dsn: str
     folder: str
     slice: tuple[str, ...]
     durable: bool
+    write: str
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A way to a database; ``work`` is how long (seconds) its tests take, ``copies`` how it does it."""
+    """A way to a database; ``work`` is how long (seconds) its tests take, ``copies`` how it does it.
+
+    ``empty``: it has no tables, so that nothing is written to it.
+    """
 
     name: str
     opened: Callable[[Place], AbstractContextManager[Test]]
     copies: str
     work: float = WORK
+    empty: bool = False
 
 
 @contextmanager
@@ -157,8 +162,8 @@ def _address(place: Place) -> tuple[str, int, str]:
 
 
 @contextmanager
-def _pgslate(place: Place, ahead: int, tables: Sequence[str]) -> Iterator[Test]:
-    with Databases(Target(place.dsn), Project.open(place.folder), ahead=ahead) as databases:
+def _pgslate(place: Place, ahead: int, tables: Sequence[str], *, reuse: bool = True) -> Iterator[Test]:
+    with Databases(Target(place.dsn), Project.open(place.folder), ahead=ahead, reuse=reuse) as databases:
         databases.prepare(*tables)
 
         @contextmanager
@@ -175,8 +180,13 @@ def clone(place: Place) -> AbstractContextManager[Test]:
 
 
 def pool(place: Place) -> AbstractContextManager[Test]:
-    """pgslate, clones made ahead."""
+    """pgslate, clones made ahead, and put back."""
     return _pgslate(place, 4, ())
+
+
+def pool_without_reuse(place: Place) -> AbstractContextManager[Test]:
+    """pgslate, clones made ahead, a new one for each test: as where a test makes a table."""
+    return _pgslate(place, 4, (), reuse=False)
 
 
 def clone_of_a_slice(place: Place) -> AbstractContextManager[Test]:
@@ -185,31 +195,34 @@ def clone_of_a_slice(place: Place) -> AbstractContextManager[Test]:
 
 
 def pool_of_a_slice(place: Place) -> AbstractContextManager[Test]:
-    """pgslate, only five tables, clones made ahead."""
+    """pgslate, only five tables, clones made ahead, and put back."""
     return _pgslate(place, 4, place.slice)
 
 
 BARE, AT_BEST, EMPTY = "CREATE DATABASE ... TEMPLATE", "the same, best strategy", "an empty database"
 CLONE, POOL, POOL_LONG = "pgslate clone", "pgslate pool", f"pgslate pool, tests of {LONG} s"
+POOL_OF_NEW = "pgslate pool, no reuse"
 CLONE_OF_SLICE, POOL_OF_SLICE = f"pgslate clone, {SLICE} tables", f"pgslate pool, {SLICE} tables"
 
 _DEFAULT, _BEST = "WAL_LOG", "FILE_COPY, or WAL_LOG where durable"
 _MEASURED = "the fastest of FILE_COPY, file_copy_method = clone and WAL_LOG, timed; WAL_LOG where durable"
+_PUT_BACK = "the same, for the first two; then what a test gave back is put back for the next"
 
 CONTENDERS: dict[str, Contender] = {
     each.name: each
     for each in (
         Contender(BARE, bare, _DEFAULT),
         Contender(AT_BEST, bare_at_its_best, _BEST),
-        Contender(EMPTY, empty, _BEST),
+        Contender(EMPTY, empty, _BEST, empty=True),
         Contender("pytest-postgresql", pytest_postgresql, _DEFAULT),
         Contender("pgtestdbpy", pgtestdbpy, "FILE_COPY"),
         Contender("migrations for each test", replay, _DEFAULT),
         Contender(CLONE, clone, _MEASURED),
-        Contender(POOL, pool, _MEASURED),
-        Contender(POOL_LONG, pool, _MEASURED, LONG),
+        Contender(POOL, pool, _PUT_BACK),
+        Contender(POOL_LONG, pool, _PUT_BACK, LONG),
+        Contender(POOL_OF_NEW, pool_without_reuse, _MEASURED),
         Contender(CLONE_OF_SLICE, clone_of_a_slice, _MEASURED),
-        Contender(POOL_OF_SLICE, pool_of_a_slice, _MEASURED),
+        Contender(POOL_OF_SLICE, pool_of_a_slice, _PUT_BACK),
     )
 }
 

@@ -9,7 +9,7 @@ from bench.clones.contenders import CONTENDERS
 from bench.clones.measuring import Measured
 
 _GREYS, _OTHERS = ("#8a8a8a", "#5f5f5f", "#c8c8c8"), ("#b07aa1", "#9c755f", "#d6b656")
-_COLOURS = (*_GREYS, *_OTHERS, "#4e79a7", "#59a14f", "#2f6b3a", "#a0cbe8", "#8cd17d")
+_COLOURS = (*_GREYS, *_OTHERS, "#4e79a7", "#59a14f", "#2f6b3a", "#b6992d", "#a0cbe8", "#8cd17d")
 _LOW, _HIGH = 1.0, 10_000.0
 
 

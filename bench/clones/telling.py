@@ -26,7 +26,7 @@ def section(found: Sequence[Measured]) -> str:
         BEGIN,
         "## A database for every test",
         "",
-        "What a test pays: from asking for a database until its first query is answered, and giving it back;"
+        "What a test pays: from asking for a database until it has written a row, and giving it back;"
         f" in between it waits {WORK * 1000:.0f} ms, unless the line says otherwise. In milliseconds, median"
         " and 99th percentile; the ratio is that of medians, to a plain `CREATE DATABASE ... TEMPLATE` and"
         " `DROP DATABASE` on a connection that stays. *Run* is the mean that a worker spends on a test in"
@@ -46,8 +46,9 @@ def section(found: Sequence[Measured]) -> str:
         *(f"| {setting.label} | {' | '.join(words)} |" for setting, *words in budgets(found)),
         "",
         "No copy takes less than one of an empty database, which is 300 files: that is what keeps a"
-        " slice from being ten times faster than a schema of a few hundred tables. And a pool can't be ahead"
-        " of tests that take less than making a database does, for as many workers as make them.",
+        " slice from being ten times faster than a schema of a few hundred tables. And a pool"
+        " that makes each database anew can't be ahead of tests that take less than making one does, for as"
+        " many workers as make them; one that only rows were written to is put back instead.",
         "",
         "How each copies:",
         "",

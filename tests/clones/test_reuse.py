@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,11 @@ DROPPED: dict[str, tuple[str, ...]] = {
         "bytes",
         "INSERT INTO goods (label) SELECT repeat(md5(n::text), 20) FROM generate_series(1, 2000) n",
     ),
+    "a value stored out of line is big": (
+        "bytes",
+        "INSERT INTO diary VALUES ('2026-01-01', (SELECT string_agg(md5(n::text), '')"
+        " FROM generate_series(1, 90000) n))",
+    ),
     "a row is written to a table with a trigger that always fires": (
         "watched was written to",
         "INSERT INTO watched VALUES (1)",
@@ -171,6 +177,18 @@ def test_a_database_with_a_prepared_transaction_is_dropped(
         stall.again(clone)
     with clone.connect(autocommit=True) as connection:
         connection.execute("ROLLBACK PREPARED 'mine'")
+
+
+def test_what_was_prepared_and_then_committed_is_counted(
+    special_server: Server, bazaar: Project, databases_on: Open
+) -> None:
+    stall = Stall(databases_on(special_server, bazaar))
+    for end in ("COMMIT", "ROLLBACK"):
+        clone = stall.used(
+            "BEGIN; CREATE TABLE news (); PREPARE TRANSACTION 'mine'", f"{end} PREPARED 'mine'"
+        )
+        with pytest.raises(NotReusableError, match="pg_type"):
+            stall.again(clone)
 
 
 def test_a_database_with_a_replication_slot_is_dropped(
@@ -330,21 +348,20 @@ def test_one_that_was_reused_is_dropped_for_the_same_reasons(stall: Stall) -> No
 
 def test_a_session_that_was_left_open_ends_and_what_it_wrote_goes(stall: Stall) -> None:
     clone = stall.new()
-    left_open = clone.connect()
-    left_open.execute("INSERT INTO goods (label) VALUES ('tea')")
-    again = stall.again(clone)
-    with pytest.raises(psycopg.OperationalError):
-        left_open.execute("COMMIT")
-    with again.connect() as connection:
-        assert connection.execute("SELECT * FROM goods, counts").fetchall() == []
+    with closing(clone.connect()) as left_open:
+        left_open.execute("INSERT INTO goods (label) VALUES ('tea')")
+        again = stall.again(clone)
+        with pytest.raises(psycopg.OperationalError):
+            left_open.execute("COMMIT")
+    assert look_at(again) == look_at(stall.untouched)
 
 
 def test_what_a_session_left_open_has_made_is_found(stall: Stall) -> None:
     clone = stall.new()
-    left_open = clone.connect()
-    left_open.execute("CREATE TABLE news ()")
-    with left_open, pytest.raises(NotReusableError, match="pg_type"):
-        stall.again(clone)
+    with closing(clone.connect()) as left_open:
+        left_open.execute("CREATE TABLE news ()")
+        with pytest.raises(NotReusableError, match="pg_type"):
+            stall.again(clone)
 
 
 def test_the_old_dsn_does_not_reach_the_next_test(stall: Stall) -> None:

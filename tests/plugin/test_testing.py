@@ -75,6 +75,11 @@ def test_the_first_place_that_says_something_wins() -> None:
     assert (found.ahead, found.keep, found.keep_at_most) == (1, "all", 7)
 
 
+def test_reuse_can_be_switched_off() -> None:
+    assert settings(environ={}).reuse
+    assert not settings(environ={"PGSLATE_REUSE": "no"}).reuse
+
+
 def test_a_server_named_earlier_wins_over_any_named_later() -> None:
     found = settings(environ={"PGSLATE_KUBE": "shop"}, ini={"dsn": "postgresql://ini"}.get)
     assert (found.kube, found.dsn) == ("shop", None)
@@ -82,7 +87,14 @@ def test_a_server_named_earlier_wins_over_any_named_later() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("keep", "some"), ("isolation", "table"), ("ahead", "-1"), ("as_of", "May"), ("major", "x")],
+    [
+        ("keep", "some"),
+        ("isolation", "table"),
+        ("ahead", "-1"),
+        ("as_of", "May"),
+        ("major", "x"),
+        ("reuse", "on"),
+    ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=option(name)):

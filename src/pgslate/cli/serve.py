@@ -25,7 +25,15 @@ from pgslate.cli.output import Output
 @click.option(
     "--ahead", metavar="N", type=click.IntRange(0), default=4, show_default=True, help="Made ahead, at most."
 )
-def command(asked: Asked, host: str, port: int, token: str | None, advertise: str | None, ahead: int) -> int:
+@click.option(
+    "--reuse/--no-reuse",
+    default=True,
+    show_default=True,
+    help="Put a database back that only rows were written to, if PostgreSQL proves it.",
+)
+def command(
+    asked: Asked, host: str, port: int, token: str | None, advertise: str | None, ahead: int, reuse: bool
+) -> int:
     """Ready databases over HTTP: POST /databases {"tables": [...]} gives a DSN, DELETE gives it back.
 
     Several can serve one PostgreSQL server: nothing is kept in the process.
@@ -46,6 +54,7 @@ def command(asked: Asked, host: str, port: int, token: str | None, advertise: st
             token=token,
             advertise=advertise,
             ahead=ahead,
+            reuse=reuse,
             as_of=asked.as_of,
             ready=lambda url: output.result(lambda: url, lambda: {"url": url}),
         )

@@ -29,52 +29,14 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from pgslate.clones import names
+from pgslate.clones.book_tables import make_database, make_tables
 from pgslate.clones.connecting import Note, connect_patiently, is_lost, silent
 from pgslate.clones.reuse import Fresh
 from pgslate.clones.server import ServerFacts, facts_of
-from pgslate.errors import LockTimeoutError, PrivilegeError
+from pgslate.errors import LockTimeoutError
 from pgslate.targets.target import Target
 
 Result = TypeVar("Result")
-
-SCHEMA = "pgslate_2"
-"""The book's schema; its number changes with its tables: two versions of pgslate can share a server."""
-
-_MAKE = """
-SET LOCAL client_min_messages = warning;
-SELECT pg_advisory_xact_lock(hashtextextended('pgslate.book', 0));
-CREATE SCHEMA IF NOT EXISTS pgslate_2;
-CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.life (began timestamptz NOT NULL);
-CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.template (
-    name text PRIMARY KEY, role name NOT NULL DEFAULT current_user, tables text NOT NULL,
-    form text NOT NULL, used timestamptz NOT NULL DEFAULT clock_timestamp());
-CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.clone (
-    name text PRIMARY KEY, role name NOT NULL DEFAULT current_user, template text NOT NULL,
-    state text NOT NULL CHECK (state IN ('making', 'ready', 'taken', 'returning', 'kept', 'done')),
-    runner int8 NOT NULL, until timestamptz NOT NULL, what text NOT NULL DEFAULT '',
-    origin int8, counted timestamptz);
-CREATE INDEX IF NOT EXISTS clone_ready ON pgslate_2.clone (template, name) WHERE state = 'ready';
-CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.timing (
-    template text NOT NULL, role name NOT NULL DEFAULT current_user, strategy text NOT NULL,
-    milliseconds float8 NOT NULL);
-CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.fresh (
-    origin int8 PRIMARY KEY, role name NOT NULL DEFAULT current_user, said jsonb NOT NULL);
-ALTER TABLE pgslate_2.template ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE pgslate_2.clone ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE pgslate_2.timing ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-ALTER TABLE pgslate_2.fresh ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
-DROP POLICY IF EXISTS own ON pgslate_2.template;
-DROP POLICY IF EXISTS own ON pgslate_2.clone;
-DROP POLICY IF EXISTS own ON pgslate_2.timing;
-DROP POLICY IF EXISTS own ON pgslate_2.fresh;
-CREATE POLICY own ON pgslate_2.template USING (role = current_user);
-CREATE POLICY own ON pgslate_2.clone USING (role = current_user);
-CREATE POLICY own ON pgslate_2.timing USING (role = current_user);
-CREATE POLICY own ON pgslate_2.fresh USING (role = current_user);
-GRANT USAGE ON SCHEMA pgslate_2 TO PUBLIC;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgslate_2 TO PUBLIC;
-COMMENT ON SCHEMA pgslate_2 IS 'pgslate: which databases of this server are for tests (see pgslate reap)';
-"""
 
 _SESSION = """
 SET application_name = {application};
@@ -232,11 +194,11 @@ class Book:
         except psycopg.OperationalError as error:
             if "does not exist" not in str(error):
                 raise
-            _make_database(self.server, self._timeout, self._note)
+            make_database(self.server, self._timeout, self._note)
             connection = self.connect()
         try:
             if not connection.execute("SELECT to_regclass('pgslate_2.fresh')").fetchone()[0]:  # type: ignore[index]  # one row
-                _make_tables(connection, self.server)
+                make_tables(connection, self.server)
             connection.execute(
                 "INSERT INTO life SELECT clock_timestamp() WHERE NOT EXISTS (SELECT FROM life)"
             )
@@ -436,27 +398,6 @@ UPDATE clone SET state = 'taken', runner = %s, until = clock_timestamp() + %s * 
 WHERE name = (SELECT name FROM clone WHERE template = %s AND state = 'ready' AND role = current_user
               ORDER BY name LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING name, clock_timestamp()"""
-
-
-def _make_database(server: Target, timeout: float, note: Note) -> None:
-    with connect_patiently(server, timeout=timeout, note=note, autocommit=True) as connection:
-        facts_of(connection).require_createdb(server.label)
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(names.BOOK))
-        with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            connection.execute(create)
-
-
-def _make_tables(connection: psycopg.Connection[Any], server: Target) -> None:
-    try:
-        with connection.transaction():
-            connection.execute(_MAKE.encode(), prepare=False)
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise PrivilegeError(
-            f"the database {names.BOOK} of {server.label} is another role's, and has no {SCHEMA} yet",
-            fix=f"run once as its owner, or GRANT CREATE ON DATABASE {names.BOOK} TO this role",
-            right="CREATE",
-            on=names.BOOK,
-        ) from error
 
 
 def _held_by_another(connection: psycopg.Connection[Any], what: str, timeout: float) -> LockTimeoutError:

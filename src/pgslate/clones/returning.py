@@ -29,14 +29,24 @@ class Returns:
         self._fresh: dict[int, Fresh] = {}
 
     def look(self, connection: psycopg.Connection[Any], name: str, template: str, origin: int) -> None:
-        """See what a clone is like that nobody has had yet, if it is the first of its template."""
+        """See what a clone is like that nobody has had yet, if it is the first of its template.
+
+        Where that can't be seen, nothing will be reused, until it can.
+        """
         if self._known(connection, origin) is not None:
             return
-        state = state_of(connection, name, template=template, origin=origin)
-        if state.hindrance:
+        try:
+            state = state_of(connection, name, template=template, origin=origin)
+            if state.hindrance:
+                return
+            with self._inside(name) as inside:
+                fresh = look(inside, state.shape)
+        except (NotReusableError, PgslateError):
             return
-        with self._inside(name) as inside:
-            fresh = look(inside, state.shape)
+        except psycopg.Error:
+            if not _is_usable(connection):
+                raise
+            return
         self._fresh[origin] = fresh
         self._book.remember(origin, fresh, connection)
 

@@ -95,7 +95,7 @@ class Relation:
     """A relation about which there is something to say; ``name`` is quoted, and qualified where need be.
 
     ``kind`` is pg_class.relkind. ``maintained``: vacuumed or analyzed, by whomever. ``size`` is that of a
-    user's table, in bytes.
+    user's table, or of what is stored out of line and was written to, in bytes.
     """
 
     oid: int
@@ -160,7 +160,7 @@ def used(fresh: Fresh, found: Iterable[Relation]) -> Used:
                 raise NotReusableError(f"{each.name} is new")
             sequences.append(each)
         elif each.kind == "t":
-            pass  # written to together with its table
+            _require_small(each)  # written to together with its table
         elif each.written:
             _require_ordinary(fresh, each)
             tables.append(each)
@@ -178,6 +178,10 @@ def _require_ordinary(fresh: Fresh, table: Relation) -> None:
         raise NotReusableError(f"{table.name} was written to, and the template has rows in it")
     if table.oid in fresh.unusual:
         raise NotReusableError(f"{table.name} was written to, and deleting from it may not be all")
+    _require_small(table)
+
+
+def _require_small(table: Relation) -> None:
     if table.size > LARGEST:
         raise NotReusableError(f"{table.name} has {table.size} bytes")
 
@@ -226,7 +230,9 @@ def state_of(connection: psycopg.Connection[Any], name: str, *, template: str, o
 _SIZE = "coalesce((pg_stat_file(pg_relation_filepath(c.oid), true)).size, 0)"
 
 _RELATIONS = f"""
-SELECT c.oid::int8, c.oid::regclass::text, kind::text, catalog, written, maintained, size FROM (
+SELECT c.oid::int8, c.oid::regclass::text, kind::text, catalog, written, maintained,
+    CASE WHEN written AND kind = 't' THEN {_SIZE} ELSE size END
+FROM (
     SELECT c.oid, c.relkind AS kind, c.relnamespace = 11 AS catalog,
         coalesce(pg_stat_get_tuples_inserted(c.oid), 0) + coalesce(pg_stat_get_tuples_updated(c.oid), 0)
             + coalesce(pg_stat_get_tuples_deleted(c.oid), 0) > 0 AS written,

@@ -150,6 +150,7 @@ class Run:
             target,
             project,
             ahead=self.settings.ahead,
+            reuse=self.settings.reuse,
             as_of=self.settings.as_of,
             ephemeral=self.embedded,
             note=self.note,

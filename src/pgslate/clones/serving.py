@@ -135,6 +135,7 @@ def serve(
     token: str | None = None,
     advertise: str | None = None,
     ahead: int = 4,
+    reuse: bool = True,
     as_of: datetime | None = None,
     ready: Callable[[str], None] = lambda url: None,
 ) -> None:
@@ -150,7 +151,13 @@ def serve(
             fix="set PGSLATE_TOKEN, or serve on 127.0.0.1",
         )
     with Databases(
-        server, project, ahead=ahead, as_of=as_of, threads=True, application="pgslate serve"
+        server,
+        project,
+        ahead=ahead,
+        reuse=reuse,
+        as_of=as_of,
+        threads=True,
+        application="pgslate serve",
     ) as databases:
         service = Service(databases, advertise=advertise)
         try:

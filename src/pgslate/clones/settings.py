@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Keep = Literal["failed", "all", "none"]
 Isolation = Literal["database", "schema"]
+YesNo = Literal["yes", "no"]
 
 #: Name, what a value looks like, and what it is for; in the order in which people meet them.
 NAMES: tuple[tuple[str, str, str], ...] = (
@@ -27,6 +28,7 @@ NAMES: tuple[tuple[str, str, str], ...] = (
     ("keep", "failed|all|none", "whose databases stay after the test, to be looked into (default: failed)"),
     ("keep_at_most", "N", "so many are kept on a server, the newest (default: 5)"),
     ("ahead", "N", "at most so many databases are made ahead of each kind (default: 4; 0: none)"),
+    ("reuse", "yes|no", "put a database back that a test only wrote rows to, if it is proved (default: yes)"),
     ("as_of", "DAY", "the day from which partitions are counted (default: by the server's clock)"),
 )
 
@@ -43,6 +45,7 @@ class Settings:
     keep: Keep = "failed"
     keep_at_most: int = 5
     ahead: int = 4
+    reuse: bool = True
     as_of: dt.datetime | None = None
     start: str = "."
 
@@ -91,6 +94,7 @@ def settings(
         keep=_one_of("keep", found.get("keep", "failed"), Keep),
         keep_at_most=_number("keep_at_most", found.get("keep_at_most", "5")),
         ahead=_number("ahead", found.get("ahead", "4")),
+        reuse=_one_of("reuse", found.get("reuse", "yes"), YesNo) == "yes",
         as_of=_moment("as_of", found["as_of"]) if "as_of" in found else None,
         start=start,
     )
