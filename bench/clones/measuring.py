@@ -33,6 +33,13 @@ from pgslate.targets.target import Target
 #: first doesn't count.
 TURNS, LEAST = 2, 3
 
+#: A value of each type that '1' is none of.
+_SOME = {
+    "timestamp with time zone": "now()",
+    "date": "now()",
+    "uuid": "gen_random_uuid()",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -180,17 +187,21 @@ def _prepared(server: Server, folder: Path, *, durable: bool) -> Place:
 
 
 def _write(connection: psycopg.Connection[Any]) -> str:
-    """A statement that writes a row to a table that has none."""
-    names = connection.execute(
-        "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND pg_relation_size(oid) = 0"
-        " AND relnamespace = 'public'::regnamespace ORDER BY 1"
-    )
-    for (name,) in names.fetchall():
-        statement = f"INSERT INTO {name} DEFAULT VALUES"
+    """A statement that writes a row to a table that has none, in the columns that need a value."""
+    wanted = connection.execute(
+        "SELECT attrelid::regclass::text, array_agg(quote_ident(attname) ORDER BY attnum),"
+        " array_agg(atttypid::regtype::text ORDER BY attnum)"
+        " FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped"
+        " WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_size(c.oid) = 0"
+        " AND attnotnull AND NOT atthasdef GROUP BY attrelid ORDER BY 1"
+    ).fetchall()
+    for name, columns, types in wanted:
+        values = ", ".join(_SOME.get(each, "'1'") for each in types)
+        statement = f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({values})"  # noqa: S608  our own
         with contextlib.suppress(psycopg.errors.IntegrityError):
             connection.execute(statement.encode())
             return statement
-    raise RuntimeError("no table of the slice takes a row of defaults")
+    raise RuntimeError("no table of the slice takes a row")
 
 
 def _slice_of(project: Project) -> tuple[str, ...]:
