@@ -192,3 +192,18 @@ def test_a_row_needs_the_values_its_table_took_by_then(server: Server) -> None:
     ) as case:
         assert len(case.statements("places")) == 4
         case.assert_exact("places")
+
+
+def test_a_partition_makes_room_for_the_next_with_its_values(server: Server) -> None:
+    made = "CREATE TABLE public.%I PARTITION OF public.events FOR VALUES FROM (1) TO (%s)"
+    with court(
+        server,
+        "CREATE TABLE events (id bigint NOT NULL) PARTITION BY RANGE (id);",
+        "CREATE TABLE users (id int); CREATE TABLE old PARTITION OF events FOR VALUES FROM (1) TO (9);"
+        "ALTER TABLE events ADD COLUMN note text;",
+        "CREATE TABLE noise (id int);",
+        "ALTER TABLE events DETACH PARTITION old; CREATE TABLE other (id int);",
+        f"DO $$ BEGIN EXECUTE format('{made}', 'new', 9); END $$;",
+    ) as case:
+        assert case.files("new") == ["1", "2", "4", "5"]
+        case.assert_exact("new", "events", "old")

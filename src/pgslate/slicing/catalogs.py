@@ -62,6 +62,15 @@ _RELATION = (
     f" | (pg_catalog.hashtext({_MARKS}::text)::int8 & 4294967295)"
 )
 
+# Of a partition, which one it is: of what, and for which values.
+_BOUND = (
+    "CASE WHEN c.relispartition THEN (SELECT pg_catalog.quote_ident(pn.nspname) || '.'"
+    " || pg_catalog.quote_ident(p.relname) FROM pg_catalog.pg_inherits i"
+    " JOIN pg_catalog.pg_class p ON p.oid = i.inhparent"
+    " JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace WHERE i.inhrelid = c.oid)"
+    " || ' ' || pg_catalog.pg_get_expr(c.relpartbound, c.oid) END"
+)
+
 CATALOGS = (
     SystemCatalog(
         "pg_class",
@@ -71,6 +80,7 @@ CATALOGS = (
         " WHERE x.indexrelid = c.oid) END",
         named=True,
         digest=_RELATION,
+        source=_BOUND,
         where="c.relnamespace <> ALL (ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n"
         " WHERE n.nspname LIKE 'pg\\_toast%'))",
     ),

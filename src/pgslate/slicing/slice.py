@@ -315,7 +315,8 @@ class _Walk:
                     missing.append((freed[name, held[name]], name))
                 held[name] = index
         for index, name in missing:
-            self._include(index, Cause(f"frees the name {name.split(':', 1)[1]}"))
+            kind, _, told = name.partition(":")
+            self._include(index, Cause(f"frees the {'place' if kind == 'partition' else 'name'} {told}"))
         return bool(missing)
 
     def _loosen(self) -> bool:
