@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.slicing.judging import catalog_of
+from tests.slicing.judging import catalog_of, court
 
 from pgslate.errors import MigrationFailedError
 from pgslate.slicing import document
@@ -95,9 +95,44 @@ def test_statements_of_a_shape_write_alike() -> None:
     assert foresight.of(Statement("CREATE TABLE a (id int)", 1, 1, "CreateStmt")) == frozenset()
 
 
-def traced(server: Server) -> str:
+def test_a_statement_may_make_a_lesser_role_of_the_session(server: Server) -> None:
+    def function(name: str, does: str) -> str:
+        return f"CREATE FUNCTION {name}() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {does}; END $$;"
+
+    source = (
+        "CREATE ROLE lesser; CREATE TABLE users (id int);"
+        + function("make", "EXECUTE 'CREATE ROLE another'")
+        + function("become", "SET ROLE lesser")
+        + "SELECT make(); SELECT become(); CREATE TEMP TABLE kept (i int);"
+    )
+    try:
+        assert '"public.users"' in traced(server, source)
+    finally:
+        with server.target().connect(autocommit=True) as connection:
+            connection.execute("DROP ROLE IF EXISTS lesser, another")
+
+
+def test_what_a_session_prepared_may_be_deallocated(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE users (id int); PREPARE one AS SELECT 1; DEALLOCATE ALL; CREATE TABLE orders (id int);",
+        "-- no transaction\nDISCARD ALL;",
+        "ALTER TABLE users ADD COLUMN name text; DROP TABLE orders;",
+    ) as case:
+        case.assert_exact("users")
+
+
+def test_a_temporary_table_goes_by_the_same_name_in_every_session(server: Server) -> None:
+    source = "CREATE TEMP TABLE kept (i int PRIMARY KEY);"
+    with server.target().connect():  # so that the session after it has another number
+        before = traced(server, source)
+    assert traced(server, source) == before
+    assert "pg_temp_" not in before
+
+
+def traced(server: Server, *sources: str) -> str:
     target = server.create_database("ahead", template="template0")
     try:
-        return document.dumps(trace(catalog_of(*SOURCES), target).trace, {})
+        return document.dumps(trace(catalog_of(*(sources or SOURCES)), target).trace, {})
     finally:
         server.drop_database("ahead")

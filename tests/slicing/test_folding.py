@@ -293,3 +293,22 @@ def tables_of(case: Court) -> list[str]:
 def nameless(line: str) -> str:
     """A line without a name for NOT NULL: only 18 has those, and an older one can't tell them."""
     return re.sub(r" CONSTRAINT \S+ NOT NULL", " NOT NULL", line)
+
+
+def test_a_default_waits_for_the_identity_that_it_counts_with(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE a (id int, b bigint); CREATE TABLE z (id bigint GENERATED ALWAYS AS IDENTITY, x a);"
+        "ALTER TABLE a ALTER b SET DEFAULT nextval('z_id_seq');",
+    ) as case:
+        case.assert_exact("a", "z")
+
+
+def test_only_what_is_stored_another_way_needs_that_way(server: Server) -> None:
+    with court(
+        server,
+        "CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;",
+        "CREATE TABLE b (i int PRIMARY KEY);",
+        "CREATE TABLE d (i int PRIMARY KEY) USING heap2;",
+    ) as case:
+        case.assert_exact("b", "d")

@@ -94,7 +94,8 @@ CATALOGS = (
         "CASE WHEN c.conrelid <> 0 THEN c.conrelid ELSE c.contypid END",
         # A foreign key to a partitioned table has a row for each partition it refers to: no definition of its
         # own.
-        name_as="pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.conname)",
+        name_as="CASE WHEN n.nspname LIKE 'pg\\_temp\\_%' THEN 'pg_temp'"
+        " ELSE pg_catalog.quote_ident(n.nspname) END || '.' || pg_catalog.quote_ident(c.conname)",
         where="(c.conparentid = 0 OR c.conrelid <> (SELECT p.conrelid FROM pg_catalog.pg_constraint p"
         " WHERE p.oid = c.conparentid))",
     ),
@@ -207,6 +208,9 @@ _BY_RELATION = {
 
 NARROW = (*_BY_RELATION, "pg_type", "pg_depend")
 """The catalogs that there is a narrow way for."""
+
+FOR_SUPERUSERS = frozenset(("pg_authid", "pg_user_mapping"))
+"""The catalogs that others may not read."""
 
 FOUND = 0
 """In place of a row's catalog: how many rows (``digest``) the narrow way found in a catalog (``oid``)."""

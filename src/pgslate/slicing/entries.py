@@ -15,6 +15,7 @@ NAME = r'(?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")'
 QUALIFIED = rf"{NAME}\.{NAME}"
 
 _QUALIFIED = re.compile(QUALIFIED)
+_IDENTITY = re.compile(rf" ADD GENERATED .* AS IDENTITY \(\n    SEQUENCE NAME ({QUALIFIED})\n")
 
 # At every word anew: a lone quote in a string must not swallow what follows it.
 _ANYWHERE = re.compile(rf"(?<![a-z0-9_])(?=({QUALIFIED}))")
@@ -24,7 +25,7 @@ _ANYWHERE = re.compile(rf"(?<![a-z0-9_])(?=({QUALIFIED}))")
 class Entry:
     """One entry of the dump: what it makes, ``unit`` it is part of (None: of what it ``needs``), and its SQL.
 
-    ``settings`` are the ``SET`` statements in force for it.
+    ``settings`` are the ``SET`` statements that it needs.
     """
 
     number: int
@@ -37,13 +38,18 @@ class Entry:
 
 
 def made_by(text: str) -> str:
-    """The qualified name, without quotes, of what a CREATE makes; "" where it isn't qualified, or no CREATE.
+    """The qualified name, without quotes, of what a CREATE makes, or an identity column's sequence.
+
+    "" where it isn't qualified, or nothing is made.
 
     >>> made_by('CREATE VIEW public."Last order" AS SELECT'), made_by("ALTER TABLE public.a ADD b int;")
     ('public.Last order', '')
+    >>> told = "ALTER TABLE public.a ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (\\n"
+    >>> made_by(told + "    SEQUENCE NAME public.s\\n);")
+    'public.s'
     """
-    found = _QUALIFIED.search(text) if text.startswith("CREATE ") else None
-    return found[0].replace('"', "") if found else ""
+    found = _QUALIFIED.search(text) if text.startswith("CREATE ") else _IDENTITY.search(text)
+    return found[found.lastindex or 0].replace('"', "") if found else ""
 
 
 def mentioned(text: str) -> set[str]:

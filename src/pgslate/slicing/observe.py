@@ -26,6 +26,7 @@ from psycopg import sql
 
 from pgslate.slicing.catalogs import (
     CATALOGS,
+    FOR_SUPERUSERS,
     FOUND,
     FROM_USERS,
     KEYED_BY_OWN_OID,
@@ -119,9 +120,15 @@ class Observer:
         self._cursor = connection.cursor(binary=True)
         self._as_superuser = _is_superuser(connection)
         self._foresight = Foresight()
-        # Prepared by SQL and not by psycopg, which forgets its own at every DROP.
+        self.prepare_anew()
+
+    def prepare_anew(self) -> None:
+        """Have the observer's own statements again, where all of the session were deallocated.
+
+        Prepared by SQL and not by psycopg, which forgets its own at every DROP.
+        """
         self._prepared: dict[tuple[str, frozenset[str]], int] = {}
-        self._prepare("pgslate_counters", "", _counters_query(readable))
+        self._prepare("pgslate_counters", "", _counters_query(self._names))
 
     def counters(self) -> Counters:
         """The counters as they are now; in a transaction this gives it its identifier."""
@@ -138,7 +145,8 @@ class Observer:
 
         Until ``receive`` nothing else can be asked of the database.
         """
-        asked = frozenset() if self._is_lesser() else self._foresight.of(statement)
+        # The statement may make a lesser role of us, which may not read these.
+        asked = frozenset() if self._is_lesser() else self._foresight.of(statement) - FOR_SUPERUSERS
         parts = [f"{statement.text}\n;\n".encode() + _READ_COUNTERS]
         if asked:
             parts.append(self._read_younger(mark, asked, narrow=True))

@@ -32,7 +32,7 @@ from pgslate.slicing.slice import Slice
 from pgslate.slicing.world import World
 from pgslate.targets.embedded.server import Server
 
-VERSION = 2
+VERSION = 3
 """Of what a snapshot holds: one in the cache that is of another version is made anew."""
 
 _HEAD = re.compile(
@@ -41,6 +41,7 @@ _HEAD = re.compile(
     r"-- (?:Data for )?Name: (?P<name>.*); Type: (?P<type>.*); Schema: (?P<schema>.*); Owner:.*\n--\n",
     re.MULTILINE,
 )
+_STORED = ("TABLE", "MATERIALIZED VIEW")  # what pg_dump's settings are for
 _SETTING = re.compile(r"^SET default_(?:tablespace|table_access_method) = .*;\n", re.MULTILINE)
 _FOOTER = re.compile(r"^-- Completed on .*\n|^--\n-- PostgreSQL database dump complete\n--\n", re.MULTILINE)
 _META = re.compile(r"^\\(?:un)?restrict \S+\n", re.MULTILINE)
@@ -112,7 +113,7 @@ class Snapshot:
         texts = [_PROLOGUE]
         settings = ""
         for entry in fold(tuple(self.chosen(required, existing))):
-            if entry.settings != settings:
+            if entry.settings and entry.settings != settings:
                 settings = entry.settings
                 texts.append(settings)
             if entry.text:
@@ -224,7 +225,7 @@ def _entries(dump: str, world: World, role: str) -> Iterable[Entry]:
             name=head["name"],
             unit=(known.kind, known.name) if known else None,
             needs=tuple(int(number) for number in (head["needs"] or "").split()),
-            settings="".join(settings.values()),
+            settings="".join(settings.values()) if head["type"] in _STORED else "",
             text=_without_default_null(head["type"], _clean(text, role)),
         )
         # pg_dump sets what the next entry needs at the end of this one.

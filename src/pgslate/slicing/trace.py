@@ -35,6 +35,10 @@ from pgslate.targets.target import Target
 Progress = Callable[[int, int, Migration], None]
 """Called before each migration with how many are done, how many there are, and the migration."""
 
+_DEALLOCATING = ("DeallocateStmt", "DiscardStmt")
+_BY_THEMSELVES = ("CopyStmt", *_DEALLOCATING)
+"""The kinds of statements that nothing can follow in the same message."""
+
 # Generic plans and no JIT: the observer's few queries are run thousands of times.
 _SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
@@ -143,7 +147,7 @@ class _Tracer:
 
         None where that asks the database something, or the statement isn't just sent.
         """
-        if statement is None or runs_code(statement) or statement.kind == "CopyStmt":
+        if statement is None or runs_code(statement) or statement.kind in _BY_THEMSELVES:
             return None
         if self.observer.deleted(seen.before, seen.after) or any(
             r.catalog == PG_NAMESPACE for r in seen.rows
@@ -171,9 +175,9 @@ class _Tracer:
         return replace(seen, tied=tied), after_probe
 
     def _seen(self, migration: Migration, statement: Statement, before: Counters, mark: Mark) -> Seen:
-        if statement.kind != "CopyStmt":
+        if statement.kind not in _BY_THEMSELVES:
             return self._received(migration, self.observer.send(statement, mark), before)
-        after = self._copied(migration, statement)
+        after = self._by_itself(migration, statement)
         return Seen(self.observer.rows(mark, self.observer.written(before, after)), before, after)
 
     def _received(self, migration: Migration, sent: Sent, before: Counters) -> Seen:
@@ -189,6 +193,8 @@ class _Tracer:
                 self.connection.execute(statement.text.encode(), prepare=False)
             except psycopg.Error as error:
                 raise migration_failed(error, migration, statement, doing="tracing") from None
+            if statement.kind in _DEALLOCATING:
+                self.observer.prepare_anew()
             rows = self.observer.rows(Mark(before.xid))
             after = self.observer.counters()
             written = {
@@ -201,10 +207,12 @@ class _Tracer:
             after = replace(after, locks=written)
             self._keep(number, index, statement, Seen(rows, before, after))
 
-    def _copied(self, migration: Migration, statement: Statement) -> Counters:
+    def _by_itself(self, migration: Migration, statement: Statement) -> Counters:
         with self._told(migration, statement):
             if statement.data is None:
                 self.connection.execute(statement.text.encode(), prepare=False)
+                if statement.kind in _DEALLOCATING:
+                    self.observer.prepare_anew()
             else:
                 with self.connection.cursor().copy(statement.text.encode()) as copy:
                     copy.write(statement.data)
