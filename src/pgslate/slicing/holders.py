@@ -1,7 +1,8 @@
 """The names in use in the scratch database while a catalog is traced, and which object holds each.
 
 A name is kept with its namespace: ``relation:public.users``, ``type:public.users``, ``constraint:...``, since
-a table and a function may have the same one, and a table and a type may not.
+a table and a function may have the same one, and a table and a type may not. So is a partition's place, of
+what and for which values it is one, ``partition:public.events FOR VALUES ...``: only one can have that, too.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Holders:
     def __init__(self) -> None:
         self._names: dict[Object, tuple[str, ...]] = {}
         self._holder: dict[str, Object] = {}
+        self._places: dict[Object, str] = {}
         self._relations: dict[names.Name, Object] = {}
         self._by_word: dict[str, set[Object]] = defaultdict(set)  # by the last part of its name, lower case
 
@@ -56,7 +58,7 @@ class Holders:
         keys = _keys(obj[0], kind, name)
         if keys == self._names.get(obj, ()):
             return set(), set()
-        freed = self.free(obj)
+        freed = self._free_names(obj)
         for key in keys:
             self._holder[key] = obj
         self._names[obj] = keys
@@ -65,8 +67,19 @@ class Holders:
             self._relations[qualified(name)] = obj
         return set(keys), freed
 
+    def place(self, obj: Object, place: str | None) -> tuple[set[str], set[str]]:
+        """Let ``obj`` be the partition in this place from now on, None for none; what it takes and frees."""
+        before = self._places.pop(obj, None)
+        if place is not None:
+            self._places[obj] = place
+        taken, freed = ({f"partition:{it}"} if it is not None else set() for it in (place, before))
+        return taken - freed, freed - taken
+
     def free(self, obj: Object) -> set[str]:
-        """Let ``obj`` have no name; those that it had."""
+        """Let ``obj`` have no name and no place; those that it had."""
+        return self._free_names(obj) | self.place(obj, None)[1]
+
+    def _free_names(self, obj: Object) -> set[str]:
         freed: set[str] = set()
         for key in self._names.pop(obj, ()):
             if self._holder.get(key) == obj:

@@ -85,7 +85,6 @@ class World:
         self._parts: dict[Unit, list[str]] = {}
         self._event_triggers: set[Unit] = set()
         self._labels: dict[Object, set[str]] = defaultdict(set)  # the values of enums
-        self._bounds: dict[Object, str] = {}  # of what, and for which values, a relation is a partition
         self._described: set[tuple[int, int, int]] = set()
         self._default_acl_schema: dict[Object, int] = {}
 
@@ -317,18 +316,11 @@ class World:
             self._default_acl_schema[obj] = row.digest or 0
         self._rename(obj, kind, name, told)
         if row.catalog == PG_CLASS:
-            self._bind(obj, row.source, told)
+            taken, freed = self._holders.place(obj, row.source)
+            told.takes |= taken
+            told.frees |= freed
         elif row.source is not None:
             self._words[unit] = names.words(row.source)
-
-    def _bind(self, obj: Object, bound: str | None, told: Told) -> None:
-        """Have a relation be the partition for these values: a place that only one can have, like a name."""
-        before = self._bounds.pop(obj, None)
-        if bound is not None:
-            self._bounds[obj] = bound
-        if before != bound:
-            told.frees |= {f"partition:{before}"} if before is not None else set()
-            told.takes |= {f"partition:{bound}"} if bound is not None else set()
 
     def _part_row(self, row: Row, told: Told) -> None:
         obj, owner = (row.catalog, row.oid), (row.part_class or 0, row.part_oid or 0)
@@ -416,7 +408,6 @@ class World:
         self._default_acl_schema.pop(obj, None)
         self._part_of.pop(obj, None)
         told.frees |= self._holders.free(obj)
-        self._bind(obj, None, told)
         unit = self._unit_of.pop(obj, None)
         if unit is not None:
             known = self.units[unit]
