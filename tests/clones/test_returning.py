@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgslate.clones import Databases, names
+from pgslate.clones import Clone, Databases, names
 from pgslate.clones.reaper import reap_in
 from pgslate.project import Project
 from pgslate.targets.embedded.server import Server
@@ -38,6 +38,17 @@ def use(databases: Databases, *statements: str) -> int:
         oid = oid_of(databases, database.name)
     assert oid is not None
     return oid
+
+
+def held_for_a_test(databases: Databases) -> tuple[Clone, int]:
+    """A database that a test has, of a template whose new copies are known; and its OID."""
+    template = databases.prepare("stock")
+    use(databases)
+    until(lambda: ready(databases, template))
+    held = databases.database("stock")
+    oid = oid_of(databases, held.name)
+    assert oid is not None
+    return held, oid
 
 
 @pytest.mark.parametrize("ahead", [1, 4])
@@ -136,13 +147,8 @@ def test_what_another_runner_took_is_dropped(server: Server, shop: Project, data
 
 def test_what_was_lent_and_given_back_is_reused(server: Server, shop: Project, databases_on: Open) -> None:
     databases = databases_on(server, shop)
-    template = databases.prepare("stock")
-    use(databases)
-    until(lambda: ready(databases, template))
-    lent = databases.database("stock")
+    lent, oid = held_for_a_test(databases)
     databases.lend(lent, 3600)
-    oid = oid_of(databases, lent.name)
-    assert oid is not None
     assert databases.give_back(lent.name)
     until(lambda: name_of(databases, oid) not in (None, lent.name))
     until(lambda: name_of(databases, oid) in {one.name for one in databases.book.standing("ready")})
@@ -152,12 +158,7 @@ def test_what_was_held_while_the_server_crashed_is_dropped(
     small_server: Server, shop: Project, databases_on: Open
 ) -> None:
     databases = databases_on(small_server, shop)
-    template = databases.prepare("stock")
-    use(databases)
-    until(lambda: ready(databases, template))
-    held = databases.database("stock")
-    oid = oid_of(databases, held.name)
-    assert oid is not None
+    held, oid = held_for_a_test(databases)
     with held.connect(autocommit=True) as connection:
         connection.execute("CREATE TABLE mine ()")
     with small_server.target().connect() as victim, small_server.target().connect() as other_session:
@@ -176,12 +177,7 @@ def test_what_was_held_while_the_server_restarted_is_dropped(
     small_server: Server, shop: Project, databases_on: Open
 ) -> None:
     databases = databases_on(small_server, shop)
-    template = databases.prepare("stock")
-    use(databases)
-    until(lambda: ready(databases, template))
-    held = databases.database("stock")
-    oid = oid_of(databases, held.name)
-    assert oid is not None
+    held, oid = held_for_a_test(databases)
     small_server.keep("a restart in the tests of returning")
     held.close()
     use(databases)
