@@ -20,10 +20,10 @@ from bench.clones.measuring import Measured, Setting
 def budgets(found: Sequence[Measured]) -> Iterator[tuple[Setting, str, str, str]]:
     """For each setting: what, the budget, and what was measured, in words."""
     for setting in dict.fromkeys(one.setting for one in found):
-        wait = {one.contender: one.wait for one in found if one.setting == setting}
-        whole = {one.contender: one.median for one in found if one.setting == setting}
-        until = wait[CLONE] / min(wait[BARE], wait[AT_BEST])
-        in_all = whole[CLONE] / min(whole[BARE], whole[AT_BEST])
+        here = {one.contender: one for one in found if one.setting == setting}
+        bare = (here[BARE], here[AT_BEST])
+        until = here[CLONE].wait / min(one.wait for one in bare)
+        in_all = here[CLONE].median / min(one.median for one in bare)
         yield (
             setting,
             "a clone until DSN, to the faster bare CREATE DATABASE",
@@ -34,9 +34,9 @@ def budgets(found: Sequence[Measured]) -> Iterator[tuple[Setting, str, str, str]
             setting,
             f"from the pool, in tests of {LONG} s, until DSN",
             "2 ms",
-            f"{wait[POOL_LONG]:.1f} ms",
+            f"{here[POOL_LONG].wait:.1f} ms",
         )
         if setting.tables >= 250:
-            floor = f"; {wait[CLONE_OF_SLICE] / wait[EMPTY]:.2f} x an empty database"
-            faster = f"{wait[CLONE] / wait[CLONE_OF_SLICE]:.1f} x faster{floor}"
+            floor = f"; {here[CLONE_OF_SLICE].wait / here[EMPTY].wait:.2f} x an empty database"
+            faster = f"{here[CLONE].wait / here[CLONE_OF_SLICE].wait:.1f} x faster{floor}"
             yield setting, f"a clone of {SLICE} tables, to one of all", "10 x faster", faster
