@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from tests.slicing.judging import court
 
-from pgslate.slicing.observe import Observer
+from pgslate.slicing.observe import Mark, Observer
+from pgslate.sql import Statement
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 
@@ -60,7 +61,9 @@ def test_a_block_that_commits_is_run_outside_a_transaction(server: Server) -> No
 def test_a_statement_that_fails_is_told_once(database: Target, caplog: pytest.LogCaptureFixture) -> None:
     with database.connect() as connection:
         observer = Observer(connection)
+        before = observer.counters()
+        missing = Statement("SELECT missing()", 1, 1, "SelectStmt")
         for _ in range(300):  # what psycopg says of an aborted pipeline depends on who is faster
             with pytest.raises(psycopg.errors.UndefinedFunction), connection.transaction():
-                observer.run("SELECT missing()")
+                observer.receive(observer.send(missing, Mark(before.xid)), before)
     assert not caplog.records

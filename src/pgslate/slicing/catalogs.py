@@ -253,14 +253,13 @@ def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
     """The same, the narrow way where there is one; with rows of ``FOUND``."""
     names = [catalog.name for catalog in catalogs]
     steps, found = [_LOCKED], []
+    looked_up = {name: f"{column} {_IS_LOCKED}" for name, column in _BY_RELATION.items() if name in names}
+    if "pg_class" in names and "pg_type" in names:  # else the type is no relation's
+        looked_up["pg_type"] = _IS_ROW_TYPE
     for name in names:
-        condition = "true"
-        if name in _BY_RELATION:
-            condition = f"{_BY_RELATION[name]} {_IS_LOCKED}"
-        elif name == "pg_type" and "pg_class" in names:  # else it is no relation's
-            condition = _IS_ROW_TYPE
         if name != "pg_depend":
-            steps.append(f"{_step(name)} AS MATERIALIZED ({_younger(name, condition)})")
+            rows = _younger(name, looked_up.get(name, "true"))
+            steps.append(f"{_step(name)} AS MATERIALIZED ({rows})")
     if "pg_depend" in names:
         objects = " UNION ALL ".join(
             f"SELECT {_oid_of(name)} AS class, oid FROM {_step(name)}"
@@ -272,7 +271,7 @@ def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
         rows = f"SELECT c.* FROM ({objects or none}) o, LATERAL ({of_object} OFFSET 0) c"
         steps.append(f"{_step('pg_depend')} AS MATERIALIZED ({rows})")
     for name in names:
-        if name in NARROW and (name != "pg_type" or "pg_class" in names):
+        if name in looked_up or name == "pg_depend":
             oid, count = f"{_oid_of(name)}::int8", f"(SELECT count(*) FROM {_step(name)})"
             found.append(sql.SQL(f"SELECT {FOUND}, {oid}, NULL, NULL, {count}, 0, NULL, NULL, NULL, NULL"))
     branches = (_branch(catalog, _step(catalog.name), "c.command", "true") for catalog in catalogs)

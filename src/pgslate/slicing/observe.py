@@ -135,11 +135,6 @@ class Observer:
         self._cursor.execute(_READ_COUNTERS, prepare=False)
         return _to_counters(self._cursor.fetchone())
 
-    def run(self, statement: str) -> Counters:
-        """Run a statement in the open transaction and read the counters, in one round trip."""
-        answers = Message(self.connection, f"{statement}\n;\n".encode() + _READ_COUNTERS).answers()
-        return _to_counters(answers[-1][0])
-
     def send(self, statement: Statement, mark: Mark) -> Sent:
         """Send a statement, and with it the questions for the counters and for what it probably writes.
 

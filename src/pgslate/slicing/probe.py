@@ -67,10 +67,9 @@ class Probe:
             self._hide(hidden)
             before = self._observer.counters()
             try:
-                after = self._observer.run(statement.text)
+                rows, _ = self._observer.receive(self._observer.send(statement, self.mark), before)
             except psycopg.Error:
                 return None
-            rows = self._observer.rows(self.mark, self._observer.written(before, after))
             return self._world.outcome(rows)
         finally:
             self._undo()

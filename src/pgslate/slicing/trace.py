@@ -10,6 +10,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import psycopg
@@ -126,14 +127,14 @@ class _Tracer:
             before = self.observer.counters()
             mark = Mark(before.xid)
             sent: Sent | None = None
-            following = [*block.statements[1:], None]
-            for index, statement in enumerate(block.statements, start=block.first):
+            pairs = zip_longest(block.statements, block.statements[1:])
+            for index, (statement, following) in enumerate(pairs, start=block.first):
                 if sent is not None:
                     seen = self._received(migration, sent, before)
                 else:
                     seen, mark = self._watched(migration, statement, before, mark)
                 mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
-                sent = self._sent_ahead(following[index - block.first], seen, mark)
+                sent = self._sent_ahead(following, seen, mark)
                 try:
                     self._keep(number, index, statement, seen)
                 except BaseException:
@@ -190,11 +191,9 @@ class _Tracer:
         for index, statement in enumerate(block.statements, start=block.first):
             before, counts = self.observer.counters(), self.observer.row_counts()
             try:
-                self.connection.execute(statement.text.encode(), prepare=False)
+                self._execute(statement)
             except psycopg.Error as error:
                 raise migration_failed(error, migration, statement, doing="tracing") from None
-            if statement.kind in _DEALLOCATING:
-                self.observer.prepare_anew()
             rows = self.observer.rows(Mark(before.xid))
             after = self.observer.counters()
             written = {
@@ -202,21 +201,23 @@ class _Tracer:
                 for oid, count in self.observer.row_counts().items()
                 if count != counts.get(oid, 0)
             }
-            unknown = self.observer.unknown()
-            before = replace(before, inserted=unknown, updated=unknown, deleted=unknown, locks={})
+            before = replace(before, deleted=self.observer.unknown(), locks={})
             after = replace(after, locks=written)
             self._keep(number, index, statement, Seen(rows, before, after))
 
     def _by_itself(self, migration: Migration, statement: Statement) -> Counters:
         with self._told(migration, statement):
             if statement.data is None:
-                self.connection.execute(statement.text.encode(), prepare=False)
-                if statement.kind in _DEALLOCATING:
-                    self.observer.prepare_anew()
+                self._execute(statement)
             else:
                 with self.connection.cursor().copy(statement.text.encode()) as copy:
                     copy.write(statement.data)
             return self.observer.counters()
+
+    def _execute(self, statement: Statement) -> None:
+        self.connection.execute(statement.text.encode(), prepare=False)
+        if statement.kind in _DEALLOCATING:
+            self.observer.prepare_anew()
 
     @contextlib.contextmanager
     def _told(self, migration: Migration, statement: Statement) -> Iterator[None]:
