@@ -232,6 +232,22 @@ def test_a_copy_of_a_template_that_was_made_again_is_dropped(
         stall.again(clone)
 
 
+def test_another_database_of_the_same_name_is_dropped(stall: Stall) -> None:
+    empty, copied = stall.new(), stall.used("CREATE TABLE mine ()")
+    with stall.databases.server.connect(autocommit=True) as connection:
+        for statement in (
+            f"DROP DATABASE {empty.name}",
+            f"CREATE DATABASE {empty.name}",
+            f"ALTER DATABASE {copied.name} RENAME TO {copied.name}_mine",
+            f"CREATE DATABASE {copied.name} TEMPLATE {copied.name}_mine",
+            f"DROP DATABASE {copied.name}_mine",
+        ):
+            connection.execute(statement.encode())
+    for clone in (copied, empty):
+        with pytest.raises(NotReusableError, match="another database"):
+            stall.again(clone)
+
+
 def test_a_database_of_which_the_book_was_lost_is_dropped(
     server: Server, bazaar: Project, databases_on: Open
 ) -> None:

@@ -8,9 +8,9 @@ A runner holds an advisory lock with its number while its connection stands. A c
 lock is held, or until its lease is over, whichever is later: a paused runner keeps the lock, one behind a
 broken connection has the lease to come back.
 
-A clone's ``origin`` is the OID of the template that it is a copy of, and ``counted`` since when the server's
-counters tell what was done in it (see ``reuse``). One whose origin isn't known, since the book was lost
-meanwhile, is never reused.
+A clone's ``own`` is the OID of its database, ``origin`` that of the template that it is a copy of, and
+``counted`` since when the server's counters tell what was done in it (see ``reuse``). One whose origin isn't
+known, since the book was lost meanwhile, is never reused.
 """
 
 from __future__ import annotations
@@ -65,10 +65,11 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A clone that was given back: its new name, its template and that one's OID, and since when its counters
-    count."""
+    """A clone that was given back: its new name and its own OID, its template and that one's OID, and since
+    when its counters count."""
 
     name: str
+    own: int
     template: str
     origin: int
     counted: datetime | None
@@ -255,7 +256,9 @@ class Book:
     def copied(self, name: str, origin: int, connection: psycopg.Connection[Any]) -> None:
         """A clone is a copy of the template with that OID, if it still is: none came between."""
         connection.execute(
-            "UPDATE clone SET origin = (SELECT oid::int8 FROM pg_catalog.pg_database"
+            "UPDATE clone SET"
+            " own = (SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = clone.name),"
+            " origin = (SELECT oid::int8 FROM pg_catalog.pg_database"
             " WHERE datname = clone.template AND oid::int8 = %s) WHERE name = %s",
             [origin, name],
         )
@@ -380,12 +383,12 @@ VALUES (%s || {names.NEW_UUID7}, %s, %s, %s, clock_timestamp() + %s * interval '
 RETURNING name, clock_timestamp()"""  # noqa: S608
 
 _NEW_NAME = f"""
-INSERT INTO clone (name, template, state, runner, until, origin, counted)
+INSERT INTO clone (name, template, state, runner, until, own, origin, counted)
 SELECT template || '_' || {names.NEW_UUID7}, template, 'returning', %s,
-    clock_timestamp() + %s * interval '1 second', origin, counted
+    clock_timestamp() + %s * interval '1 second', own, origin, counted
 FROM clone WHERE name = %s AND state = 'returning' AND origin IS NOT NULL
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.database = clone.name)
-RETURNING name, template, origin, counted"""  # noqa: S608
+RETURNING name, own, template, origin, counted"""  # noqa: S608
 
 _HOLD = """
 INSERT INTO clone (name, template, state, runner, until, what)

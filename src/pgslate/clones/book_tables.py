@@ -15,7 +15,11 @@ from pgslate.errors import PrivilegeError
 from pgslate.targets.target import Target
 
 SCHEMA = "pgslate_2"
-"""The book's schema; its number changes with its tables: two versions of pgslate can share a server."""
+"""The book's schema; its number changes with its tables.
+
+Versions with other numbers don't see each other's rows: their reapers take each other's databases, once they
+are a lease old, for nobody's.
+"""
 
 _MAKE = """
 SET LOCAL client_min_messages = warning;
@@ -29,7 +33,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.clone (
     name text PRIMARY KEY, role name NOT NULL DEFAULT current_user, template text NOT NULL,
     state text NOT NULL CHECK (state IN ('making', 'ready', 'taken', 'returning', 'kept', 'done')),
     runner int8 NOT NULL, until timestamptz NOT NULL, what text NOT NULL DEFAULT '',
-    origin int8, counted timestamptz);
+    own int8, origin int8, counted timestamptz);
 CREATE INDEX IF NOT EXISTS clone_ready ON pgslate_2.clone (template, name) WHERE state = 'ready';
 CREATE UNLOGGED TABLE IF NOT EXISTS pgslate_2.timing (
     template text NOT NULL, role name NOT NULL DEFAULT current_user, strategy text NOT NULL,

@@ -99,7 +99,7 @@ class Returns:
         state = state_of(connection, returned.name, template=returned.template, origin=returned.origin)
         old = names.parse(name)
         assert old is not None, "it is one of our clones"
-        require_same(fresh, state, since=returned.counted, named=old.made)
+        require_same(fresh, state, oid=returned.own, since=returned.counted, named=old.made)
         step("put back")
         with self._inside(returned.name) as inside:
             put_back(inside, fresh)

@@ -79,11 +79,12 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A database that was given back, as others see it: its ``shape``, and since when its counters count.
+    """A database as others see it: its ``oid`` and ``shape``, and since when its counters count.
 
     ``hindrance``: why it is not to be reused, if that shows here; ``started`` is when the server did.
     """
 
+    oid: int
     shape: Any
     since: datetime | None
     started: datetime
@@ -115,11 +116,14 @@ class Used:
     sequences: tuple[Relation, ...] = ()
 
 
-def require_same(fresh: Fresh, state: State, *, since: datetime | None, named: datetime) -> None:
+def require_same(fresh: Fresh, state: State, *, oid: int, since: datetime | None, named: datetime) -> None:
     """Raise NotReusableError where the database itself changed, or its counters may not tell everything.
 
-    ``since`` is when they began as far as is known, and ``named`` when the database got its name.
+    ``oid`` is what it was made with, ``since`` when they began as far as is known, and ``named`` when it got
+    its name.
     """
+    if state.oid != oid:
+        raise NotReusableError("it is another database of the same name")
     if state.hindrance:
         raise NotReusableError(state.hindrance)
     if fresh.uncounted:
@@ -189,7 +193,7 @@ def _require_small(table: Relation) -> None:
 # -- the database, as the rest of the server sees it
 
 _STATE = """
-SELECT jsonb_build_object(
+SELECT d.oid::int8, jsonb_build_object(
         'database', to_jsonb(d) - 'oid' - 'datname' - 'datfrozenxid' - 'datminmxid',
         'settings', (SELECT jsonb_agg(to_jsonb(s) - 'setdatabase' ORDER BY setrole)
                      FROM pg_catalog.pg_db_role_setting s WHERE setdatabase = d.oid),
