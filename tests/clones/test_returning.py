@@ -14,6 +14,7 @@ import pytest
 
 from pgslate.clones import Clone, Databases, names
 from pgslate.clones.reaper import reap_in
+from pgslate.clones.returning import Returns
 from pgslate.project import Project
 from pgslate.targets.embedded.server import Server
 
@@ -152,6 +153,35 @@ def test_what_was_lent_and_given_back_is_reused(server: Server, shop: Project, d
     assert databases.give_back(lent.name)
     until(lambda: name_of(databases, oid) not in (None, lent.name))
     until(lambda: name_of(databases, oid) in {one.name for one in databases.book.standing("ready")})
+
+
+def test_nobody_waits_for_what_a_closing_pool_will_not_put_back(
+    small_server: Server, shop: Project, databases_on: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    databases = databases_on(small_server, shop, threads=True, ahead=1)
+    template = databases.prepare("stock")
+    use(databases)
+    until(lambda: ready(databases, template))
+    given = [databases.database("stock") for _ in range(4)]
+    may_go_on = threading.Event()
+    put_back = Returns.put_back
+
+    def slow(*args: Any, **more: Any) -> str:
+        may_go_on.wait(60)
+        return put_back(*args, **more)
+
+    monkeypatch.setattr(Returns, "put_back", slow)
+    for each in given:
+        each.close()
+    takers = [threading.Thread(target=lambda: databases.database("stock")) for _ in given]
+    for taker in takers:
+        taker.start()
+    closing = threading.Thread(target=databases.close)
+    closing.start()
+    may_go_on.set()
+    for thread in (*takers, closing):
+        thread.join(15)  # half of what a taker waits at most for one that is coming
+        assert not thread.is_alive()
 
 
 def test_what_was_held_while_the_server_crashed_is_dropped(

@@ -164,13 +164,13 @@ class Pool:
             return self._making[template] + self._returning[template]
 
         with self._state:
-            if coming() <= self._waiting[template]:
+            if self._closing or coming() <= self._waiting[template]:
                 return False
             before = self._came[template]
             self._waiting[template] += 1
             try:
                 return self._state.wait_for(
-                    lambda: self._came[template] > before or not coming(), timeout=30.0
+                    lambda: self._closing or self._came[template] > before or not coming(), timeout=30.0
                 )
             finally:
                 self._waiting[template] -= 1
