@@ -14,6 +14,7 @@ from pgslate.clones import Databases, names, reap
 from pgslate.clones.reaper import reap_in
 from pgslate.project import Project
 from pgslate.targets.embedded.server import Server
+from pgslate.targets.target import Target
 
 from .conftest import SHOP, Open
 from .looking import clones, templates
@@ -163,6 +164,58 @@ def test_a_clone_that_the_book_forgot_goes_by_its_own_age(server: Server, databa
     assert old in reap_in(databases.book).clones
 
 
+@pytest.fixture
+def other_version(databases: Databases) -> Iterator[str]:
+    """The schema of another version's book on the server; an old clone of its is there, which ours forgot."""
+    schema = "pgslate_999"
+    with databases.book.connect() as book:
+        book.execute(f"CREATE SCHEMA {schema}")
+        for table in ("clone", "template"):
+            book.execute(f"CREATE TABLE {schema}.{table} (LIKE {table} INCLUDING DEFAULTS)".encode())
+        book.execute("UPDATE life SET began = began - interval '1 day'")
+        try:
+            yield schema
+        finally:
+            book.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+OLD = f"pgslate_{'0' * 12}_0193{'0' * 8}70008000000000000001"
+
+
+@pytest.mark.parametrize(
+    ("state", "until_when", "goes"),
+    [("taken", "1 hour", False), ("kept", "-1 hour", False), ("taken", "-1 hour", True), ("done", "-1 hour", True)],
+)
+def test_what_another_version_still_needs_stays(
+    server: Server, databases: Databases, other_version: str, state: str, until_when: str, goes: bool
+) -> None:
+    server.create_database(OLD)
+    with databases.book.connect() as book:
+        book.execute(
+            f"INSERT INTO {other_version}.clone (name, template, state, runner, until)"  # noqa: S608
+            " VALUES (%s, 'pgslate_000000000000', %s, 0, now() + %s::interval)".encode(),
+            [OLD, state, until_when],
+        )
+    reap_in(databases.book)
+    assert (OLD not in clones(server)) == goes
+    reap_in(databases.book, kept=True, force=True)
+    assert OLD not in clones(server)
+
+
+def test_a_template_that_another_version_uses_stays(
+    server: Server, databases: Databases, other_version: str
+) -> None:
+    name = f"pgslate_{'0' * 12}"
+    server.create_database(name)
+    with databases.book.connect() as book:
+        book.execute(
+            f"INSERT INTO {other_version}.template (name, tables, form) VALUES (%s, '', '')".encode(),  # noqa: S608
+            [name],
+        )
+    assert name not in reap_in(databases.book, unused_for=3600).templates
+    assert name in reap_in(databases.book, unused_for=0.0).templates
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -188,8 +241,6 @@ def test_what_another_role_made_is_left_to_it(server: Server, shop: Project, dat
     theirs = databases_on(server, shop, ahead=0).database("stock")
     with server.target().connect(autocommit=True) as connection:
         connection.execute("CREATE ROLE somebody LOGIN CREATEDB")
-    from pgslate.targets.target import Target
-
     somebody = Target(server.dsn(user="somebody"))
     with Databases(somebody, shop, ahead=0) as own:
         mine = own.database("stock")
@@ -200,6 +251,24 @@ def test_what_another_role_made_is_left_to_it(server: Server, shop: Project, dat
     reap(somebody, unused_for=0.0)
     with server.target().connect(autocommit=True) as connection:
         connection.execute("DROP ROLE somebody")
+
+
+def test_what_a_role_that_one_is_a_member_of_made_is_left_to_it(server: Server, shop: Project) -> None:
+    with server.target().connect(autocommit=True) as connection:
+        connection.execute("CREATE ROLE team LOGIN CREATEDB")
+        connection.execute("CREATE ROLE member LOGIN CREATEDB IN ROLE team")
+    team, member = Target(server.dsn(user="team")), Target(server.dsn(user="member"))
+    with Databases(team, shop, ahead=0) as theirs, Databases(member, shop, ahead=0, lease=0.0) as own:
+        held = theirs.database("stock")
+        with server.target(names.BOOK).connect(autocommit=True) as book:
+            book.execute("UPDATE pgslate_2.life SET began = began - interval '1 day'")
+        reap_in(own.book, unused_for=0.0)
+        assert held.name in clones(server)
+    for role in (member, team):
+        reap(role, unused_for=0.0, force=True)
+    with server.target().connect(autocommit=True) as connection:
+        connection.execute("DROP ROLE member")
+        connection.execute("DROP ROLE team")
 
 
 def test_the_next_run_drops_what_a_killed_one_left(

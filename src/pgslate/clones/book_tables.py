@@ -15,11 +15,7 @@ from pgslate.errors import PrivilegeError
 from pgslate.targets.target import Target
 
 SCHEMA = "pgslate_2"
-"""The book's schema; its number changes with its tables.
-
-Versions with other numbers don't see each other's rows: their reapers take each other's databases, once they
-are a lease old, for nobody's.
-"""
+"""The book's schema; its number changes with its tables (see ``other_books``)."""
 
 _MAKE = """
 SET LOCAL client_min_messages = warning;

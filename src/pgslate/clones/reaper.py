@@ -13,8 +13,9 @@ from typing import Any
 import psycopg
 
 from pgslate.clones import names
-from pgslate.clones.book import RUNNER_IS_ALIVE, Book
+from pgslate.clones.book import Book
 from pgslate.clones.cloning import drop
+from pgslate.clones.other_books import IS_DUE, needed_elsewhere
 from pgslate.clones.template import drop_template
 from pgslate.errors import LockTimeoutError
 from pgslate.targets.target import Target
@@ -70,7 +71,10 @@ def reap_in(
     in_use: list[str] = []
     templates: list[str] = []
     with book.exclusively("reaper", timeout=timeout) as connection:
+        needed = needed_elsewhere(connection, unused_for=unused_for, kept=kept, force=force)
         for name in _due(connection, book.lease, kept=kept, force=force):
+            if name in needed:
+                continue
             if not force and _is_visited(connection, name):
                 in_use.append(name)
                 continue
@@ -83,6 +87,8 @@ def reap_in(
                 in_use.append(name)
         _adopt(connection)
         for (name,) in connection.execute(_TEMPLATES, [names.TEMPLATES, unused_for]).fetchall():
+            if name in needed:
+                continue
             try:
                 if drop_template(book, name, unless_used_for=unused_for):
                     templates.append(name)
@@ -136,24 +142,25 @@ def _adopt(connection: psycopg.Connection[Any]) -> None:
 
 
 # Put together from constants of ours, no values among them.
-_IS_DUE = f"""(NOT {RUNNER_IS_ALIVE}) AND (%(kept)s OR state <> 'kept')
-    AND (%(force)s OR state = 'kept' OR until < clock_timestamp())"""
+_CLAIM = f"UPDATE clone SET state = 'done' WHERE name = %(name)s AND {IS_DUE} RETURNING name"  # noqa: S608
 
-_CLAIM = f"UPDATE clone SET state = 'done' WHERE name = %(name)s AND {_IS_DUE} RETURNING name"  # noqa: S608
+_KNOWN = f"""SELECT name FROM clone WHERE pg_catalog.pg_has_role(role, 'USAGE') AND {IS_DUE}"""  # noqa: S608
 
-_KNOWN = f"""SELECT name FROM clone WHERE pg_catalog.pg_has_role(role, 'USAGE') AND {_IS_DUE}"""  # noqa: S608
+# Row security hides the rows of other roles, whose databases are theirs to reap.
+_IS_OURS = """(d.datdba = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+    OR pg_catalog.current_setting('is_superuser') = 'on')"""
 
-_UNKNOWN = """
+_UNKNOWN = f"""
 SELECT d.datname::text, clock_timestamp(), COALESCE((SELECT max(began) FROM life), clock_timestamp())
 FROM pg_catalog.pg_database d
-WHERE d.datname ~ %(clones)s AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
-    AND NOT EXISTS (SELECT FROM clone WHERE clone.name = d.datname)"""
+WHERE d.datname ~ %(clones)s AND {_IS_OURS}
+    AND NOT EXISTS (SELECT FROM clone WHERE clone.name = d.datname)"""  # noqa: S608
 
-_TEMPLATES = """
+_TEMPLATES = f"""
 SELECT d.datname::text FROM pg_catalog.pg_database d LEFT JOIN template t ON t.name = d.datname
-WHERE d.datname ~ %s AND pg_catalog.pg_has_role(d.datdba, 'USAGE')
+WHERE d.datname ~ %s AND {_IS_OURS}
     AND coalesce(t.used < clock_timestamp() - %s * interval '1 second', true)
-ORDER BY d.datname"""
+ORDER BY d.datname"""  # noqa: S608
 
 _FORGET = """
 DELETE FROM clone WHERE state = 'done' AND until < clock_timestamp()

@@ -1,0 +1,48 @@
+"""Other versions' books: what they say is still somebody's is not for this version's reaper.
+
+The book's schema has a number, which changes with its tables. Whatever the number, a version's book has
+``clone (name, template, state, runner, until)`` and ``template (name, used)``, with the meaning that they have
+here: that is what one version reads of another's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pgslate.clones.book import RUNNER_IS_ALIVE
+from pgslate.clones.book_tables import SCHEMA
+
+IS_DUE = f"""((NOT {RUNNER_IS_ALIVE}) AND (%(kept)s OR state <> 'kept')
+    AND (%(force)s OR state = 'kept' OR until < clock_timestamp()))"""
+"""Whether a row of ``clone`` is nobody's any more, as an SQL expression."""
+
+
+def needed_elsewhere(
+    connection: psycopg.Connection[Any], *, unused_for: float, kept: bool, force: bool
+) -> frozenset[str]:
+    """The clones and templates that another version's book, on the same server, says are not due.
+
+    ``connection`` leads to the book's database; the arguments are those of ``reap_in``.
+    """
+    asked = {"kept": kept, "force": force, "unused_for": unused_for}
+    found: set[str] = set()
+    for (schema,) in connection.execute(_BOOKS, [SCHEMA]).fetchall():
+        statement = sql.SQL(_NEEDED).format(schema=sql.Identifier(schema))
+        found.update(row[0] for row in connection.execute(statement, asked, prepare=False))
+    return frozenset(found)
+
+
+_BOOKS = r"""
+SELECT n.nspname::text FROM pg_catalog.pg_namespace n
+WHERE n.nspname ~ '^pgslate(_\d+)?$' AND n.nspname <> %s AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+    AND (SELECT count(*) FROM pg_catalog.pg_class c WHERE c.relnamespace = n.oid
+         AND c.relname IN ('clone', 'template') AND pg_catalog.has_table_privilege(c.oid, 'SELECT')) = 2"""
+
+# Put together from constants of ours; the schema is quoted by the driver.
+_NEEDED = f"""
+SELECT unnest(ARRAY[name, template]) FROM {{schema}}.clone WHERE NOT {IS_DUE}
+UNION SELECT name FROM {{schema}}.template
+WHERE used >= clock_timestamp() - %(unused_for)s * interval '1 second'"""  # noqa: S608
