@@ -48,6 +48,16 @@ class Stall:
             connection.execute("UPDATE clone SET state = 'taken' WHERE name = %s AND state = 'ready'", [name])
         return self._clone(name)
 
+    def visitors(self, clone: Clone) -> int:
+        """How many sessions are in a database."""
+        row = self.book.run(
+            lambda c: c.execute(
+                "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %s", [clone.name]
+            ).fetchone()
+        )
+        assert row is not None
+        return int(row[0])
+
     def states(self) -> dict[str, str]:
         """What the book says of the databases, by name."""
         standing = self.book.standing("making", "ready", "taken", "returning", "kept", "done")

@@ -184,7 +184,12 @@ OLD = f"pgslate_{'0' * 12}_0193{'0' * 8}70008000000000000001"
 
 @pytest.mark.parametrize(
     ("state", "until_when", "goes"),
-    [("taken", "1 hour", False), ("kept", "-1 hour", False), ("taken", "-1 hour", True), ("done", "-1 hour", True)],
+    [
+        ("taken", "1 hour", False),
+        ("kept", "-1 hour", False),
+        ("taken", "-1 hour", True),
+        ("done", "-1 hour", True),
+    ],
 )
 def test_what_another_version_still_needs_stays(
     server: Server, databases: Databases, other_version: str, state: str, until_when: str, goes: bool

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,6 +24,7 @@ from pgslate.targets.embedded.server import Server
 
 from .conftest import Open
 from .stall import Stall
+from .test_pool import until
 
 LONG = bool(os.environ.get("PGSLATE_LONG"))
 BAZAAR = Path(__file__).parent / "bazaar"
@@ -378,6 +381,33 @@ def test_what_a_session_left_open_has_made_is_found(stall: Stall) -> None:
         left_open.execute("CREATE TABLE news ()")
         with pytest.raises(NotReusableError, match="pg_type"):
             stall.again(clone)
+
+
+def test_a_client_that_connects_again_at_once_is_refused(stall: Stall) -> None:
+    clone = stall.new()
+    is_refused = threading.Event()
+
+    def stay_connected() -> None:
+        with contextlib.suppress(psycopg.OperationalError):
+            while True:
+                with contextlib.suppress(psycopg.errors.AdminShutdown), closing(clone.connect()) as session:
+                    session.execute("SELECT pg_sleep(60)")
+        is_refused.set()
+
+    client = threading.Thread(target=stay_connected)
+    client.start()
+    until(lambda: stall.visitors(clone) == 1)
+    again = stall.again(clone)
+    client.join(30)
+    assert is_refused.is_set()
+    assert look_at(again) == look_at(stall.untouched)
+
+
+def test_counters_of_what_was_only_read_begin_anew(stall: Stall) -> None:
+    again = stall.again(stall.used("SELECT * FROM goods", "SELECT * FROM countries"))
+    with again.connect(autocommit=True) as connection:
+        counted = connection.execute("SELECT relname FROM pg_stat_user_tables WHERE seq_scan > 0")
+        assert counted.fetchall() == []
 
 
 def test_the_old_dsn_does_not_reach_the_next_test(stall: Stall) -> None:

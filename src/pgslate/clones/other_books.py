@@ -1,8 +1,8 @@
 """Other versions' books: what they say is still somebody's is not for this version's reaper.
 
-The book's schema has a number, which changes with its tables. Whatever the number, a version's book has
-``clone (name, template, state, runner, until)`` and ``template (name, used)``, with the meaning that they have
-here: that is what one version reads of another's.
+The book's schema has a number, which changes with its tables. Whatever the number, each version's book has
+``clone (name, template, state, runner, until)`` and ``template (name, used)``, and means the same by them:
+that is what one version reads of another's.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ each other.
 Where PostgreSQL can prove it, a clone that its test only read, or only wrote rows to, is put back instead of
 dropped, before anything is made or dropped: it counts as coming, and no other is made for it. So tests that
 come one after the other have two databases in turns, and none is made any more. Only what this runner took is
-put back, so that there still are never more than were taken at once and the sum of the bounds.
+put back, so that there still are never more than were taken at once and the sum of the bounds. Where all that
+takes longer than to make databases and drop them, it is left (see ``worth``).
 
 Where several are missing two are made at once, since half of what a copy takes is waiting for the server's
 checkpoints. Dropping waits until some have come together, and makes way whenever one is missing. Where data
@@ -20,7 +21,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +30,8 @@ from typing import Any
 
 import psycopg
 
+from pgslate.clones import names
+from pgslate.clones.account import Account
 from pgslate.clones.book import Book
 from pgslate.clones.cloning import Copier, drop
 from pgslate.clones.connecting import is_lost
@@ -88,14 +92,9 @@ class Pool:
         self._known: dict[str, dict[str, list[float]]] = {}
         self._returns = Returns(book) if reuse and ahead and book.facts.counts else None
         self._state = threading.Condition()
-        self._owed: Counter[Template] = Counter()
-        self._extra: Counter[Template] = Counter()
-        self._making: Counter[Template] = Counter()
-        self._came: Counter[Template] = Counter()
-        self._returning: Counter[Template] = Counter()
-        self._waiting: Counter[Template] = Counter()
-        self._taken: dict[str, Template] = {}
-        self._to_return: deque[tuple[str, Template]] = deque()
+        self._accounts: dict[str, Account] = {}
+        self._taken: dict[str, Account] = {}
+        self._to_return: deque[tuple[str, Account]] = deque()
         self._discarded = 0
         self._dropping = False
         self._draining = False
@@ -107,27 +106,29 @@ class Pool:
 
         Raises TemplateGoneError, and TargetError where the disk is full.
         """
+        with self._state:
+            account = self._accounts.setdefault(template.name, Account(template))
         found = self._book.take(template.name, what)
-        missed = found is None and not self._returning[template]
-        while found is None and self._came_meanwhile(template):
+        missed = found is None and not account.returning
+        while found is None and self._came_meanwhile(account):
             found = self._book.take(template.name, what)
-        self._replace(template, missed=missed)
-        name, now = found or self._make_here(template, what)
+        self._replace(account, missed=missed)
+        name, now = found or self._make_here(account, what)
         if self._returns is not None:
             with self._state:
-                self._taken[name] = template
+                self._taken[name] = account
         return name, now
 
     def discard(self, name: str) -> None:
         """Nobody needs the clone any more; it is put back, or dropped when there is time for it."""
         with self._state:
-            template = self._taken.pop(name, None)
-        if template is not None and not self._closing:
+            account = self._taken.pop(name, None)
+            if self._closing or account is None or not account.takes_back():
+                account = None
+        if account is not None:
             self._book.returns(name)
             with self._state:
-                self._owed[template] -= 1
-                self._returning[template] += 1
-                self._to_return.append((name, template))
+                self._to_return.append((name, account))
                 self._start()
                 self._state.notify_all()
             return
@@ -149,7 +150,7 @@ class Pool:
             self._closing = True
             self._book.hurry()
             self._state.notify_all()
-        for worker in self._workers:
+        for worker in list(self._workers):
             worker.join()
         if not self._ephemeral:
             with contextlib.suppress(psycopg.OperationalError, PgslateError):  # gone, and our things with it
@@ -157,38 +158,30 @@ class Pool:
 
     # -- in the caller's thread
 
-    def _came_meanwhile(self, template: Template) -> bool:
+    def _came_meanwhile(self, account: Account) -> bool:
         """Whether another thread was just making one, or putting one back, for us, and is done with it."""
-
-        def coming() -> int:
-            return self._making[template] + self._returning[template]
-
         with self._state:
-            if self._closing or coming() <= self._waiting[template]:
+            if self._closing or account.coming <= account.waiting:
                 return False
-            before = self._came[template]
-            self._waiting[template] += 1
+            before = account.came
+            account.waiting += 1
             try:
                 return self._state.wait_for(
-                    lambda: self._closing or self._came[template] > before or not coming(), timeout=30.0
+                    lambda: self._closing or account.came > before or not account.coming, timeout=30.0
                 )
             finally:
-                self._waiting[template] -= 1
+                account.waiting -= 1
 
-    def _replace(self, template: Template, *, missed: bool) -> None:
-        """Owe another for the one that is taken; less than none where more came back than are missing."""
+    def _replace(self, account: Account, *, missed: bool) -> None:
         with self._state:
             if self._ahead:
-                if missed and self._extra[template] < self._ahead:
-                    self._extra[template] += 1
-                missing = self._extra[template] - self._making[template] - self._returning[template]
-                self._owed[template] = min(self._owed[template] + 1, missing)
+                account.taken(missed=missed, ahead=self._ahead)
                 self._start()
                 self._state.notify_all()
 
-    def _make_here(self, template: Template, what: str) -> tuple[str, datetime]:
+    def _make_here(self, account: Account, what: str) -> tuple[str, datetime]:
         def make(connection: psycopg.Connection[Any]) -> tuple[str, datetime]:
-            return self._make(connection, template, state="taken", what=what)
+            return self._make(connection, account, state="taken", what=what)
 
         if self._threads:
             with self._book.connect() as connection:
@@ -201,12 +194,14 @@ class Pool:
                     raise
                 self._book.run(self._drop_discarded)
                 name, now = self._book.run(make)
-        self._book.hold(name, template.name, what)
+        self._book.hold(name, account.template.name, what)
         return name, now
 
     def _make(
-        self, connection: psycopg.Connection[Any], template: Template, *, state: str, what: str = ""
+        self, connection: psycopg.Connection[Any], account: Account, *, state: str, what: str = ""
     ) -> tuple[str, datetime]:
+        template = account.template
+        began = time.perf_counter()
         properties = sealed(connection, template.name)
         if properties is None:
             raise TemplateGoneError(template.name)
@@ -214,6 +209,8 @@ class Pool:
         try:
             Copier(self._book, connection, self._known).copy(template, name)
             repeat(connection, properties, name)
+            with self._state:
+                account.worth.copied(time.perf_counter() - began)
             if self._returns is not None:
                 self._book.copied(name, properties.oid, connection)
                 if state == "making":
@@ -231,9 +228,9 @@ class Pool:
 
     def _start(self) -> None:
         """Have a worker where there is something to do, and another where the one is busy."""
-        making = any(making > 0 for making in self._making.values())
-        owed = any(owed > 0 for owed in self._owed.values())
-        returns = sum(self._returning.values())
+        accounts = self._accounts.values()
+        making, owed = any(one.making > 0 for one in accounts), any(one.owed > 0 for one in accounts)
+        returns = sum(one.returning for one in accounts)
         busy = (making and owed) or (returns and (making or self._dropping or returns > 1))
         if not self._closing and len(self._workers) < (MAKERS if busy else 1):
             worker = threading.Thread(target=self._work, name="pgslate-pool", daemon=True)
@@ -272,6 +269,8 @@ class Pool:
         finally:
             if connection is not None:
                 connection.close()
+            with self._state:  # where a fault of ours ended it, another may go on
+                self._workers.remove(threading.current_thread())
 
     def _next_job(self, wait: float) -> _Job | None:
         """What to do now; ``_IDLE`` where nothing came up for ``wait`` seconds, None at the end."""
@@ -281,9 +280,9 @@ class Pool:
                     return self._to_put_back(*self._to_return.popleft())
                 if self._discarded >= self._most_discarded and not self._dropping:
                     return self._to_drop()
-                for template, owed in self._owed.items():
-                    if owed > 0:
-                        return self._to_make(template)
+                for account in self._accounts.values():
+                    if account.owed > 0:
+                        return self._to_make(account)
                 if self._discarded >= (1 if self._draining else self._batch) and not self._dropping:
                     return self._to_drop()
                 if self._to_reap:
@@ -293,21 +292,17 @@ class Pool:
                     return self._to_drop() if self._discarded and not self._dropping else _IDLE
             return None
 
-    def _to_make(self, template: Template) -> _Job:
+    def _to_make(self, account: Account) -> _Job:
         def work(connection: psycopg.Connection[Any]) -> None:
-            name, _ = self._make(connection, template, state="making")
+            name, _ = self._make(connection, account, state="making")
             self._book.made(name, connection)
 
-        def over() -> None:
-            self._making[template] -= 1
-            self._came[template] += 1
+        account.begin()
+        return _Job(work, account.made)
 
-        self._owed[template] -= 1
-        self._making[template] += 1
-        return _Job(work, over)
-
-    def _to_put_back(self, name: str, template: Template) -> _Job:
+    def _to_put_back(self, name: str, account: Account) -> _Job:
         is_back = False
+        began = time.perf_counter()
 
         def work(connection: psycopg.Connection[Any]) -> None:
             nonlocal is_back
@@ -317,11 +312,8 @@ class Pool:
                 is_back = True
 
         def over() -> None:
-            self._returning[template] -= 1
-            if is_back:
-                self._came[template] += 1
-            else:
-                self._owed[template] += 1
+            account.returned(time.perf_counter() - began, came_back=is_back)
+            if not is_back:
                 self._discarded += 1
                 self._start()
 
@@ -345,8 +337,8 @@ class Pool:
 
     def _give_up(self) -> None:
         with self._state:
-            for template, owed in self._owed.items():
-                self._owed[template] = min(owed, 0)
+            for account in self._accounts.values():
+                account.give_up()
 
     # -- dropping, in whichever thread
 
@@ -375,8 +367,14 @@ class Pool:
         return [row[0] for row in rows]
 
     def _drop(self, connection: psycopg.Connection[Any], name: str) -> None:
+        began = time.perf_counter()
         drop(connection, name, force=True)
+        took = time.perf_counter() - began
         self._book.gone(name, connection)
+        clone = names.parse(name)
+        with self._state:
+            if clone is not None and clone.template in self._accounts:
+                self._accounts[clone.template].worth.dropped(took)
 
 
 _IDLE = _Job(lambda connection: None, lambda: None)

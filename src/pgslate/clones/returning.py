@@ -1,9 +1,10 @@
 """Returning: what a test has given back is given a new name, proved to be unchanged or made so, and is ready.
 
 It has the new name first, so that whoever still knows the old one never reaches the next test's data; and the
-rename proves that nobody is connected: PostgreSQL refuses it otherwise. Each step is in the book before it is
-done, as ``returning``: a runner that is killed leaves a database that the reaper drops, and never one that is
-``ready`` and was not proved.
+rename proves that nobody is connected: PostgreSQL refuses it otherwise. Till then the database takes no
+connections, so that a client that comes again at once doesn't hold it up. Each step is in the book before it
+is done, as ``returning``: a runner that is killed leaves a database that the reaper drops, and never one that
+is ``ready`` and was not proved.
 """
 
 from __future__ import annotations
@@ -19,6 +20,16 @@ from pgslate.clones.reuse import SETTINGS, Fresh, NotReusableError, look, put_ba
 from pgslate.clones.sessions import end_sessions, wait_until_empty
 from pgslate.clones.template import Step, nothing
 from pgslate.errors import PgslateError
+
+#: Seconds that a session may take to leave: whoever waits for a database shouldn't have to wait for that.
+PATIENCE = 1.0
+
+# In one transaction. Somebody who came just before the database was closed to all may not be seen yet, and
+# PostgreSQL would wait 5 s for their leaving.
+_RENAME = sql.SQL(
+    "SET LOCAL statement_timeout = {patience}; ALTER DATABASE {before} RENAME TO {after};"
+    " ALTER DATABASE {after} ALLOW_CONNECTIONS true"
+)
 
 
 class Returns:
@@ -54,42 +65,50 @@ class Returns:
         """Make a clone that was given back ready for the next; its new name.
 
         ``step`` is told the name of each step before it is done. Raises NotReusableError where it is to be
-        dropped, psycopg.Error where ``connection`` is lost.
+        dropped, and psycopg.Error where ``connection`` is lost; the book says then, too, that it is to be.
         """
-        named = name
+        called = [name]  # it has one of these names
         try:
-            returned = self._rename(connection, name, step)
-            named = returned.name
+            returned = self._new_name(connection, name, step)
+            called.append(returned.name)
+            self._empty(connection, name, step)
+            self._rename(connection, name, returned, step)
             self._prove(connection, name, returned, step)
-        except NotReusableError:
-            self._book.done_with(named)
-            raise
-        except (psycopg.Error, PgslateError) as error:
-            if not _is_usable(connection):
+        except (NotReusableError, psycopg.Error, PgslateError) as error:
+            is_lost = not _is_usable(connection)
+            for each in called:
+                self._book.done_with(each)
+            if is_lost or isinstance(error, NotReusableError):
                 raise
-            self._book.done_with(named)
             raise NotReusableError(str(error).strip()) from error
-        return named
+        return returned.name
 
-    def _rename(self, connection: psycopg.Connection[Any], name: str, step: Step) -> Returned:
-        step("end sessions")
-        if end_sessions(connection, name):
-            wait_until_empty(connection, name)
+    def _new_name(self, connection: psycopg.Connection[Any], name: str, step: Step) -> Returned:
         step("write down")
         returned = self._book.new_name(name, connection)
         if returned is None:
             raise NotReusableError("a transaction is prepared in it, or nobody knows what it is a copy of")
+        return returned
+
+    def _empty(self, connection: psycopg.Connection[Any], name: str, step: Step) -> None:
+        step("end sessions")
+        connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
+        if end_sessions(connection, name) and not wait_until_empty(connection, name, at_most=PATIENCE):
+            raise NotReusableError(
+                f"a session in it is still there, {PATIENCE:g} s after its end"
+            )
+
+    def _rename(self, connection: psycopg.Connection[Any], name: str, returned: Returned, step: Step) -> None:
         step("rename")
         before, after = sql.Identifier(name), sql.Identifier(returned.name)
         try:
-            connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(before, after))
+            connection.execute(_RENAME.format(before=before, after=after, patience=int(PATIENCE * 1000)))
         except psycopg.Error:
             if not connection.closed:
                 self._book.gone(returned.name, connection)
             raise
         step("forget")
         self._book.gone(name, connection)
-        return returned
 
     def _prove(self, connection: psycopg.Connection[Any], name: str, returned: Returned, step: Step) -> None:
         step("prove")

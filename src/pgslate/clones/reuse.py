@@ -286,20 +286,19 @@ def look(connection: psycopg.Connection[Any], shape: Any) -> Fresh:
 
 
 def put_back(connection: psycopg.Connection[Any], fresh: Fresh) -> None:
-    """Make the database what it was when it was new; its counters begin anew where that takes anything.
+    """Make the database what it was when it was new; its counters begin anew.
 
     Nobody else may be connected, and ``connection`` has the ``SETTINGS``. Raises NotReusableError where the
     test did more than write rows, psycopg.Error where the server refuses; the database is to be dropped then.
     """
     rows = connection.execute(_RELATIONS.encode(), prepare=False).fetchall()
     left = used(fresh, [Relation(*row) for row in rows])
-    if not (left.tables or left.sequences):
-        return
     statements = [f"DELETE FROM ONLY {table.name}" for table in left.tables]  # noqa: S608  quoted there
     for sequence in left.sequences:
         last, called = fresh.sequences[sequence.oid]
         statements.append(f"SELECT setval({sequence.oid}::oid::regclass, {last}, {called})")
-    connection.execute("; ".join(statements).encode(), prepare=False)  # in one transaction
+    if statements:
+        connection.execute("; ".join(statements).encode(), prepare=False)  # in one transaction
     if left.tables:
         _give_up_files(connection, left.tables)
     connection.execute("SELECT pg_stat_force_next_flush()")  # what we did ourselves, when this is over

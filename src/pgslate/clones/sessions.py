@@ -21,9 +21,10 @@ def end_sessions(connection: psycopg.Connection[Any], name: str) -> int:
     return int(row[0]) if row else 0
 
 
-def wait_until_empty(connection: psycopg.Connection[Any], name: str) -> None:
-    """Until the sessions that ended are gone, too: PostgreSQL itself looks only every 100 ms."""
-    until = time.monotonic() + LEAVING
+def wait_until_empty(connection: psycopg.Connection[Any], name: str, *, at_most: float = LEAVING) -> bool:
+    """Whether the sessions that ended are gone, too, in that many seconds: PostgreSQL itself looks only every
+    100 ms. Those that are not have been told once more to end."""
+    until = time.monotonic() + at_most
     while time.monotonic() < until:
         row = connection.execute(
             "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %s AND backend_type ="
@@ -31,6 +32,7 @@ def wait_until_empty(connection: psycopg.Connection[Any], name: str) -> None:
             [name],
         ).fetchone()
         if row is None or not row[0]:
-            return
+            return True
         time.sleep(0.001)
     end_sessions(connection, name)
+    return False
