@@ -94,9 +94,7 @@ class Returns:
         step("end sessions")
         connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
         if end_sessions(connection, name) and not wait_until_empty(connection, name, at_most=PATIENCE):
-            raise NotReusableError(
-                f"a session in it is still there, {PATIENCE:g} s after its end"
-            )
+            raise NotReusableError(f"a session in it is still there, {PATIENCE:g} s after its end")
 
     def _rename(self, connection: psycopg.Connection[Any], name: str, returned: Returned, step: Step) -> None:
         step("rename")
