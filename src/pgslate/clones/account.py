@@ -43,13 +43,10 @@ class Account:
             self.extra += 1
         self.owed = min(self.owed + 1, self.extra - self.coming)
 
-    def takes_back(self) -> bool:
-        """Whether one that is given back is to be put back; it is returning then, and no other is owed."""
-        if not self.worth.is_a_try():
-            return False
+    def returns(self) -> None:
+        """One was given back, and is to be put back: no other is owed for it."""
         self.owed -= 1
         self.returning += 1
-        return True
 
     def returned(self, seconds: float, *, came_back: bool) -> None:
         """What was returning did come back, or is to be dropped; after so many seconds."""

@@ -123,11 +123,11 @@ class Pool:
         """Nobody needs the clone any more; it is put back, or dropped when there is time for it."""
         with self._state:
             account = self._taken.pop(name, None)
-            if self._closing or account is None or not account.takes_back():
-                account = None
-        if account is not None:
+            reusable = account is not None and not self._closing and account.worth.is_a_try()
+        if account is not None and reusable:
             self._book.returns(name)
             with self._state:
+                account.returns()
                 self._to_return.append((name, account))
                 self._start()
                 self._state.notify_all()
