@@ -66,6 +66,12 @@ def client(server: Server, shop: Project) -> Iterator[Client]:
         yield client
 
 
+@pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/databases", 200), ("/nowhere", 404)])
+def test_a_load_balancer_may_ask_for_the_head_alone(client: Client, path: str, status: int) -> None:
+    assert client("HEAD", path) == (status, "")
+    assert client("GET", path)[0] == status
+
+
 def test_a_database_is_lent_and_given_back(client: Client, server: Server) -> None:
     status, made = client("POST", "/databases", {"tables": ["orders"]})
     assert status == 201

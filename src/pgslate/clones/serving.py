@@ -257,6 +257,9 @@ class _Handler(BaseHTTPRequestHandler):
         routes = {"/healthz": service.health, "/metrics": service.metrics, "/databases": service.list}
         self._answer(routes.get(self.path), open_to_all=self.path == "/healthz")
 
+    def do_HEAD(self) -> None:
+        self.do_GET()  # what is sent knows the method
+
     def do_POST(self) -> None:
         body = self._body()
         if body is None:
@@ -325,7 +328,8 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 _FIXES = {
