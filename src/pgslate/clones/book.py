@@ -265,9 +265,7 @@ class Book:
 
     def take(self, template: str, what: str) -> tuple[str, datetime] | None:
         """Take the oldest ready clone of a template; its name and the server's time, or None."""
-        row = self.run(
-            lambda c: c.execute(_TAKE, [self.runner, self.lease, what, template], prepare=True).fetchone()
-        )
+        row = self.run(lambda c: c.execute(_TAKE, [self.runner, self.lease, what, template]).fetchone())
         if row is None:
             return None
         self._held[row[0]] = (template, "taken", what)
