@@ -13,12 +13,12 @@ from typing import Any
 
 from pgslate.slicing.effects import Effect, Trace, Uncertainty, UnitInfo
 
-VERSION = 6
+VERSION = 7
 """Of the document's layout and of what tracing observes: another number, and traces are made anew."""
 
 _UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes", "reads")
 _LINKS = ("links", "unlinks", "ties", "calls")
-_NAMES = ("takes", "frees")
+_NAMES = ("takes", "frees", "passes")
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once for many lines
 

@@ -53,7 +53,8 @@ class Effect:
     looked at or called. ``unlinks`` ceased, or ceased in part, before ``links`` came to be. ``ties`` and
     ``calls`` are what running it several times showed: it changes or makes the first only where the second is
     there; where the first is there, it fails without the second. ``takes`` and ``frees`` are names, with
-    their namespace. ``session`` marks a change of session state (SET, a temporary table), which a later
+    their namespace; ``passes`` are names that were free before and after it, and that code which it ran may
+    have taken in between. ``session`` marks a change of session state (SET, a temporary table), which a later
     statement may rely on.
     """
 
@@ -75,6 +76,7 @@ class Effect:
     calls: frozenset[Link] = frozenset()
     takes: frozenset[str] = frozenset()
     frees: frozenset[str] = frozenset()
+    passes: frozenset[str] = frozenset()
     session: bool = False
 
     @property
@@ -149,7 +151,11 @@ class Trace:
     @cached_property
     def naming(self) -> tuple[int, ...]:
         """The effects that take or free names, in order."""
-        return tuple(index for index, effect in enumerate(self.effects) if effect.takes or effect.frees)
+        return tuple(
+            index
+            for index, effect in enumerate(self.effects)
+            if effect.takes or effect.frees or effect.passes
+        )
 
     @cached_property
     def leaning(self) -> Mapping[Unit, tuple[tuple[int, Unit, bool], ...]]:

@@ -41,6 +41,7 @@ class Holders:
         self._places: dict[Object, str] = {}
         self._relations: dict[names.Name, Object] = {}
         self._by_word: dict[str, set[Object]] = defaultdict(set)  # by the last part of its name, lower case
+        self._freed: dict[str, set[str]] = defaultdict(set)  # by the same: names in use once, and free now
 
     def __iter__(self) -> Iterator[Object]:
         return iter(self._names)
@@ -59,10 +60,12 @@ class Holders:
         if keys == self._names.get(obj, ()):
             return set(), set()
         freed = self._free_names(obj)
+        word = parts(name)[-1].lower()
         for key in keys:
             self._holder[key] = obj
+            self._freed[word].discard(key)
         self._names[obj] = keys
-        self._by_word[parts(name)[-1].lower()].add(obj)
+        self._by_word[word].add(obj)
         if obj[0] in (PG_CLASS, PG_TYPE):
             self._relations[qualified(name)] = obj
         return set(keys), freed
@@ -79,14 +82,20 @@ class Holders:
         """Let ``obj`` have no name and no place; those that it had."""
         return self._free_names(obj) | self.place(obj, None)[1]
 
+    def free_again(self, words: Iterable[str]) -> set[str]:
+        """The names that were in use once, are free now, and could be meant by one of the words."""
+        return {key for word in words for key in self._freed.get(word, ())}
+
     def _free_names(self, obj: Object) -> set[str]:
         freed: set[str] = set()
         for key in self._names.pop(obj, ()):
+            name = qualified(key.split(":", 1)[1])
+            word = name[1].lower()
             if self._holder.get(key) == obj:
                 del self._holder[key]
+                self._freed[word].add(key)
                 freed.add(key)
-            name = qualified(key.split(":", 1)[1])
-            self._by_word[name[1].lower()].discard(obj)
+            self._by_word[word].discard(obj)
             if self._relations.get(name) == obj:
                 del self._relations[name]
         return freed

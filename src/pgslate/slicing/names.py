@@ -18,6 +18,8 @@ Name = tuple[str, str]
 
 _WORD = re.compile(f"{sql.LETTER}{sql.LETTER_OR_DIGIT}*")
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
+_ONE = rf'(?:"(?:[^"]|"")+"|{sql.LETTER}{sql.LETTER_OR_DIGIT}*)'
+_CALLED = re.compile(rf"((?:{_ONE}\s*\.\s*)?{_ONE})\s*\(")
 _DECLARED = re.compile(
     r'^\s*(?P<name>(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))*)\s*%\s*(?P<of>row)?type',
     re.IGNORECASE,
@@ -37,7 +39,8 @@ class Names:
 
     Relations ``declared`` and functions ``checked`` by a body must be there when the function is made: those
     of declarations, and everything that a body in SQL names, which PostgreSQL reads at once.
-    ``dynamic`` says that it builds SQL at run time, which no reading of the text can follow.
+    ``dynamic`` says that it builds SQL at run time, which no reading of the text can follow; ``code`` that it
+    is a DO block.
     """
 
     relations: set[Name] = field(default_factory=set)
@@ -47,6 +50,7 @@ class Names:
     checked: set[Name] = field(default_factory=set)
     writes: set[Name] = field(default_factory=set)
     dynamic: bool = False
+    code: bool = False
 
     def add(self, other: Names) -> None:
         self.relations |= other.relations
@@ -56,6 +60,7 @@ class Names:
         self.checked |= other.checked
         self.writes |= other.writes
         self.dynamic |= other.dynamic
+        self.code |= other.code
 
 
 def of_statement(text: str) -> Names:
@@ -111,6 +116,16 @@ def words(text: str) -> frozenset[str]:
     quoted = [name.replace('""', '"').lower() for name in _QUOTED.findall(text)]
     in_strings = [name.replace("''", "'") for name in quoted]
     return frozenset([*(word.lower() for word in _WORD.findall(text)), *quoted, *in_strings])
+
+
+def called(code: str) -> frozenset[Name]:
+    """What ``code`` could be calling: the names before a parenthesis, in statements or in strings.
+
+    >>> sorted(called("IF app.is_due(n) THEN EXECUTE 'SELECT plus1 (n)'; END IF"))
+    [('', 'plus1'), ('app', 'is_due')]
+    """
+    found = (_parts(name) for name in _CALLED.findall(code))
+    return frozenset((name[-2] if len(name) > 1 else "", name[-1]) for name in found if name)
 
 
 def _plpgsql(definition: str, found: Names) -> None:
@@ -227,6 +242,8 @@ def _walk(node: Any, found: Names, queries: frozenset[str]) -> None:
         elif key == "DropStmt":
             _drop(value, found)
             continue
+        elif key == "DoStmt":
+            found.code = True
         elif key == "ObjectWithArgs":
             _function(_qualified(value.get("objname", [])), found)
         elif key == "CreateTrigStmt":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pgslate.slicing import names
@@ -35,6 +35,10 @@ def effect_of(
     ``place`` is (migration, statement, line). Objects that are gone are asked of ``observer``.
     """
     said = _said(world, text, seen.after.path)
+    # Code may drop what it names, itself too: it is read before that is forgotten, and after it was made.
+    ran = _ran(world, seen)
+    _, mentioned_before = _reached(world, said, ran)
+    called = said.called | _called_by(world, ran, seen.after.path)
     told = world.take(
         seen.rows,
         observer,
@@ -42,8 +46,9 @@ def effect_of(
         more_edges=observer.more_edges(seen.before, seen.after),
         at=at,
     )
-    ran = _ran(world, seen)
+    ran |= _ran(world, seen)
     words, mentioned = _reached(world, said, ran)
+    mentioned |= mentioned_before
     writes, locked = _used(world, seen, mentioned)
     if "truncate" in words:
         writes |= said.writes
@@ -51,9 +56,9 @@ def effect_of(
     enums = world.enums_said(text, said.named)
     always = seen.tied.always
     mentioned |= always
-    reads = said.named | said.called | ran | locked | world.fired_by(ran) | numbered | enums | always
+    reads = said.named | called | ran | locked | world.fired_by(ran) | numbered | enums | always
     changes = {unit for unit in told.changes if unit in said.named or unit in mentioned}
-    drops = {unit for unit in told.dropped if unit in said.named or unit in said.called or unit in mentioned}
+    drops = {unit for unit in told.dropped if unit in said.named or unit in called or unit in mentioned}
     marked = told.marks - told.shapes - writes - said.called - ran - numbered
     return Effect(
         migration=place[0],
@@ -73,6 +78,7 @@ def effect_of(
         unlinks=frozenset(told.unlinks),
         takes=frozenset(told.takes - told.frees),
         frees=frozenset(told.frees - told.takes),
+        passes=frozenset(world.passed(words, told.frees) if said.code or ran else ()),
     )
 
 
@@ -102,7 +108,7 @@ def unnamed(
 class _Said:
     """What the text of a statement names: units, those that it would ``writes``, and every word of it.
 
-    ``mentioned`` are the units that one of the words is a name of.
+    ``mentioned`` are the units that one of the words is a name of. ``code``: it is a DO block.
     """
 
     named: set[Unit]
@@ -110,6 +116,7 @@ class _Said:
     writes: set[Unit]
     words: frozenset[str]
     mentioned: set[Unit]
+    code: bool
 
 
 def _said(world: World, text: str, path: Iterable[str]) -> _Said:
@@ -123,8 +130,10 @@ def _said(world: World, text: str, path: Iterable[str]) -> _Said:
         body = names.of_body(text)
         named |= relations(body.declared)
         called |= {unit for name in body.checked for unit in world.functions(name, path)}
+    if said.code:
+        called |= {unit for name in names.called(text) for unit in world.functions(name, path)}
     words = names.words(text)
-    return _Said(named, called, relations(said.writes), words, world.mentioned(words))
+    return _Said(named, called, relations(said.writes), words, world.mentioned(words), said.code)
 
 
 def _ran(world: World, seen: Seen) -> set[Unit]:
@@ -132,6 +141,12 @@ def _ran(world: World, seen: Seen) -> set[Unit]:
     before = seen.before.calls
     called = (oid for oid, count in seen.after.calls.items() if count != before.get(oid, 0))
     return {unit for oid in called if (unit := world.unit((PG_PROC, oid))) is not None}
+
+
+def _called_by(world: World, ran: Iterable[Unit], path: Sequence[str]) -> set[Unit]:
+    """The functions that the bodies of those that ran name: they must be there, though no row led to them."""
+    said = {name for unit in ran for name in world.function_calls(unit)}
+    return {unit for name in said for unit in world.functions(name, path)}
 
 
 def _reached(world: World, said: _Said, ran: set[Unit]) -> tuple[frozenset[str], set[Unit]]:

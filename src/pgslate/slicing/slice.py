@@ -307,13 +307,12 @@ class _Walk:
                     freed[name, taker] = index
                 elif held.get(name) == taker:
                     del held[name]
-            for name in effect.takes:
-                taken[name] = index
-                if not included:
-                    continue
-                if name in held and (name, held[name]) in freed:
-                    missing.append((freed[name, held[name]], name))
-                held[name] = index
+            if included:
+                for name in effect.takes | effect.passes:
+                    if name in held and (name, held[name]) in freed:
+                        missing.append((freed[name, held[name]], name))
+                held |= dict.fromkeys(effect.takes, index)
+            taken |= dict.fromkeys(effect.takes, index)
         for index, name in missing:
             kind, _, told = name.partition(":")
             self._include(index, Cause(f"frees the {'place' if kind == 'partition' else 'name'} {told}"))

@@ -82,6 +82,7 @@ class World:
         self._holders = Holders()
         self._functions: dict[str, set[Unit]] = defaultdict(set)
         self._words: dict[Unit, frozenset[str]] = {}
+        self._calls: dict[Unit, frozenset[names.Name]] = {}
         self._parts: dict[Unit, list[str]] = {}
         self._event_triggers: set[Unit] = set()
         self._labels: dict[Object, set[str]] = defaultdict(set)  # the values of enums
@@ -109,6 +110,10 @@ class World:
     def function_words(self, unit: Unit) -> frozenset[str]:
         """The words of a function's body."""
         return self._words.get(unit, frozenset())
+
+    def function_calls(self, unit: Unit) -> frozenset[names.Name]:
+        """What a function's body could be calling."""
+        return self._calls.get(unit, frozenset())
 
     def relation(self, name: names.Name, path: Iterable[str]) -> Unit | None:
         """The unit that a relation's or type's name means with this search path; an index means its table."""
@@ -176,6 +181,10 @@ class World:
         """
         found = map(self.unit, self._holders.before_numbered(taken, words))
         return {unit for unit in found if unit is not None}
+
+    def passed(self, words: Iterable[str], freed: Collection[str]) -> set[str]:
+        """The names that code with these words may have taken and freed again, where it ``freed`` others."""
+        return self._holders.free_again(words) - set(freed)
 
     # -- taking in
 
@@ -321,6 +330,7 @@ class World:
             told.frees |= freed
         elif row.source is not None:
             self._words[unit] = names.words(row.source)
+            self._calls[unit] = names.called(row.source)
 
     def _part_row(self, row: Row, told: Told) -> None:
         obj, owner = (row.catalog, row.oid), (row.part_class or 0, row.part_oid or 0)
