@@ -234,7 +234,7 @@ class _Tracer:
             self.world, self.observer, seen, text=statement.text, place=place, at=len(self.effects)
         )
         session = _sets_session(statement)
-        self.effects.append(replace(effect, digest=_digest(statement), session=session))
+        self.effects.append(effect._replace(digest=_digest(statement), session=session))
 
     # -- the end
 
