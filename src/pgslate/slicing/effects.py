@@ -173,15 +173,3 @@ class Trace:
     def schema(self) -> Schema:
         """The definitions of everything at the end; made when first asked for, since a plan needs none."""
         return Schema.from_json(self.definitions)
-
-
-@dataclass(frozen=True)
-class Traced:
-    """A trace of a catalog, or of the first migrations of one, and what it takes to resume it.
-
-    ``numbers`` belong to the database that was traced in, and to copies of its server's data directory: the
-    class and OID of each object there, and its unit.
-    """
-
-    trace: Trace
-    numbers: tuple[tuple[int, int, Unit], ...]
