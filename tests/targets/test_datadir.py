@@ -94,6 +94,27 @@ def test_kept_data_is_there_in_the_next_server() -> None:
             assert connection.execute("SELECT count(*) FROM t").fetchone() == (1000,)
 
 
+def test_what_was_noted_is_kept_with_the_data() -> None:
+    key = "test_what_was_noted_is_kept_with_the_data"
+    with Server.start() as first:
+        assert first.note == b""
+        first.keep(key, note=b"why", restart=False)
+    with Server.start(key=key) as second:
+        assert (second.from_kept, second.note) == (True, b"why")
+
+
+def test_data_that_lost_part_of_its_note_is_kept_no_more() -> None:
+    key = "test_data_that_lost_part_of_its_note_is_kept_no_more"
+    with Server.start() as first:
+        first.keep(key, note=b"why", restart=False)
+        place = kept_under(first.installation, key)
+    assert place
+    (place / "note").write_bytes(b"w")
+    with Server.start(key=key) as second:
+        assert (second.from_kept, second.note) == (False, b"")
+        assert kept_under(second.installation, key) is None
+
+
 def test_a_server_that_is_kept_for_good_leaves_nothing_running() -> None:
     key = "test_a_server_that_is_kept_for_good_leaves_nothing_running"
     with Server.start() as first:

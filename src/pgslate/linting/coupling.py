@@ -77,7 +77,7 @@ def _as_files_of_their_own(trace: Trace, migration: int) -> Trace:
     """The trace as if each statement of the migration were a migration."""
     count = len(trace.migrations)
     effects = tuple(
-        replace(effect, migration=count + index) if effect.migration == migration else effect
+        effect._replace(migration=count + index) if effect.migration == migration else effect
         for index, effect in enumerate(trace.effects)
     )
     return replace(trace, effects=effects)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pgslate import collector
 from pgslate.slicing.effects import Effect, Trace, Uncertainty, UnitInfo
 
 VERSION = 7
@@ -50,6 +51,7 @@ def dumps(trace: Trace, files: Mapping[str, str], extra: Mapping[str, Iterable[s
     return "{\n" + head + ",\n" + body + "\n}\n"
 
 
+@collector.held_off()
 def loads(text: str) -> tuple[Trace, Mapping[str, Any]]:
     """The trace in a document, and the whole document for its other sections.
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pgslate.schema.model import Schema
 
@@ -39,8 +39,7 @@ class UnitInfo:
         return f"{self.kind} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):  # a lock has thousands: a frozen dataclass takes five times as long to make
     """What one statement did.
 
     ``migration`` and ``statement`` are its indexes in the catalog and in the file, ``line`` its place,
@@ -180,15 +179,3 @@ class Trace:
     def schema(self) -> Schema:
         """The definitions of everything at the end; made when first asked for, since a plan needs none."""
         return Schema.from_json(self.definitions)
-
-
-@dataclass(frozen=True)
-class Traced:
-    """A trace of a catalog, or of the first migrations of one, and what it takes to resume it.
-
-    ``numbers`` belong to the database that was traced in, and to copies of its server's data directory: the
-    class and OID of each object there, and its unit.
-    """
-
-    trace: Trace
-    numbers: tuple[tuple[int, int, Unit], ...]

@@ -60,7 +60,7 @@ def hinted(catalog: Catalog, trace: Trace) -> Trace:
             units = [_unit(trace, hint, name) for name in hint.tables]
             if hint.verb == "provides":
                 new = frozenset(units) - effects[index].touches
-                effects[index] = replace(effects[index], sweeps=effects[index].sweeps | new)
+                effects[index] = effects[index]._replace(sweeps=effects[index].sweeps | new)
                 continue
             functions = [u for u in effect.creates | effect.changes if trace.units[u].kind in _FUNCTIONS]
             for unit in units:
@@ -94,7 +94,7 @@ def _needed(
 def _reads(effect: Effect, unit: Unit) -> Effect:
     if unit in effect.touches | effect.drops:
         return effect
-    return replace(effect, reads=effect.reads | {unit})
+    return effect._replace(reads=effect.reads | {unit})
 
 
 def _is_there(trace: Trace, unit: Unit, index: int) -> bool:

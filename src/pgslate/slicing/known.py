@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import tempfile
@@ -23,12 +22,12 @@ from pgslate import sql
 from pgslate.catalog import Catalog
 from pgslate.errors import LockVersionError, MissingExtensionError
 from pgslate.slicing import document
-from pgslate.slicing.effects import Trace, Traced
+from pgslate.slicing.effects import Trace
 from pgslate.targets.embedded.folders import cache_folder
 
 if TYPE_CHECKING:  # imported when something has to be traced: a plan that finds its trace needs no driver
     from pgslate.slicing.snapshot import Snapshot
-    from pgslate.slicing.trace import Progress
+    from pgslate.slicing.trace import Progress, Traced
     from pgslate.targets.embedded.server import Server
     from pgslate.targets.target import Target
 
@@ -60,14 +59,14 @@ def trace_of(
     locked = _locked(catalog, prelude, lock)
     if locked is not None:
         return locked
-    cached = _cached(catalog, prelude, len(catalog))
+    cached, _ = _cached(catalog, prelude, len(catalog))
     if cached is not None:
-        return cached.trace
+        return cached
     if scratch is not None:
         from pgslate.slicing.trace import trace
 
         found = trace(catalog, scratch, prelude=prelude, progress=progress)
-        _store(catalog, prelude, Traced(found.trace, ()))
+        _store(catalog, prelude, found)
         return found.trace
     return _trace_on_embedded(catalog, prelude, progress)
 
@@ -143,13 +142,16 @@ def matches(trace: Trace, catalog: Catalog) -> bool:
 
 
 def _trace_on_embedded(catalog: Catalog, prelude: Sequence[str], progress: Progress | None) -> Trace:
-    from pgslate.slicing.trace import trace
+    from pgslate.slicing import worlds
+    from pgslate.slicing.trace import Traced, trace
 
     for done, earlier in _earlier(catalog, prelude):
         key = key_of(catalog, prelude, done)
         with scratch_server(catalog, key=key) as server:
-            if server.from_kept:
-                found = trace(catalog, server.target(SCRATCH), earlier=earlier, progress=progress)
+            world = worlds.loads(server.note, earlier.units)
+            if world is not None:
+                begun = Traced(earlier, world)
+                found = trace(catalog, server.target(SCRATCH), earlier=begun, progress=progress)
                 _store(catalog, prelude, found, server)
                 return found.trace
     with scratch_server(catalog) as server:
@@ -179,11 +181,11 @@ def _locked(catalog: Catalog, prelude: Sequence[str], lock: Path | None) -> Trac
 # -- the cache
 
 
-def _earlier(catalog: Catalog, prelude: Sequence[str]) -> Iterable[tuple[int, Traced]]:
+def _earlier(catalog: Catalog, prelude: Sequence[str]) -> Iterable[tuple[int, Trace]]:
     """The longest traced beginning of the catalog whose server's data is kept, if there is one."""
     for done in range(len(catalog) - 1, max(0, len(catalog) - 50), -1):
-        found = _cached(catalog, prelude, done)
-        if found is not None and found.numbers:
+        found, has_data = _cached(catalog, prelude, done)
+        if found is not None and has_data:
             yield done, found
             return
 
@@ -200,22 +202,25 @@ def key_of(catalog: Catalog, prelude: Sequence[str], done: int) -> str:
     return f"trace-{digest.hexdigest()[:32]}"
 
 
-def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> Traced | None:
+def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> tuple[Trace | None, bool]:
+    """The trace of the first ``done`` migrations, and whether a server's data was kept with it."""
     path = _folder() / f"{key_of(catalog, prelude, done)}.json"
     try:
         found, whole = document.loads(path.read_text())
     except (OSError, ValueError):
-        return None
+        return None, False
     os.utime(path)
-    return Traced(found, tuple((a, b, c) for a, b, c in whole.get("numbers", ())))
+    return found, bool(whole.get("kept"))
 
 
 def _store(catalog: Catalog, prelude: Sequence[str], found: Traced, server: Server | None = None) -> None:
+    from pgslate.slicing import worlds
+
     key = key_of(catalog, prelude, len(catalog))
-    numbers = [json.dumps(number) for number in found.numbers] if server else []
     if server is not None:
-        server.keep(key, restart=False)
-    text = document.dumps(found.trace, {m.version: m.file for m in catalog}, {"numbers": numbers})
+        server.keep(key, restart=False, note=worlds.dumps(found.world))
+    kept = {"kept": ["true"]} if server else {}
+    text = document.dumps(found.trace, {m.version: m.file for m in catalog}, kept)
     write_cached(_folder() / f"{key}.json", text)
     _forget_oldest(_folder())
 

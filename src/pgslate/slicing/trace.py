@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -23,7 +23,7 @@ from pgslate.prelude import run_prelude
 from pgslate.schema.read import read
 from pgslate.slicing import names
 from pgslate.slicing.catalogs import PG_CLASS, PG_NAMESPACE, PG_PROC
-from pgslate.slicing.effects import Effect, Trace, Traced, Unit
+from pgslate.slicing.effects import Trace, Unit
 from pgslate.slicing.hints import hinted
 from pgslate.slicing.observe import Counters, Mark, Observer, Sent
 from pgslate.slicing.probe import Probe, runs_code
@@ -44,6 +44,17 @@ _BY_THEMSELVES = ("CopyStmt", *_DEALLOCATING)
 _SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
 
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A trace of a catalog, or of the first migrations of one, and what it takes to go on with it.
+
+    ``world`` belongs to the database that was traced in, and to copies of its server's data directory.
+    """
+
+    trace: Trace
+    world: World
+
+
 def trace(
     catalog: Catalog,
     scratch: Target,
@@ -55,27 +66,32 @@ def trace(
     """Apply ``catalog`` to the empty database ``scratch`` and watch.
 
     ``prelude`` is SQL to run first, whose objects belong to no migration. With ``earlier``, ``scratch`` holds
-    the first migrations already, as that trace left them, and only the others are applied. Raises
-    MigrationFailedError where a statement fails, with its place.
+    the first migrations already, as that trace left them, and only the others are applied; its world goes on
+    with them. Raises MigrationFailedError where a statement fails, with its place.
     """
     catalog.parse()
     with scratch.connect(settings=catalog.settings, autocommit=True, prepare_threshold=None) as connection:
         if earlier is None:
             run_prelude(connection, prelude)
-        return _Tracer(catalog, connection, progress).run(earlier)
+        return _Tracer(catalog, connection, progress, earlier).run()
 
 
 class _Tracer:
     """One pass over a catalog on one connection."""
 
     def __init__(
-        self, catalog: Catalog, connection: psycopg.Connection[Any], progress: Progress | None
+        self,
+        catalog: Catalog,
+        connection: psycopg.Connection[Any],
+        progress: Progress | None,
+        earlier: Traced | None = None,
     ) -> None:
         self.catalog = catalog
         self.connection = connection
         self.progress = progress
-        self.world = World(_builtin_functions(connection))
-        self.effects: list[Effect] = []
+        self.world = earlier.world if earlier else World(_builtin_functions(connection))
+        self.effects = list(earlier.trace.effects) if earlier else []
+        self._done = len(earlier.trace.migrations) if earlier else 0
         self._prologue = f"{session.RESET_BUT_PREPARED}; {_SETTINGS}"
         if _may_track_functions(connection):
             self._prologue += "; SET track_functions = 'all'"
@@ -85,18 +101,11 @@ class _Tracer:
         connection.execute(self._prologue.encode())
         self.observer = Observer(connection)
         self.probe = Probe(connection, self.observer, self.world)
-
-    def run(self, earlier: Traced | None) -> Traced:
-        done = 0
-        if earlier is None:
+        if not earlier:
             self.world.begin(self.observer.everything())
-        else:
-            self.world.resume(self.observer.everything(), earlier.trace.units, earlier.numbers)
-            self.effects.extend(earlier.trace.effects)
-            done = len(earlier.trace.migrations)
-        for number, migration in enumerate(self.catalog.migrations):
-            if number < done:
-                continue
+
+    def run(self) -> Traced:
+        for number, migration in enumerate(self.catalog.migrations[self._done :], start=self._done):
             if self.progress:
                 self.progress(number, len(self.catalog), migration)
             self._migration(number, migration)
@@ -111,7 +120,7 @@ class _Tracer:
         )
         found = hinted(self.catalog, found)
         found = replace(found, uncertain=unseen(self.catalog, found))
-        return Traced(found, tuple(self.world.numbers()))
+        return Traced(found, self.world)
 
     def _migration(self, number: int, migration: Migration) -> None:
         for block in migration.blocks:
@@ -234,7 +243,7 @@ class _Tracer:
             self.world, self.observer, seen, text=statement.text, place=place, at=len(self.effects)
         )
         session = _sets_session(statement)
-        self.effects.append(replace(effect, digest=_digest(statement), session=session))
+        self.effects.append(effect._replace(digest=_digest(statement), session=session))
 
     # -- the end
 

@@ -37,9 +37,6 @@ from pgslate.slicing.identity import parts, qualified
 from pgslate.slicing.observe import Observer
 from pgslate.slicing.ties import Thing
 
-Number = tuple[int, int, Unit]
-"""(OID of the system catalog, OID of the object, number of the unit)."""
-
 
 @dataclass(slots=True)
 class Told:
@@ -193,20 +190,6 @@ class World:
         self._take(list(rows), Told(), at=None)
         self._edges.settle()
 
-    def resume(self, rows: Iterable[Row], units: Iterable[UnitInfo], numbers: Iterable[Number]) -> None:
-        """Take in what an earlier trace left, with the numbers that it gave (see ``numbers``)."""
-        self.units = list(units)
-        for catalog, oid, unit in numbers:
-            self._unit_of[(catalog, oid)] = unit
-            self._object_of[unit] = (catalog, oid)
-        self._take(list(rows), Told(), at=None)
-        self._edges.settle()
-
-    def numbers(self) -> list[Number]:
-        """The catalog, OID and number of every live unit, for a later trace of the same database to
-        resume."""
-        return [(catalog, oid, unit) for (catalog, oid), unit in self._unit_of.items()]
-
     def take(
         self,
         rows: list[Row],
@@ -312,9 +295,6 @@ class World:
             if row.digest is not None:
                 self._digest[obj] = row.digest
             told.creates.add(unit)
-        elif at is None:  # resumed
-            if row.digest is not None:
-                self._digest[obj] = row.digest
         elif row.catalog == PG_DEFAULT_ACL or self._digest.get(obj, _NEVER) != row.digest:
             marked = row.catalog == PG_CLASS and only_marked(self._digest.get(obj), row.digest)
             if row.digest is not None:

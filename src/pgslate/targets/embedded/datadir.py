@@ -1,9 +1,9 @@
 """Data directories that are kept: initialised once for each server version, and copied for each server.
 
 A kept one is a folder ``<cache>/data/<key>`` with ``data/`` and ``manifest``: the list of its files and their
-sizes, and a name of its own, since another may take its place. It is made aside and renamed, so one that has
-its place is complete; a copy walks the manifest, so one that lost a file, or part of one, is found out while
-it is copied, and made again.
+sizes, and a name of its own, since another may take its place; and ``note``, what whoever kept it has to say
+of it. It is made aside and renamed, so one that has its place is complete; a copy walks the manifest, so one
+that lost a file, or part of one, is found out while it is copied, and made again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from pgslate.targets.embedded.installations import Installation
 FICLONE = 0x40049409
 
 #: Changes when what is kept changes, so that an older pgslate's folders are not taken for ours.
-LAYOUT = "2"
+LAYOUT = "3"
 
 #: Names of what is kept by key begin with this; so many are kept, of 25 MB or more each.
 KEPT, MOST_KEPT = "kept-", 16
@@ -45,10 +45,11 @@ LOCALES = ("C.UTF-8", "C")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which kept directory a data directory was copied from: where it was, and its own ``name``."""
+    """Which kept directory a data directory was copied from: where it was, its own ``name``, its ``note``."""
 
     place: Path
     name: str
+    note: bytes = field(default=b"", repr=False)
 
     @property
     def has_key(self) -> bool:
@@ -84,15 +85,18 @@ def kept(installation: Installation, key: str) -> Path | None:
     return place
 
 
-def keep(data: Path, installation: Installation, key: str, *, origin: Origin | None = None) -> Path:
+def keep(
+    data: Path, installation: Installation, key: str, *, origin: Origin | None = None, note: bytes = b""
+) -> Path:
     """Keep a copy of ``data``, of a server that was stopped cleanly, under ``key``; replaces an older one.
 
+    ``note`` is kept with it, and is the ``Origin.note`` of copies.
     Files that were not written to since they were copied from ``origin`` are shared with it: they have the
     time of the last change that the copy gave them.
     """
     place = _place(installation, key, prefix=KEPT)
     with _locked(place):
-        _keep(data, place, origin)
+        _keep(data, place, origin, note)
     _forget_oldest(place.parent)
     return place
 
@@ -126,17 +130,28 @@ def copy_kept(place: Path, destination: Path, account: Account) -> Origin:
     """
     manifest = _manifest(place)
     _copy_tree(place / "data", destination, manifest["folders"], manifest["files"], account)
+    note = _note(place, manifest["note"])
     if _manifest(place)["name"] != manifest["name"]:
         raise DamagedError(f"{place} was replaced while it was copied")
-    return Origin(place, manifest["name"])
+    return Origin(place, manifest["name"], note)
 
 
 def _manifest(place: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((place / "manifest").read_text())
-        return {key: manifest[key] for key in ("name", "folders", "files")}
+        return {key: manifest[key] for key in ("name", "folders", "files", "note")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedError(f"{place}: {error}") from error
+
+
+def _note(place: Path, size: int) -> bytes:
+    try:
+        note = (place / "note").read_bytes()
+    except OSError as error:
+        raise DamagedError(f"{place}: {error}") from error
+    if len(note) != size:
+        raise DamagedError(f"{place / 'note'} has not the {size} bytes it was kept with")
+    return note
 
 
 def _place(installation: Installation, key: str, *, prefix: str = "") -> Path:
@@ -198,7 +213,7 @@ def server_environment() -> dict[str, str]:
     return {**kept_names, "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _keep(data: Path, place: Path, origin: Origin | None = None) -> None:
+def _keep(data: Path, place: Path, origin: Origin | None = None, note: bytes = b"") -> None:
     aside = place.with_name(f".{place.name}-{secrets.token_hex(4)}")
     folders, files, written = _contents(data)
     aside.mkdir(mode=0o700, parents=True)
@@ -208,7 +223,8 @@ def _keep(data: Path, place: Path, origin: Origin | None = None) -> None:
         shared = _share(origin, aside / "data", files, written) if origin else frozenset()
         own = {name: size for name, size in files.items() if name not in shared}
         _copy_files(data, aside / "data", own, None)
-        manifest = {"name": secrets.token_hex(8), "folders": folders, "files": files}
+        (aside / "note").write_bytes(note)
+        manifest = {"name": secrets.token_hex(8), "folders": folders, "files": files, "note": len(note)}
         (aside / "manifest").write_text(json.dumps(manifest))
         forget(place)
         aside.rename(place)

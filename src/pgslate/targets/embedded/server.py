@@ -84,6 +84,11 @@ class Server:
         return self._how.installation.major
 
     @property
+    def note(self) -> bytes:
+        """What was noted where the data was kept that this server began with; empty where it wasn't."""
+        return self._origin.note
+
+    @property
     def data(self) -> Path:
         """The data directory; while the server runs it is the server's alone."""
         return self._run.data
@@ -123,8 +128,8 @@ class Server:
         with self.target().connect(autocommit=True) as connection:
             connection.execute(statement)
 
-    def keep(self, key: str, *, restart: bool = True) -> None:
-        """Keep this server's data under ``key``, for ``start(key=...)``.
+    def keep(self, key: str, *, restart: bool = True, note: bytes = b"") -> None:
+        """Keep this server's data under ``key``, for ``start(key=...)``, which finds the ``note`` again, too.
 
         The server stops for it and starts again, on the same port if that is still free: connections break.
         Without ``restart`` it is stopped for good.
@@ -132,7 +137,7 @@ class Server:
         self._end.detach()
         self._watcher.stop_cleanly()
         try:
-            datadir.keep(self.data, self.installation, key, origin=self._origin)
+            datadir.keep(self.data, self.installation, key, origin=self._origin, note=note)
         finally:
             if restart:
                 self._launch(self.port)
