@@ -79,8 +79,11 @@ class PodChannels:
             self._say(CLOSE, _NORMAL_CLOSURE)
         self.closed = True
 
-    def feed(self, data: bytes) -> None:
-        """Take bytes that came from the websocket's socket; none means that it ended."""
+    def feed(self, data: bytes | memoryview) -> None:
+        """Take bytes that came from the websocket's socket; none means that it ended.
+
+        What is ``incoming`` refers to them: they have to stay as they are until it was taken.
+        """
         if self.closed:
             return
         if not data:

@@ -47,7 +47,7 @@ class FrameReader:
         self._opcode = 0
         self._fin = True
 
-    def feed(self, data: bytes) -> Iterator[Piece]:
+    def feed(self, data: bytes | memoryview) -> Iterator[Piece]:
         """The pieces in what came. They refer to ``data``. Raises FrameError."""
         if self._head:
             data, self._head = self._head + data, b""
@@ -56,7 +56,7 @@ class FrameReader:
             if not self._left:
                 size = self._read_header(data, at)
                 if not size:
-                    self._head = data[at:]
+                    self._head = bytes(data[at:])
                     return
                 at += size
                 if not self._left:
@@ -74,7 +74,7 @@ class FrameReader:
                 whole, self._control = self._control, b""
                 yield Piece(self._opcode, memoryview(whole), True)
 
-    def _read_header(self, data: bytes, at: int) -> int:
+    def _read_header(self, data: bytes | memoryview, at: int) -> int:
         """The size of the header at ``at``, or 0 where it isn't complete."""
         if len(data) < at + 2:
             return 0

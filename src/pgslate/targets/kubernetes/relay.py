@@ -12,7 +12,6 @@ from itertools import islice
 
 from pgslate.targets.kubernetes.channels import PodChannels
 
-_RECORD = 16 * 1024  # what TLS hands out at once, at most
 _CHUNK = 64 * 1024
 _TURN = 256 * 1024  # read from one side before the other gets its turn
 _FULL = 1024 * 1024  # bytes waiting in one direction: read no more for it
@@ -87,6 +86,7 @@ class _Relay:
         self.why = ""
         self.heard = clock()
         self.moved = clock()  # when a byte last went either way
+        self.buffer, self.filled = memoryview(bytearray(_TURN)), 0  # of what the node said
         if said:
             channels.send(said)
 
@@ -183,21 +183,27 @@ class _Relay:
 
     def _read_node(self) -> None:
         """All that is there, up to a limit."""
-        taken = 0
-        while taken < _TURN and not self.channels.closed:
-            try:
-                data = self.node.recv(_RECORD)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return
-            except OSError as error:
-                self._lost(error)
-                return
+        if not self.channels.incoming:
+            self.filled = 0
+        elif self.filled == _TURN:
+            self.buffer, self.filled = memoryview(bytearray(_TURN)), 0  # the other one is still needed
+        start, lost = self.filled, None
+        try:
+            while self.filled < _TURN:
+                # TLS hands out 16 KB at a time, at most: to parse them together is less work
+                taken = self.node.recv_into(self.buffer[self.filled :])
+                if not taken:
+                    raise ConnectionError("it ended without a goodbye")
+                self.filled += taken
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError as error:
+            lost = error
+        if self.filled > start:
             self.heard = self.moved = self.clock()
-            if not data:
-                self._lost(ConnectionError("it ended without a goodbye"))
-                return
-            taken += len(data)
-            self.channels.feed(data)
+            self.channels.feed(self.buffer[start : self.filled])
+        if lost and not self.channels.closed:
+            self._lost(lost)
 
     def _write_client(self) -> None:
         incoming = self.channels.incoming
