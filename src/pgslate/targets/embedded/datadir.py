@@ -38,6 +38,7 @@ KEPT, MOST_KEPT = "kept-", 16
 
 #: Blocks of zeros of this size become holes in what is kept; a page of PostgreSQL's log.
 SPARSE_BLOCK = 8192
+_ZEROS = bytes(SPARSE_BLOCK)
 
 #: Locales to try: C.UTF-8 folds the case of every letter; C is there where it is not.
 LOCALES = ("C.UTF-8", "C")
@@ -337,7 +338,7 @@ class _Copier:
         """Copy all but blocks of zeros: a 16 MB WAL segment is mostly those, and then quick to copy again."""
         for start in range(0, size, SPARSE_BLOCK):
             block = os.pread(read, SPARSE_BLOCK, start)
-            if block.count(0) != len(block):
+            if block != _ZEROS[: len(block)]:
                 os.pwrite(write, block, start)
         os.ftruncate(write, size)
 
