@@ -40,6 +40,7 @@ SAMPLES = (
     Sample("goose", Path(datastorage.__file__).parent / "migrations", "goose", extensions=("vector",)),
     _sample("golang_migrate"),
     _sample("prisma"),
+    _sample("drizzle"),
     _sample("diesel"),
     _sample("sqlx"),
     _sample("flyway", defines={"schema": "clinic"}),
