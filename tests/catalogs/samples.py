@@ -44,6 +44,7 @@ SAMPLES = (
     _sample("diesel"),
     _sample("sqlx"),
     _sample("flyway", defines={"schema": "clinic"}),
+    _sample("liquibase", prelude=_roles("teller"), defines={"region": "north"}),
     _sample("dbmate", prelude=_roles("clerk", "Head of Books")),
     _sample("tern", defines={"prefix": "map"}),
     _sample("graphile_migrate", prelude=_roles("visitor"), defines={"DATABASE_VISITOR": "visitor"}),

@@ -23,6 +23,10 @@ FOLDERS: dict[str, dict[str, str]] = {
     "dbmate": {"20240101_a.sql": "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;"},
     "sql-migrate": {"1-a.sql": "-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;"},
     "flyway": {"V1__a.sql": "SELECT 1;", "U1__a.sql": "SELECT 2;", "R__v.sql": "SELECT 3;"},
+    "liquibase": {
+        "a.sql": "--liquibase formatted sql\n--changeset me:1\nSELECT 1;\n--rollback SELECT 2;\n",
+        "b.sql": "SELECT 1;",
+    },
     "drizzle": {
         "0000_a.sql": "SELECT 1;",
         "meta/_journal.json": '{"entries": [{"idx": 0, "when": 0, "tag": "0000_a", "breakpoints": true}]}',
