@@ -23,6 +23,11 @@ FOLDERS: dict[str, dict[str, str]] = {
     "dbmate": {"20240101_a.sql": "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;"},
     "sql-migrate": {"1-a.sql": "-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;"},
     "flyway": {"V1__a.sql": "SELECT 1;", "U1__a.sql": "SELECT 2;", "R__v.sql": "SELECT 3;"},
+    "sqitch": {
+        "sqitch.plan": "%project=x\n\na 2024-01-01T00:00:00Z Me <me@example.org>\n",
+        "deploy/a.sql": "SELECT 1;",
+        "revert/a.sql": "SELECT 2;",
+    },
     "liquibase": {
         "a.sql": "--liquibase formatted sql\n--changeset me:1\nSELECT 1;\n--rollback SELECT 2;\n",
         "b.sql": "SELECT 1;",

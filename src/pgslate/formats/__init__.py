@@ -21,6 +21,7 @@ __all__ = ["Layout", "Listing", "Options", "left_out", "names", "read", "recogni
 # The most particular first: each later layout would also accept the folders of those before it.
 _MODULES = (
     "alembic",
+    "sqitch",
     "liquibase",
     "drizzle",
     "prisma",
