@@ -42,6 +42,11 @@ FOLDERS: dict[str, dict[str, str]] = {
     },
     "diesel": {"2024-01-01-000000_a/up.sql": "SELECT 1;", "2024-01-01-000000_a/down.sql": "SELECT 2;"},
     "tern": {"001_a.sql": "SELECT 1;\n---- create above / drop below ----\nSELECT 2;"},
+    "yoyo": {
+        "1_a.sql": "-- depends:\nSELECT 1;",
+        "2_b.sql": "-- depends: 1_a\nSELECT 1;",
+        "2_b.rollback.sql": "SELECT 2;",
+    },
     "graphile-migrate": {"committed/000001.sql": "--! Previous: -\n--! Hash: sha1:a\n\nSELECT 1;\n"},
     "node-pg-migrate": {"1700000000000_a.sql": "-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2;"},
     "nested": {"1/01_a.up.sql": "SELECT 1;", "2/01_b.up.sql": "SELECT 1;", "2/01_b.down.sql": "SELECT 2;"},

@@ -31,6 +31,7 @@ _MODULES = (
     "sql_migrate",
     "dbmate",
     "tern",
+    "yoyo",
     "node_pg_migrate",
     "flyway",
     "supabase",
