@@ -35,8 +35,8 @@ class Migration:
     folder, ``source`` the SQL to run (never the Down part) and ``first_line`` the line of the file it begins
     on; ``origin`` gives the file's line for each line of a source that was put together from several files.
     ``transactional`` is false where the format says that the file must not run in a transaction.
-    ``repeatable`` migrations run after all others, again whenever they change. ``checksum`` covers ``source``
-    and how it is run, normalised for line ends.
+    ``repeatable`` migrations run again whenever they change. ``checksum`` covers ``source`` and how it is
+    run, normalised for line ends.
     """
 
     version: str
@@ -183,7 +183,7 @@ def _named_whole(migration: Migration) -> Migration:
 
 
 def _in_order(migrations: Iterable[Migration]) -> tuple[Migration, ...]:
-    ordered = sorted(migrations, key=lambda m: (m.repeatable, tuple(_comparable(part) for part in m.order)))
+    ordered = sorted(migrations, key=lambda m: tuple(_comparable(part) for part in m.order))
     for before, after in pairwise(ordered):
         if before.order == after.order and before.repeatable == after.repeatable:
             raise DuplicateVersionError(

@@ -23,12 +23,30 @@ FOLDERS: dict[str, dict[str, str]] = {
     "dbmate": {"20240101_a.sql": "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;"},
     "sql-migrate": {"1-a.sql": "-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;"},
     "flyway": {"V1__a.sql": "SELECT 1;", "U1__a.sql": "SELECT 2;", "R__v.sql": "SELECT 3;"},
+    "sqitch": {
+        "sqitch.plan": "%project=x\n\na 2024-01-01T00:00:00Z Me <me@example.org>\n",
+        "deploy/a.sql": "SELECT 1;",
+        "revert/a.sql": "SELECT 2;",
+    },
+    "liquibase": {
+        "a.sql": "--liquibase formatted sql\n--changeset me:1\nSELECT 1;\n--rollback SELECT 2;\n",
+        "b.sql": "SELECT 1;",
+    },
+    "drizzle": {
+        "0000_a.sql": "SELECT 1;",
+        "meta/_journal.json": '{"entries": [{"idx": 0, "when": 0, "tag": "0000_a", "breakpoints": true}]}',
+    },
     "prisma": {
         "20240101000000_a/migration.sql": "SELECT 1;",
         "migration_lock.toml": 'provider = "postgresql"\n',
     },
     "diesel": {"2024-01-01-000000_a/up.sql": "SELECT 1;", "2024-01-01-000000_a/down.sql": "SELECT 2;"},
     "tern": {"001_a.sql": "SELECT 1;\n---- create above / drop below ----\nSELECT 2;"},
+    "yoyo": {
+        "1_a.sql": "-- depends:\nSELECT 1;",
+        "2_b.sql": "-- depends: 1_a\nSELECT 1;",
+        "2_b.rollback.sql": "SELECT 2;",
+    },
     "graphile-migrate": {"committed/000001.sql": "--! Previous: -\n--! Hash: sha1:a\n\nSELECT 1;\n"},
     "node-pg-migrate": {"1700000000000_a.sql": "-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2;"},
     "nested": {"1/01_a.up.sql": "SELECT 1;", "2/01_b.up.sql": "SELECT 1;", "2/01_b.down.sql": "SELECT 2;"},

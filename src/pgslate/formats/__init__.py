@@ -21,6 +21,9 @@ __all__ = ["Layout", "Listing", "Options", "left_out", "names", "read", "recogni
 # The most particular first: each later layout would also accept the folders of those before it.
 _MODULES = (
     "alembic",
+    "sqitch",
+    "liquibase",
+    "drizzle",
     "prisma",
     "diesel",
     "graphile_migrate",
@@ -28,6 +31,7 @@ _MODULES = (
     "sql_migrate",
     "dbmate",
     "tern",
+    "yoyo",
     "node_pg_migrate",
     "flyway",
     "supabase",

@@ -1,0 +1,187 @@
+"""Liquibase's changelogs in XML, YAML and JSON, as far as they say which SQL files run in which order.
+
+Source: Liquibase, ``DatabaseChangeLog.java`` (``handleChildNodeHelper``, ``include``, ``includeAll``): a path
+counts from the search path, or from the changelog where ``relativeToChangelogFile`` says so; ``includeAll``
+takes all files of a folder and of those below, by their paths. A changelog's own preconditions can only stop
+Liquibase, and are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from xml.parsers import expat
+
+from pgslate.errors import CatalogError, Place
+from pgslate.formats.listing import Listing
+
+CHANGELOG = re.compile(r"\.(xml|ya?ml|json)$", re.IGNORECASE)
+_ROOT = "databaseChangeLog"
+PASSED_OVER = frozenset(
+    {"preConditions", "property", "logicalFilePath", "objectQuotingStrategy", "changeSet"}
+)
+_UNREAD = ("filter", "resourceFilter", "resourceComparator", "minDepth", "maxDepth")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An element of a changelog: ``include``, ``includeAll``, ``property``, ``changeSet``, ..."""
+
+    kind: str
+    said: Mapping[str, Any]
+    place: Place
+
+    def __getitem__(self, key: str) -> str:
+        value = self.said.get(key)
+        return "" if value is None else str(value)
+
+    def is_set(self, key: str) -> bool:
+        return self[key].lower() == "true"
+
+
+def is_changelog(listing: Listing, file: str) -> bool:
+    """Whether a file is a changelog; one that is not UTF-8 is somebody else's."""
+    try:
+        return bool(CHANGELOG.search(file)) and _ROOT in listing.text(file)
+    except CatalogError:
+        return False
+
+
+def entries(listing: Listing, file: str) -> tuple[Entry, ...]:
+    """What a changelog holds, in its order. Raises CatalogError where it can't be read."""
+    text = listing.text(file)
+    if file.lower().endswith(".xml"):
+        return tuple(_xml(text, file))
+    document = _json(text, file) if file.lower().endswith(".json") else _yaml(text, file)
+    return tuple(_documented(document, text, file))
+
+
+def included(listing: Listing, changelog: str, entry: Entry) -> tuple[str, ...]:
+    """The files that an ``include`` or an ``includeAll`` names. Raises CatalogError where there are none."""
+    is_folder = entry.kind == "includeAll"
+    given = entry["path" if is_folder else "file"].replace("\\", "/").strip()
+    unread = next((key for key in _UNREAD if entry[key]), None)
+    if unread:
+        raise CatalogError(
+            f"pgslate doesn't know which files includeAll takes with {unread}",
+            place=entry.place,
+            fix="name them with include",
+        )
+    relative = entry.is_set("relativeToChangelogFile")
+    for path in _paths(listing, changelog, given, relative=relative):
+        found = _below(listing, path, changelog, entry["endsWithFilter"]) if is_folder else (path,)
+        if found and set(found) <= set(listing.files):
+            return found
+    if entry[("errorIfMissingOrEmpty" if is_folder else "errorIfMissing")].lower() == "false":
+        return ()
+    raise CatalogError(
+        f"{listing.root} has no {given or 'such file'}",
+        place=entry.place,
+        fix="correct the path, or point --catalog at the folder that it counts from",
+    )
+
+
+def _paths(listing: Listing, changelog: str, given: str, *, relative: bool) -> Iterable[str]:
+    """What a path may be below the catalog's folder, which is seldom the search path itself.
+
+    In ``src/main/resources/db``, the path ``db/changes/1.sql`` is ``changes/1.sql``.
+    """
+    if relative:
+        yield posixpath.normpath(posixpath.join(posixpath.dirname(changelog), given))
+        return
+    path = posixpath.normpath(given.removeprefix("classpath:").lstrip("/"))
+    parts = listing.root.resolve().parts[1:]
+    for count in range(len(parts), 0, -1):
+        above = "/".join(parts[-count:])
+        if f"{path}/".startswith(f"{above}/"):
+            yield path[len(above) + 1 :] or "."
+    yield path
+
+
+def _below(listing: Listing, folder: str, changelog: str, ending: str) -> tuple[str, ...]:
+    return tuple(
+        file
+        for file in listing.files
+        if (folder == "." or file.startswith(folder + "/"))
+        and file != changelog
+        and file.endswith(ending)
+        and (file.lower().endswith(".sql") or is_changelog(listing, file))
+    )
+
+
+def _xml(text: str, file: str) -> list[Entry]:
+    """The elements directly below the root."""
+    found: list[Entry] = []
+    depth = 0
+
+    def start(name: str, said: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth == 2:
+            line = parser.CurrentLineNumber
+            place = Place(file, line, parser.CurrentColumnNumber + 1, text.split("\n")[line - 1])
+            found.append(Entry(name.rsplit(":", 1)[-1], said, place))
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        parser.Parse(text, True)
+    except expat.ExpatError as error:
+        raise CatalogError(
+            f"not XML: {expat.ErrorString(error.code)}",
+            place=Place(file, error.lineno, error.offset + 1),
+            fix="correct the file",
+        ) from None
+    return found
+
+
+def _json(text: str, file: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        place = Place(file, error.lineno, error.colno)
+        raise CatalogError(f"not JSON: {error.msg}", place=place, fix="correct the file") from None
+
+
+def _yaml(text: str, file: str) -> Any:
+    try:
+        import yaml
+    except ImportError:
+        raise CatalogError(
+            f"{file} is YAML, and PyYAML is not installed here", fix="pip install PyYAML"
+        ) from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1)
+        raise CatalogError(f"not YAML: {error.problem}", place=place, fix="correct the file") from None
+
+
+def _documented(document: Any, text: str, file: str) -> list[Entry]:
+    """The entries of a changelog in YAML or JSON; their lines are those of the keys, counted off."""
+    listed = document.get(_ROOT) if isinstance(document, dict) else None
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise CatalogError(
+            f"{file} has no list {_ROOT}", place=Place(file, 1), fix="write its entries as a list"
+        )
+    found = []
+    at = text.index(_ROOT) if _ROOT in text else 0
+    for each in listed:
+        for kind, said in each.items():
+            key = re.compile(rf"^(?P<lead>.*?)\b{re.escape(str(kind))}\b", re.MULTILINE)
+            seen = key.search(text, text.find("\n", at) + 1) or key.search(text)
+            at = seen.end() if seen else at
+            line = text.count("\n", 0, at) + 1
+            column = len(seen["lead"]) + 1 if seen else 1
+            place = Place(file, line, column, text.split("\n")[line - 1])
+            found.append(Entry(str(kind), said if isinstance(said, dict) else {}, place))
+    return found

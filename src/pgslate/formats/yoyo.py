@@ -1,0 +1,131 @@
+"""yoyo: SQL files by name, but each below those that its ``-- depends: other_id`` names.
+
+Source: yoyo-migrations 9, ``yoyo/migrations.py`` and ``yoyo/topologicalsort.py``: a migration's id is its
+file's name; ``depends`` and ``transactional`` stand in the comments that a file begins with;
+``.rollback.sql`` is the way back. ``post-apply*.sql`` runs after all others, here again when it changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from pgslate.catalog import Migration
+from pgslate.errors import CatalogError, Place
+from pgslate.formats import naming
+from pgslate.formats.listing import Listing, Options
+from pgslate.formats.sections import line_of, source_line
+
+name = "yoyo"
+
+_INI = "yoyo.ini"
+_LEADING = re.compile(r"(?:[ \t]*(?:--[^\n]*)?(?:\n|$))*")
+_DIRECTIVE = re.compile(
+    r"^[ \t]*--[ \t]*(?P<key>transactional|depends)[ \t]*:[ \t]*(?P<value>[^\n]*)$", re.MULTILINE
+)
+_STEP = re.compile(r"^(?:from yoyo import|import yoyo)\b", re.MULTILINE)
+
+
+def recognise(listing: Listing) -> str | None:
+    files = _files(listing)
+    ini = listing.root / _INI if _INI in listing.top else listing.above(_INI)
+    if files and ini:
+        return f"{ini} and {files[0]}"
+    known = {_id(file) for file in files}
+    for file in files:
+        for found in _directives(listing.text(file)):
+            if found["key"] == "depends" and set(found["value"].split()) & known:
+                return f"{file} has {found.group().strip()!r}"
+    return None
+
+
+def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
+    code = {f for f in listing.top if f.endswith(".py") and _STEP.search(listing.text(f))}
+    naming.refuse_code(tuple(sorted(code | set(naming.code_migrations(listing.top)))), options)
+    files = {_id(file): file for file in _files(listing)}
+    needs = {identifier: _needs(listing, file, files, options) for identifier, file in sorted(files.items())}
+    ordered = _in_order(needs, files)
+    return tuple(_migration(listing, files[each], position) for position, each in enumerate(ordered))
+
+
+def _files(listing: Listing) -> tuple[str, ...]:
+    return tuple(f for f in listing.sql() if not naming.is_undo(f) and not naming.is_bystander(f)) + tuple(
+        f for f in listing.sql() if f.startswith("post-apply") and not naming.is_undo(f)
+    )
+
+
+def _id(file: str) -> str:
+    return file[: -len(".sql")]
+
+
+def _migration(listing: Listing, file: str, position: int) -> Migration:
+    identifier = _id(file)
+    named = naming.version_and_name(identifier)
+    text = listing.text(file)
+    return Migration(
+        version=identifier,
+        name=named[1] if named else identifier,
+        file=file,
+        source=text,
+        order=(position,),
+        transactional=_is_transactional(text, file),
+        repeatable=file.startswith("post-apply"),
+    )
+
+
+def _in_order(needs: dict[str, set[str]], files: dict[str, str]) -> list[str]:
+    """The ids by name, each below what it needs. Raises CatalogError for a circle."""
+    waiting = sorted(needs, key=lambda each: (each.startswith("post-apply"), each))
+    done: list[str] = []
+    while waiting:
+        ready = next((each for each in waiting if needs[each] <= set(done)), None)
+        if ready is None:
+            circle = ", ".join(files[each] for each in waiting[:8])
+            raise CatalogError(
+                f"these depend on one another, and none can be the first: {circle}",
+                fix="take out one of their '-- depends:'",
+            )
+        waiting.remove(ready)
+        done.append(ready)
+    return done
+
+
+def _needs(listing: Listing, file: str, files: dict[str, str], options: Options) -> set[str]:
+    """The ids that a file depends on. Raises CatalogError for one that there is no file of."""
+    text = listing.text(file)
+    needs = set()
+    for found in _directives(text):
+        for each in found["value"].split() if found["key"] == "depends" else ():
+            if each in files:
+                needs.add(each)
+            elif not (options.skip_code and f"{each}.py" in listing.top):
+                raise CatalogError(
+                    f"it depends on {each}, and there is no {each}.sql",
+                    place=_place(text, found, file),
+                    fix="restore the file, or correct the name",
+                )
+    return needs
+
+
+def _is_transactional(text: str, file: str) -> bool:
+    for found in _directives(text):
+        if found["key"] == "transactional":
+            value = found["value"].strip().lower()
+            if value not in ("true", "false"):
+                raise CatalogError(
+                    f"transactional is true or false, not {value!r}",
+                    place=_place(text, found, file),
+                    fix="write -- transactional: false",
+                )
+            return value == "true"
+    return True
+
+
+def _directives(text: str) -> Iterable[re.Match[str]]:
+    """The directives in the comments that a file begins with."""
+    leading = _LEADING.match(text)
+    return _DIRECTIVE.finditer(text, 0, leading.end() if leading else 0)
+
+
+def _place(text: str, found: re.Match[str], file: str) -> Place:
+    return Place(file, line_of(text, found.start()), 1, source_line(text, found.start()))
