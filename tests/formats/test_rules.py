@@ -6,7 +6,7 @@ import pytest
 from tests.formats.conftest import Load
 
 from pgslate.catalog import Catalog
-from pgslate.errors import CatalogError, DuplicateVersionError
+from pgslate.errors import CatalogError, CodeMigrationError, DuplicateVersionError
 
 
 def run(catalog: Catalog) -> list[str]:
@@ -133,6 +133,25 @@ def test_golang_migrate_files_may_hold_their_own_transaction(load: Load) -> None
 def test_a_file_that_golang_migrate_would_pass_over_is_an_error(load: Load) -> None:
     with pytest.raises(CatalogError, match=r"2_b\.sql says no direction"):
         load({"1_a.up.sql": "SELECT 1;", "2_b.sql": "SELECT 2;"})
+
+
+@pytest.mark.parametrize(
+    ("up", "down"),
+    [
+        ("1_a.up.sql", "1_a.down.go"),
+        ("1_a.sql", "1_a.rollback.py"),
+        ("1/01_a.up.sql", "1/01_a.down.js"),
+    ],
+)
+def test_a_program_that_only_takes_a_migration_back_is_no_migration(up: str, down: str, load: Load) -> None:
+    catalog = load({up: "SELECT 1;", down: ""})
+    assert run(catalog) == ["SELECT 1"]
+    assert f"left out: 1 that take migrations back ({down})" in catalog.evidence
+
+
+def test_a_program_that_takes_a_migration_up_is_still_refused(load: Load) -> None:
+    with pytest.raises(CodeMigrationError, match=r"1 migration is written in Go.*: 2_b\.up\.go"):
+        load({"1_a.up.sql": "SELECT 1;", "2_b.up.go": "", "2_b.down.go": ""})
 
 
 def test_sqlx_reads_its_mark_only_where_the_file_begins(load: Load) -> None:
