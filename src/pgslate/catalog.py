@@ -8,6 +8,7 @@ everything in the lock never needs them; ``Catalog.parse`` does it for all at on
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -166,7 +167,7 @@ class Catalog:
             return self.by_version[name]
         found = [m for m in self.migrations if name and name in _names(m)]
         if not found and name.strip("0").isdigit():
-            found = [m for m in self.migrations if m.version.lstrip("0") == name.lstrip("0")]
+            found = [m for m in self.migrations if _number(m).lstrip("0") == name.lstrip("0")]
         return found[0] if len(found) == 1 else None
 
     def __iter__(self) -> Iterator[Migration]:
@@ -178,6 +179,8 @@ class Catalog:
 
 def _named_whole(migration: Migration) -> Migration:
     """The migration with its number and its name as its version."""
+    if migration.version == migration.file:  # sql-migrate's is the file's name already
+        return replace(migration, version=Path(migration.file).stem)
     version = "_".join(dict.fromkeys((migration.version, migration.name)))
     return replace(migration, version=version, order=(*migration.order, migration.name))
 
@@ -198,8 +201,16 @@ def _in_order(migrations: Iterable[Migration]) -> tuple[Migration, ...]:
 def _names(migration: Migration) -> tuple[str, ...]:
     """What a migration may be called by, besides its version."""
     file = Path(migration.file)
-    number = migration.version.split("_", 1)[0]
-    return (migration.file, migration.name, file.name, file.stem, file.parent.name, number)
+    return (migration.file, migration.name, file.name, file.stem, file.parent.name, _number(migration))
+
+
+def _number(migration: Migration) -> str:
+    """What a version begins with.
+
+    >>> [_number(Migration(v, "", v, "", ())) for v in ("007", "20240101_users", "1-a.sql", "1.2")]
+    ['007', '20240101', '1', '1.2']
+    """
+    return re.split(r"[_-]", migration.version.removesuffix(".sql"), maxsplit=1)[0]
 
 
 def _comparable(part: int | str) -> tuple[int, int, str]:

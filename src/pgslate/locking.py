@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from pgslate.errors import CatalogError, ConfigError, LockVersionError, UnseenEr
 from pgslate.project import Project
 from pgslate.slicing import lockfile
 from pgslate.slicing.effects import Trace
-from pgslate.slicing.slice import slice_of
+from pgslate.slicing.slice import FORMS, Form, slice_of
 
 Steps = Callable[[int, int], None]
 """Told after each proof how many are done, and how many there are."""
@@ -32,8 +32,7 @@ class Locked:
         """The slices that a failed proof made larger, each with what the failures said."""
         return {
             f"{subject} ({form})": proved.widening.why
-            for subject, forms in self.lock.slices.items()
-            for form, proved in forms.items()
+            for subject, form, proved in self._sorted()
             if proved.widening.why and not proved.unproved
         }
 
@@ -42,10 +41,14 @@ class Locked:
         """The slices that could not be proved, each with why; these can't be used."""
         return {
             f"{subject} ({form})": proved.unproved
-            for subject, forms in self.lock.slices.items()
-            for form, proved in forms.items()
+            for subject, form, proved in self._sorted()
             if proved.unproved
         }
+
+    def _sorted(self) -> Iterator[tuple[lockfile.Subject, Form, lockfile.Proved]]:
+        """The slices by kind, name and form, as the lock has them."""
+        for subject, forms in sorted(self.lock.slices.items()):
+            yield from ((subject, form, forms[form]) for form in FORMS if form in forms)
 
     @property
     def unseen(self) -> tuple[tuple[str, int, str], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,30 @@ def test_a_file_that_is_gone_is_an_error(slice_for: SliceOf) -> None:
     with pytest.raises(MissingMigrationError, match=r"003_prices\.sql was applied.*no such file") as caught:
         plan(smaller, holds)
     assert caught.value.migrations == ("003",)
+
+
+def test_a_file_that_was_applied_under_another_version_is_said_to_be_that(slice_for: SliceOf) -> None:
+    slice_ = slice_for({"001_a.sql": "-- +migrate Up\nSELECT 1;", "002_b.sql": "-- +migrate Up\nSELECT 1;"})
+    rows = {m.version[:3]: replace(row(m), version=m.version[:3]) for m in slice_.catalog}
+    with pytest.raises(MissingMigrationError) as caught:
+        plan(slice_, Ledger(1, rows))
+    assert caught.value.message == (
+        "001_a.sql was applied as version 001, and is version 001_a.sql now (1 more alike)"
+    )
+    assert caught.value.fix == "tell the ledger: UPDATE pgslate.ledger SET version = file"
+    assert plan(
+        slice_, Ledger(1, {said.file: replace(said, version=said.file) for said in rows.values()})
+    ).is_empty
+
+
+def test_one_file_that_was_applied_under_another_version_is_renamed_alone(slice_for: SliceOf) -> None:
+    slice_ = slice_for(TWO)
+    first = replace(row(slice_.catalog.migrations[0]), version="1")
+    with pytest.raises(MissingMigrationError) as caught:
+        plan(slice_, Ledger(1, {"1": first}))
+    assert (
+        caught.value.fix == "tell the ledger: UPDATE pgslate.ledger SET version = '001' WHERE version = '1'"
+    )
 
 
 def test_an_edited_file_is_an_error_with_both_checksums(slice_for: SliceOf) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -265,6 +266,26 @@ def test_a_server_stays_up_grows_and_is_taken_down(
         stopped = run("down", "--format", "json").json["stopped"]
     assert len(stopped) == 1
     assert run("down").out == "nothing was up\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "stops"),
+    [
+        ((), "pgslate down"),
+        (("--name", "x 1"), "pgslate down --name 'x 1'"),
+        (("--catalog", "db"), "pgslate down --catalog db"),
+    ],
+)
+def test_up_says_what_stops_just_this_server(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], stops: str
+) -> None:
+    monkeypatch.setenv("PGSLATE_STATE", str(project / "state"))
+    try:
+        said = run("up", "teams", *options).out
+        assert said.endswith(f"; `{stops}` stops it\n")
+        assert run(*shlex.split(stops)[1:]).out.startswith("stopped ")
+    finally:
+        run("down", "--all")
 
 
 def test_the_second_up_begins_with_what_the_first_kept(

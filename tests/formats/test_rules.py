@@ -6,7 +6,7 @@ import pytest
 from tests.formats.conftest import Load
 
 from pgslate.catalog import Catalog
-from pgslate.errors import CatalogError, DuplicateVersionError
+from pgslate.errors import CatalogError, CodeMigrationError, DuplicateVersionError
 
 
 def run(catalog: Catalog) -> list[str]:
@@ -117,6 +117,29 @@ def test_sql_migrate_sections_may_run_without_a_transaction(load: Load) -> None:
     assert (run(catalog), catalog.migrations[0].transactional) == (["SELECT 1"], False)
 
 
+def test_sql_migrate_files_are_told_apart_by_their_names_and_run_by_number_then_name(load: Load) -> None:
+    names = ["last.sql", "1_a.sql", "20240101_a-2.sql", "10_a.sql", "seeds.sql", "20240101_a-1.sql"]
+    catalog = load({name: f"-- +migrate Up\nSELECT '{name}';\n" for name in names})
+    in_order = ["1_a.sql", "10_a.sql", "20240101_a-1.sql", "20240101_a-2.sql", "last.sql", "seeds.sql"]
+    assert [m.version for m in catalog] == in_order
+
+
+def test_a_sql_migrate_file_is_still_found_by_its_number_where_only_one_has_it(load: Load) -> None:
+    catalog = load(dict.fromkeys(("001_a.sql", "2_b.sql", "2_c.sql"), "-- +migrate Up\n"))
+    assert [catalog.find(said) for said in ("1", "001", "2")] == [catalog.migrations[0]] * 2 + [None]
+
+
+def test_what_lies_beside_sql_migrate_files_without_sections_is_left_out(load: Load) -> None:
+    catalog = load({"1_a.sql": "-- +migrate Up\n", "schema.sql": "SELECT 1;"})
+    assert [m.file for m in catalog] == ["1_a.sql"]
+
+
+def test_sql_migrate_versions_are_as_before_where_they_were_said_to_be_names(load: Load) -> None:
+    files = {"20240101_a-1.sql": "-- +migrate Up\n", "20240101_a-2.sql": "-- +migrate Up\n"}
+    catalog = load(files, versions="names")
+    assert [m.version for m in catalog] == ["20240101_a-1", "20240101_a-2"]
+
+
 def test_node_pg_migrate_runs_a_file_without_titles_whole(load: Load) -> None:
     files = {"1_a.sql": "-- Up Migration\nSELECT 1;\n\n-- Down Migration\nSELECT 0;", "2_b.sql": "SELECT 2;"}
     assert run(load(files)) == ["SELECT 1", "SELECT 2"]
@@ -133,6 +156,25 @@ def test_golang_migrate_files_may_hold_their_own_transaction(load: Load) -> None
 def test_a_file_that_golang_migrate_would_pass_over_is_an_error(load: Load) -> None:
     with pytest.raises(CatalogError, match=r"2_b\.sql says no direction"):
         load({"1_a.up.sql": "SELECT 1;", "2_b.sql": "SELECT 2;"})
+
+
+@pytest.mark.parametrize(
+    ("up", "down"),
+    [
+        ("1_a.up.sql", "1_a.down.go"),
+        ("1_a.sql", "1_a.rollback.py"),
+        ("1/01_a.up.sql", "1/01_a.down.js"),
+    ],
+)
+def test_a_program_that_only_takes_a_migration_back_is_no_migration(up: str, down: str, load: Load) -> None:
+    catalog = load({up: "SELECT 1;", down: ""})
+    assert run(catalog) == ["SELECT 1"]
+    assert f"left out: 1 that take migrations back ({down})" in catalog.evidence
+
+
+def test_a_program_that_takes_a_migration_up_is_still_refused(load: Load) -> None:
+    with pytest.raises(CodeMigrationError, match=r"1 migration is written in Go.*: 2_b\.up\.go"):
+        load({"1_a.up.sql": "SELECT 1;", "2_b.up.go": "", "2_b.down.go": ""})
 
 
 def test_sqlx_reads_its_mark_only_where_the_file_begins(load: Load) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from pgslate.linting import lint
+from pgslate.report import lint as report
+
 from .conftest import Folder, Found
 
 GOOSE = """-- +goose Up
@@ -44,6 +47,41 @@ def test_a_down_that_fails_says_what_postgresql_said(folder: Folder, found: Foun
     )
     assert (finding.file, finding.line) == ("1_a.down.sql", 2)
     assert 'table "b" does not exist' in finding.message
+
+
+def function(*lines: str) -> str:
+    body = "\n".join(lines)
+    return f"CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n{body}\n$$;\n"
+
+
+def changed_for_good(*, before: str, after: str) -> dict[str, str]:
+    """A catalog whose second migration changes what is there, with a Down that does nothing."""
+    return {"1_a.up.sql": before, "2_b.up.sql": after, "2_b.down.sql": "SELECT 1;"}
+
+
+def test_of_a_function_that_differs_only_the_lines_that_differ_are_shown(folder: Folder) -> None:
+    rest = [f"-- line {number}" for number in range(100)]
+    files = changed_for_good(before=function("SELECT 1", *rest), after=function("SELECT 2", *rest))
+    findings = lint(folder(files), rules=["down"])
+    (finding,) = findings.findings
+    said = report.text(findings).splitlines()
+    assert said[0] == (
+        "2_b.down.sql:1: the Down doesn't bring back what was there before:"
+        " function f() is not as it was [down]"
+    )
+    assert said[1:3] == ["    --- function f() before", "    +++ after the Down"]
+    assert said[5:8] == ["    -SELECT 1", "    +SELECT 2", "     -- line 0"]
+    assert said[8].startswith("    fix: ")
+    assert "-- line 99" in finding.as_json()["message"]
+
+
+def test_a_long_difference_is_cut_and_says_by_how_much(folder: Folder, found: Found) -> None:
+    files = changed_for_good(
+        before=function("SELECT 1", *(f"-- old {number}" for number in range(40))), after=function("SELECT 2")
+    )
+    (finding,) = found("down", folder(files))
+    assert len(finding.excerpt) == 13
+    assert finding.excerpt[-1] == "... 34 more lines"
 
 
 def test_a_column_that_comes_back_at_the_end_is_back(folder: Folder, found: Found) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from tests.slicing.judging import catalog_of
 import datastorage
 from pgslate.catalog import Catalog
 from pgslate.errors import CatalogError, LockVersionError, ProofError
+from pgslate.locking import Locked
 from pgslate.project import Project
 from pgslate.slicing import lockfile
+from pgslate.slicing.effects import Widening
 from pgslate.slicing.lockfile import Proved
 from pgslate.slicing.select import select
-from pgslate.slicing.slice import slice_of
+from pgslate.slicing.slice import Form, slice_of
 
 SOURCES = (
     "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE other (i int);",
@@ -94,6 +97,18 @@ def test_what_could_not_be_proved_can_not_be_used(locked: Path) -> None:
     assert slice_of(catalog, refused, units, form="files").migrations == (0, 2)
     with pytest.raises(ProofError, match="not twice the same"):
         slice_of(catalog, refused, units, form="objects")
+
+
+def test_widened_slices_are_told_by_kind_name_and_form(locked: Path) -> None:
+    found = lockfile.read(locked)
+    assert found is not None
+    widened = Proved(frozenset(), (18,), Widening(why=("a row is missing",)))
+    subjects = ("table public.b", "contract z", "table public.a", "contract a")
+    forms: tuple[Form, ...] = ("objects", "files", "statements")
+    lock = replace(found, slices={subject: dict.fromkeys(forms, widened) for subject in subjects})
+    assert list(Locked(locked, lock, changed=True).widened) == [
+        f"{subject} ({form})" for subject in sorted(subjects) for form in ("files", "statements", "objects")
+    ]
 
 
 def test_the_data_storage_services_lock_is_up_to_date() -> None:

@@ -52,14 +52,16 @@ def test_a_major_that_is_not_installed_is_said_with_those_that_are() -> None:
 
 
 def test_extensions_that_no_one_server_has_together_are_all_named() -> None:
-    one_each = {
-        name: next((i for i in installations() if name in i.extensions), None)
-        for name in ("vector", "pgcrypto")
-    }
-    if None in one_each.values() or any({"vector", "pgcrypto"} <= one.extensions for one in installations()):
+    one_each: dict[str, Installation] = {}
+    for name in ("vector", "pgcrypto"):
+        if here := next((one for one in installations() if name in one.extensions), None):
+            one_each[name] = here
+    if len(one_each) < 2 or any({"vector", "pgcrypto"} <= one.extensions for one in installations()):
         pytest.skip("needs a server with pgvector, one with pgcrypto, and none with both")
-    with pytest.raises(MissingExtensionError, match="pgcrypto and vector together"):
-        choose(["vector", "pgcrypto"])
+    with pytest.raises(MissingExtensionError, match="pgcrypto and vector together") as raised:
+        choose(["vector", "pgcrypto", "plpgsql"])
+    for name, other in (("vector", "pgcrypto"), ("pgcrypto", "vector")):
+        assert f"{one_each[name].label} has {name}, and lacks {other}" in str(raised.value)
 
 
 def test_the_environment_can_name_the_only_server(monkeypatch: pytest.MonkeyPatch) -> None:

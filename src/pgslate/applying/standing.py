@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from psycopg import sql
+
 from pgslate.applying.ledger import Ledger, Row, checksum_of
 from pgslate.catalog import Catalog, Migration
 from pgslate.errors import (
@@ -57,12 +59,32 @@ def check_missing(catalog: Catalog, ledger: Ledger) -> None:
     rows = missing(catalog, ledger)
     if not rows:
         return
+    _check_versions(catalog, rows)
     files = ", ".join(sorted(row.file for row in rows))
     raise MissingMigrationError(
         f"the ledger says that {files} {'was' if len(rows) == 1 else 'were'} applied,"
         f" but {catalog.root.name} has no such {'file' if len(rows) == 1 else 'files'}",
         fix="bring the file back from version control, or check out the version of the catalog that has it",
         migrations=tuple(sorted(row.version for row in rows)),
+    )
+
+
+def _check_versions(catalog: Catalog, rows: Sequence[Row]) -> None:
+    """Raise MissingMigrationError where a file is there, but was applied under another version."""
+    now = {m.file: m.version for m in catalog}
+    other = [row for row in rows if row.file in now]
+    if not other:
+        return
+    first = other[0]
+    more = f" ({len(other) - 1} more alike)" if len(other) > 1 else ""
+    rename = sql.SQL("UPDATE pgslate.ledger SET version = {} WHERE version = {}")
+    renames = [rename.format(now[row.file], row.version).as_string() for row in other]
+    if all(version == file for file, version in now.items()):
+        renames = ["UPDATE pgslate.ledger SET version = file"]
+    raise MissingMigrationError(
+        f"{first.file} was applied as version {first.version}, and is version {now[first.file]} now{more}",
+        fix=f"tell the ledger: {'; '.join(renames)}",
+        migrations=tuple(sorted(row.version for row in other)),
     )
 
 

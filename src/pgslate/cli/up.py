@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from pgslate.cli import opening, options
@@ -16,7 +18,8 @@ from pgslate.cli.output import Output
 def command(asked: Asked, name: str | None, quiet: bool) -> int:
     """An embedded server with what the TABLEs (or all) need, verified; prints its DSN.
 
-    It stays up until `pgslate down`. Run it again for the same server: what it lacks is applied to it.
+    It stays up until `pgslate down` (with the same --name, if any). Run it again for the same server: what it
+    lacks is applied to it.
     """
     from pgslate.report.columns import counted
     from pgslate.standing import up
@@ -36,7 +39,19 @@ def command(asked: Asked, name: str | None, quiet: bool) -> int:
             else "everything"
         )
         state = "started" if found.started else "was up"
-        return f"{found.dsn}\nPostgreSQL {found.server} {state}, verified for {what}; `pgslate down` stops it"
+        stops = f"`{_down(asked, name)}` stops it"
+        return f"{found.dsn}\nPostgreSQL {found.server} {state}, verified for {what}; {stops}"
 
     output.result(text, found.as_json)
     return 0
+
+
+def _down(asked: Asked, name: str | None) -> str:
+    """The command line that ends the server: it has to name the same server, or the same project."""
+    named = (
+        {"name": name}
+        if name
+        else {"catalog": asked.catalog, "catalog-format": asked.catalog_format, "config": asked.config}
+    )
+    said = [word for option, value in named.items() if value for word in (f"--{option}", value)]
+    return shlex.join(["pgslate", "down", *said])

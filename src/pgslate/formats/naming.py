@@ -26,6 +26,8 @@ _UNDO = re.compile(
     r"(^|[._-])(down|undo|rollback|revert|reverse|teardown)\.(p?sql)$|^\d[\w.-]*\.undo\..*sql$|^U[\d._]+__.*\.sql$",
     re.IGNORECASE,
 )
+# A program's name may well end in _down (00003_take_down.go), and goose runs that for its Up.
+_UNDO_CODE = re.compile(r"\.(down|undo|rollback|revert)\.\w+$", re.IGNORECASE)
 _UNDO_FOLDERS = frozenset({"down", "downs", "undo", "rollback", "rollbacks", "revert", "reverts"})
 _CODE = re.compile(
     r"(?:\d+[\w.-]*|[VRB][\w.]*__\w+)\.(?P<ending>go|js|cjs|mjs|jsx|ts|cts|mts|py|rb|rs|java|kt|php|exs?|sh|ps1)$"
@@ -90,12 +92,18 @@ def is_undo(file: str) -> bool:
 
 
 def code_migrations(files: Iterable[str]) -> tuple[str, ...]:
-    """The files that are named like migrations, and are programs.
+    """The files that are named like migrations, and are programs; those that only take one back are none.
 
     >>> code_migrations(["001_a.go", "001_a_test.go", "embed.go", "index.ts", "20240101_b.ts", "V2__C.java"])
     ('001_a.go', '20240101_b.ts', 'V2__C.java')
+    >>> code_migrations(["001_a.down.go", "001_a.up.go"])
+    ('001_a.up.go',)
     """
-    return tuple(f for f in files if _CODE.match(f.rsplit("/", 1)[-1]) and not _NOT_CODE.search(f))
+    return tuple(f for f in files if _is_program(f) and not _UNDO_CODE.search(f))
+
+
+def _is_program(file: str) -> bool:
+    return bool(_CODE.match(file.rsplit("/", 1)[-1])) and not _NOT_CODE.search(file)
 
 
 def refuse_code(files: tuple[str, ...], options: Options) -> None:
@@ -141,7 +149,11 @@ def left_out(listing: Listing, used: Iterable[str]) -> str:
     """In words, the SQL and code files of the folder that are not among the migrations."""
     taken = set(used)
     rest = [f for f in listing.files if f not in taken]
-    undo = [f for f in rest if f.lower().endswith(".sql") and is_undo(f)]
+    undo = [
+        f
+        for f in rest
+        if (f.lower().endswith(".sql") and is_undo(f)) or (_is_program(f) and _UNDO_CODE.search(f))
+    ]
     code = code_migrations(f for f in rest if "/" not in f)
     other = [f for f in rest if f.lower().endswith(".sql") and f not in set(undo)]
     parts = []

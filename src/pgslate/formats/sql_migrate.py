@@ -1,7 +1,9 @@
 """sql-migrate: ``NNN_name.sql`` with ``-- +migrate Up`` and ``-- +migrate Down`` sections.
 
-Source: rubenv/sql-migrate, ``sqlparse/sqlparse.go``: ``notransaction`` is an option of each section, and
-StatementBegin and StatementEnd hold a statement together.
+Source: rubenv/sql-migrate. ``sqlparse/sqlparse.go``: ``notransaction`` is an option of each section, and
+StatementBegin and StatementEnd hold a statement together. ``migrate.go``: a migration's id is the whole name
+of its file, so that several may begin with one number; they run by that number, then by name
+(``Migration.Less``), and those that begin with none come last.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pgslate.formats.sections import only
 name = "sql-migrate"
 
 _SECTION = re.compile(r"^[ \t]*--[ \t]*\+migrate[ \t]+(?P<way>Up|Down)\b(?P<options>[^\n]*)", re.MULTILINE)
+_NUMBER = re.compile(r"[0-9]+")
 _ALONE = re.compile(r"\bnotransaction\b")
 
 
@@ -29,13 +32,17 @@ def recognise(listing: Listing) -> str | None:
 
 
 def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
-    return tuple(_migration(listing, f) for f in listing.sql() if not naming.is_bystander(f))
+    return tuple(_migration(listing, f) for f in listing.sql() if not _is_bystander(listing, f))
+
+
+def _is_bystander(listing: Listing, file: str) -> bool:
+    """A file that is named ``seeds.sql`` and has sections is a migration like others."""
+    return naming.is_bystander(file) and not _SECTION.search(listing.text(file))
 
 
 def _migration(listing: Listing, file: str) -> Migration:
+    number = _NUMBER.match(file)
     named = naming.version_and_name(file[: -len(".sql")])
-    if named is None:
-        raise naming.not_named(file, "042_add_users.sql")
     text = listing.text(file)
     found = list(_SECTION.finditer(text))
     ups = [section for section in found if section["way"] == "Up"]
@@ -46,10 +53,10 @@ def _migration(listing: Listing, file: str) -> Migration:
     ends = [section.start() for section in found[1:]] + [len(text)]
     spans = [(s.end(), end) for s, end in zip(found, ends, strict=True) if s["way"] == "Up"]
     return Migration(
-        version=named[0],
-        name=named[1],
+        version=file,
+        name=named[1] if named else file[: -len(".sql")],
         file=file,
         source=only(text, spans),
-        order=naming.order_of(named[0]),
+        order=(int(number.group()), file) if number else (file,),
         transactional=not any(_ALONE.search(section["options"]) for section in ups),
     )

@@ -6,7 +6,8 @@ that the next migration goes on from the Up. This is the only place in which pgs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,7 @@ from pgslate.targets.embedded.server import Server
 _COPY = f"{SCRATCH}_down"
 _RULE = "down"
 _SHOWN = 3
+_LINES = 12
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -68,30 +70,73 @@ def _findings(scratch: _Scratch, migration: Migration, down: Down, before: Schem
         return
     differences = _differences(before, back)
     if differences:
-        more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         yield Finding(
             _RULE,
             down.file,
             statements[0].line if statements else down.first_line,
             "",
-            f"the Down doesn't bring back what was there before: {'; '.join(differences[:_SHOWN])}{more}",
+            _said(each.whole for each in differences),
             "undo in it what the Up does; or remove it, where there is no way back",
+            _said(each.brief for each in differences),
+            tuple(line for each in differences[:_SHOWN] for line in each.excerpt),
         )
 
 
-def _differences(before: Schema, back: Schema) -> list[str]:
-    """In words, what was there before and isn't now, and the other way; the order of columns aside."""
+def _said(words: Iterable[str]) -> str:
+    shown = list(words)
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return f"the Down doesn't bring back what was there before: {'; '.join(shown[:_SHOWN])}{more}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Worded:
+    """A difference in words; where these take more than a line, in brief, with an excerpt of what differs."""
+
+    whole: str
+    brief: str
+    excerpt: tuple[str, ...] = ()
+
+
+def _differences(before: Schema, back: Schema) -> list[_Worded]:
+    """What was there before and isn't now, and the other way; the order of columns aside."""
     lost = [_worded(each) for each in compare(before, back, owners=ANYBODY) if not _is_order(each, before)]
-    left = [f"{each.kind} {each.name} is left behind" for each in back.top_level() if each.key not in before]
+    left = [
+        _in_a_line(f"{each.kind} {each.name} is left behind")
+        for each in back.top_level()
+        if each.key not in before
+    ]
     return [*left, *lost]
 
 
-def _worded(each: Difference) -> str:
+def _worded(each: Difference) -> _Worded:
     if each.found == "missing":
-        return f"{each.kind} {each.object} is gone"
+        return _in_a_line(f"{each.kind} {each.object} is gone")
     if each.expected == "nothing":
-        return f"{each.kind} {each.object} is left behind"
-    return f"{each.kind} {each.object} is {each.found}, and was {each.expected}"
+        return _in_a_line(f"{each.kind} {each.object} is left behind")
+    whole = f"{each.kind} {each.object} is {each.found}, and was {each.expected}"
+    if "\n" not in whole:
+        return _in_a_line(whole)
+    return _Worded(whole, f"{each.kind} {each.object} is not as it was", _excerpt(each))
+
+
+def _in_a_line(words: str) -> _Worded:
+    return _Worded(words, words)
+
+
+def _excerpt(each: Difference) -> tuple[str, ...]:
+    """A short unified diff, from what was there before to what the Down leaves."""
+    lines = list(
+        difflib.unified_diff(
+            each.expected.splitlines(),
+            each.found.splitlines(),
+            f"{each.kind} {each.object} before",
+            "after the Down",
+            n=1,
+            lineterm="",
+        )
+    )
+    more = (f"... {len(lines) - _LINES} more lines",) if len(lines) > _LINES else ()
+    return (*lines[:_LINES], *more)
 
 
 def _is_order(each: Difference, before: Schema) -> bool:

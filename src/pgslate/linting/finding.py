@@ -17,7 +17,8 @@ class Finding:
     """Something that will hurt: the ``rule`` that says so, where, what, and what to do.
 
     ``file`` and ``line`` are of the statement (empty and 0 where there is none), ``object`` is the name of
-    what it is about (or empty).
+    what it is about (or empty). Where ``message`` is long, ``brief`` says it in a line, and ``excerpt`` shows
+    a few lines of what it holds.
     """
 
     rule: str
@@ -26,6 +27,8 @@ class Finding:
     object: str
     message: str
     fix: str
+    brief: str = ""
+    excerpt: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:

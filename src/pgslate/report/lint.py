@@ -15,7 +15,8 @@ def text(found: Findings) -> str:
 
 def _lines(found: Findings) -> Iterable[str]:
     for each in found.findings:
-        yield f"{plain(each.place)}: {plain(each.message)} [{each.rule}]"
+        yield f"{plain(each.place)}: {plain(each.brief or each.message)} [{each.rule}]"
+        yield from (f"    {plain(line)}".rstrip() for line in each.excerpt)
         yield f"    fix: {plain(each.fix)}"
     if found.ok:
         yield f"nothing to say: {counted(len(found.checked), 'rule')} checked"

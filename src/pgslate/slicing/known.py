@@ -114,9 +114,10 @@ def scratch_server(catalog: Catalog, *, key: str | None = None, major: int | Non
         try:
             server = Server.start(extensions=sorted(asked), key=key, max_connections=30)
         except MissingExtensionError as error:
-            files = tuple(asked[name] for name in error.extensions if name in asked)
+            files = tuple(dict.fromkeys(asked[name] for name in error.extensions if name in asked))
+            which, newline, servers = error.message.partition("\n")
             raise MissingExtensionError(
-                f"{error.message} (needed by {', '.join(files)})",
+                f"{which}, needed by {', '.join(files)}{newline}{servers}",
                 fix=error.fix,
                 extensions=error.extensions,
                 migrations=files,

