@@ -28,8 +28,8 @@ class Worth:
     ...     worth.tried(0.015, came_back=False)
     >>> worth.is_a_try()
     False
-    >>> [worth.is_a_try() for _ in range(8)].index(True)
-    7
+    >>> [worth.is_a_try() for _ in range(8)].index(True)  # the eighth of those given back
+    6
     """
 
     def __init__(self) -> None:
