@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from pgslate.clones import Databases, names, reap
+from pgslate.clones import Databases, names, reap, reaper
+from pgslate.clones.cloning import drop
 from pgslate.clones.reaper import reap_in
 from pgslate.project import Project
 from pgslate.targets.embedded.server import Server
@@ -205,6 +207,35 @@ def test_what_another_version_still_needs_stays(
     assert (OLD not in clones(server)) == goes
     reap_in(databases.book, kept=True, force=True)
     assert OLD not in clones(server)
+
+
+def test_what_another_version_takes_while_others_are_dropped_stays(
+    server: Server, databases: Databases, other_version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = OLD[:-1] + "2"
+    with databases.book.connect() as book:
+        for name in (OLD, later):
+            server.create_database(name)
+            book.execute(
+                f"INSERT INTO {other_version}.clone (name, template, state, runner, until)"  # noqa: S608
+                " VALUES (%s, 'pgslate_000000000000', 'ready', 0, now() - interval '1 hour')".encode(),
+                [name],
+            )
+
+    def takes_the_other(connection: psycopg.Connection[Any], name: str, *, force: bool) -> bool:
+        with databases.book.connect() as book:
+            book.execute(
+                f"UPDATE {other_version}.clone SET state = 'taken', until = now() + interval '1 hour'"  # noqa: S608
+                " WHERE name = %s".encode(),
+                [later],
+            )
+        return drop(connection, name, force=force)
+
+    monkeypatch.setattr(reaper, "drop", takes_the_other)
+    assert OLD in reap_in(databases.book).clones
+    assert later in clones(server)
+    monkeypatch.undo()
+    reap_in(databases.book, kept=True, force=True)
 
 
 def test_a_template_that_another_version_uses_stays(

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgslate.clones import Clone, Databases, names
+from pgslate.clones import Clone, Databases, names, pool
 from pgslate.clones.pool import MAKERS
 from pgslate.clones.reaper import reap_in
 from pgslate.clones.returning import Returns
@@ -237,6 +237,56 @@ def test_a_fault_of_ours_in_some_returns_stops_no_other(
     held, oid = held_for_a_test(databases)
     held.close()
     until(lambda: name_of(databases, oid) in {one.name for one in databases.book.standing("ready")})
+
+
+@pytest.mark.usefixtures("always_worth_it")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_waits_behind_faults_of_ours_is_returned(
+    server: Server, shop: Project, databases_on: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    databases = databases_on(server, shop, ahead=1)
+    use(databases)
+    held = [held_for_a_test(databases) for _ in range(MAKERS + 1)]
+    put_back = Returns.put_back
+    failed: list[str] = []
+
+    def fails_at_first(returns: Returns, connection: Any, name: str) -> str:
+        if len(failed) < MAKERS:
+            failed.append(name)
+            raise ZeroDivisionError
+        return put_back(returns, connection, name)
+
+    monkeypatch.setattr(Returns, "put_back", fails_at_first)
+    for clone, _ in held:
+        clone.close()
+    oids = [oid for _, oid in held]
+    until(lambda: any(oid_of(databases, one.name) in oids for one in databases.book.standing("ready")))
+
+
+@pytest.mark.usefixtures("always_worth_it")
+def test_what_is_given_back_does_not_wait_for_the_reaper(
+    small_server: Server, shop: Project, databases_on: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    maker = databases_on(small_server, shop, ahead=1)
+    held_for_a_test(maker)
+    template = maker.prepare("stock")
+    until(lambda: ready(maker, template))
+    reaps, may_go_on = threading.Event(), threading.Event()
+
+    def slow(*_: Any, **__: Any) -> None:
+        reaps.set()
+        may_go_on.wait(60)
+
+    monkeypatch.setattr(pool, "reap_in", slow)
+    taker = databases_on(small_server, shop, ahead=1)
+    clone = taker.database("stock")
+    oid = oid_of(taker, clone.name)
+    assert reaps.wait(30)
+    try:
+        clone.close()
+        until(lambda: oid in {oid_of(taker, one.name) for one in taker.book.standing("ready")})
+    finally:
+        may_go_on.set()
 
 
 def test_where_every_test_makes_something_few_are_tried(

@@ -17,13 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pgslate.clones import returning
 from pgslate.clones.cloning import Clone
 from pgslate.clones.reuse import NotReusableError
 from pgslate.project import Project
 from pgslate.targets.embedded.server import Server
 
 from .conftest import Open
-from .stall import Stall
+from .stall import Stall, oid_of
 from .test_pool import until
 
 LONG = bool(os.environ.get("PGSLATE_LONG"))
@@ -401,6 +402,28 @@ def test_a_client_that_connects_again_at_once_is_refused(stall: Stall) -> None:
     client.join(30)
     assert is_refused.is_set()
     assert look_at(again) == look_at(stall.untouched)
+
+
+def test_a_session_that_left_a_right_on_the_database_half_given_holds_nobody_up(stall: Stall) -> None:
+    clone = stall.new()
+    with closing(clone.connect()) as left_open:
+        left_open.execute(f"GRANT CREATE ON DATABASE {clone.name} TO PUBLIC".encode())
+        giving_back = threading.Thread(target=lambda: stall.again(clone), daemon=True)
+        giving_back.start()
+        giving_back.join(15)
+        assert not giving_back.is_alive()
+
+
+def test_a_session_that_does_not_leave_costs_its_database_only(
+    stall: Stall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = stall.new()
+    monkeypatch.setattr(returning, "wait_until_empty", lambda *_, **__: False)
+    with closing(clone.connect()), pytest.raises(NotReusableError, match="still there"):
+        stall.again(clone)
+    done = [name for name, state in stall.states().items() if state == "done"]
+    assert clone.name in done
+    assert all(oid_of(stall.databases, name) for name in done)
 
 
 def test_counters_of_what_was_only_read_begin_anew(stall: Stall) -> None:

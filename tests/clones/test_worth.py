@@ -39,6 +39,12 @@ def test_one_in_vain_among_many_does_not_matter() -> None:
     assert worth.is_a_try()
 
 
+def test_one_that_took_long_among_many_does_not_matter() -> None:
+    worth = timed(back=0.006)
+    worth.tried(1.05, came_back=True)
+    assert worth.is_a_try()
+
+
 def test_what_is_not_worth_it_is_tried_less_and_less_often() -> None:
     worth = timed(came_back=False)
     tried = []

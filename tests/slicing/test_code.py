@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.slicing.judging import court
 
+from pgslate.slicing.names import called
 from pgslate.slicing.slice import FORMS
 from pgslate.targets.embedded.server import Server
 
@@ -73,6 +74,11 @@ def test_so_is_an_aggregate(server: Server) -> None:
         "CREATE TABLE t (id int PRIMARY KEY, n int);",
         "DO $$ BEGIN ALTER TABLE t ADD c int; UPDATE t SET c = (SELECT total(id) FROM t); END $$;",
     )
+
+
+def test_a_long_word_in_code_takes_no_longer_than_a_short_one() -> None:
+    image = "f" * 200_000  # at the square of its length this would not end today
+    assert called(f"PERFORM decode('{image}', 'hex')") == {("", "decode")}
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,8 @@ class Account:
         self.owed -= 1
         self.returning += 1
 
-    def returned(self, seconds: float, *, came_back: bool) -> None:
-        """What was returning did come back, or is to be dropped; after so many seconds."""
-        self.worth.tried(seconds, came_back=came_back)
+    def returned(self, *, came_back: bool) -> None:
+        """What was returning did come back, or is to be dropped."""
         self.returning -= 1
         if came_back:
             self.came += 1

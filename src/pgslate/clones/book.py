@@ -289,10 +289,14 @@ class Book:
         """A clone that was nobody's is this runner's, to be dropped."""
         self.run(lambda c: c.execute("UPDATE clone SET runner = %s WHERE name = %s", [self.runner, name]))
 
-    def done_with(self, name: str) -> None:
-        """Nobody needs the clone any more; it will be dropped, by its runner or by another."""
-        self._held.pop(name, None)
-        self.run(lambda c: c.execute("UPDATE clone SET state = 'done' WHERE name = %s", [name]))
+    def done_with(self, *called: str) -> None:
+        """Nobody needs the clone any more; it will be dropped, by its runner or by another.
+
+        It may be ``called`` one of several names: the book forgets those that no database has.
+        """
+        for name in called:
+            self._held.pop(name, None)
+        self.run(lambda c: c.execute(_DONE, {"called": list(called)}))
 
     def returns(self, name: str) -> None:
         """Nobody needs the clone any more; it may be reused."""
@@ -387,6 +391,12 @@ SELECT template || '_' || {names.NEW_UUID7}, template, 'returning', %s,
 FROM clone WHERE name = %s AND state = 'returning' AND origin IS NOT NULL
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.database = clone.name)
 RETURNING name, own, template, origin, counted"""  # noqa: S608
+
+_DONE = """
+WITH absent AS (
+    DELETE FROM clone WHERE name = ANY(%(called)s) AND cardinality(%(called)s) > 1
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = clone.name) RETURNING name)
+UPDATE clone SET state = 'done' WHERE name = ANY(%(called)s) AND name NOT IN (SELECT name FROM absent)"""
 
 _HOLD = """
 INSERT INTO clone (name, template, state, runner, until, what)

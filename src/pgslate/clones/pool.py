@@ -86,7 +86,7 @@ class Pool:
         self._ahead = min(ahead, 1) if book.facts.durable else ahead
         self._ephemeral = ephemeral
         self._threads = threads
-        self._to_reap = not ephemeral
+        self._to_reap, self._reaping = not ephemeral, False
         self._batch, self._most_discarded = (1, 1) if book.facts.durable else (BATCH, MOST_DISCARDED)
         self._drops_at_once = book.facts.durable and not ahead and not threads
         self._known: dict[str, dict[str, list[float]]] = {}
@@ -231,7 +231,7 @@ class Pool:
         accounts = self._accounts.values()
         making, owed = any(one.making > 0 for one in accounts), any(one.owed > 0 for one in accounts)
         returns = sum(one.returning for one in accounts)
-        busy = (making and owed) or (returns and (making or self._dropping or returns > 1))
+        busy = (making and owed) or (returns and (making or self._dropping or self._reaping or returns > 1))
         if not self._closing and len(self._workers) < (MAKERS if busy else 1):
             worker = threading.Thread(target=self._work, name="pgslate-pool", daemon=True)
             self._workers.append(worker)
@@ -271,6 +271,8 @@ class Pool:
                 connection.close()
             with self._state:  # where a fault of ours ended it, another may go on
                 self._workers.remove(threading.current_thread())
+                if self._to_return:
+                    self._start()
 
     def _next_job(self, wait: float) -> _Job | None:
         """What to do now; ``_IDLE`` where nothing came up for ``wait`` seconds, None at the end."""
@@ -286,8 +288,8 @@ class Pool:
                 if self._discarded >= (1 if self._draining else self._batch) and not self._dropping:
                     return self._to_drop()
                 if self._to_reap:
-                    self._to_reap = False
-                    return _Job(self._reap, lambda: None)
+                    self._to_reap, self._reaping = False, True
+                    return _Job(self._reap, self._reaped)
                 if not self._state.wait(wait):
                     return self._to_drop() if self._discarded and not self._dropping else _IDLE
             return None
@@ -302,17 +304,20 @@ class Pool:
 
     def _to_put_back(self, name: str, account: Account) -> _Job:
         is_back = False
-        began = time.perf_counter()
+        began: float | None = None
 
         def work(connection: psycopg.Connection[Any]) -> None:
-            nonlocal is_back
+            nonlocal is_back, began
+            began = time.perf_counter()
             assert self._returns is not None, "nothing else fills the queue"
             with contextlib.suppress(NotReusableError):
                 self._returns.put_back(connection, name)
                 is_back = True
 
         def over() -> None:
-            account.returned(time.perf_counter() - began, came_back=is_back)
+            if began is not None:  # else there was no connection, which says nothing of reuse
+                account.worth.tried(time.perf_counter() - began, came_back=is_back)
+            account.returned(came_back=is_back)
             if not is_back:
                 self._discarded += 1
                 self._start()
@@ -334,6 +339,9 @@ class Pool:
         """Once a run: what others have left behind."""
         with contextlib.suppress(LockTimeoutError):  # another runner is at it
             reap_in(self._book, timeout=0.05)
+
+    def _reaped(self) -> None:
+        self._reaping = False
 
     def _give_up(self) -> None:
         with self._state:

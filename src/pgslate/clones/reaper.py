@@ -15,7 +15,7 @@ import psycopg
 from pgslate.clones import names
 from pgslate.clones.book import Book
 from pgslate.clones.cloning import drop
-from pgslate.clones.other_books import IS_DUE, needed_elsewhere
+from pgslate.clones.other_books import IS_DUE, claim, needed_elsewhere
 from pgslate.clones.template import drop_template
 from pgslate.errors import LockTimeoutError
 from pgslate.targets.target import Target
@@ -125,7 +125,7 @@ def _claim(connection: psycopg.Connection[Any], name: str, *, kept: bool, force:
     """See once more that it is nobody's, and make it ours to drop: it may have been taken meanwhile."""
     there = connection.execute("SELECT state FROM clone WHERE name = %s", [name]).fetchone()
     if there is None:
-        return True
+        return claim(connection, name, kept=kept, force=force)
     row = connection.execute(_CLAIM.encode(), {"name": name, "kept": kept, "force": force}).fetchone()
     return row is not None
 

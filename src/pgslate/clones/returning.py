@@ -24,6 +24,8 @@ from pgslate.errors import PgslateError
 #: Seconds that a session may take to leave: whoever waits for a database shouldn't have to wait for that.
 PATIENCE = 1.0
 
+_CLOSE = sql.SQL("SET LOCAL statement_timeout = {patience}; ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+
 # In one transaction. Somebody who came just before the database was closed to all may not be seen yet, and
 # PostgreSQL would wait 5 s for their leaving.
 _RENAME = sql.SQL(
@@ -76,8 +78,7 @@ class Returns:
             self._prove(connection, name, returned, step)
         except (NotReusableError, psycopg.Error, PgslateError) as error:
             is_lost = not _is_usable(connection)
-            for each in called:
-                self._book.done_with(each)
+            self._book.done_with(*called)
             if is_lost or isinstance(error, NotReusableError):
                 raise
             raise NotReusableError(str(error).strip()) from error
@@ -92,19 +93,17 @@ class Returns:
 
     def _empty(self, connection: psycopg.Connection[Any], name: str, step: Step) -> None:
         step("end sessions")
-        connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(name)))
-        if end_sessions(connection, name) and not wait_until_empty(connection, name, at_most=PATIENCE):
+        ended = end_sessions(connection, name)  # first: one of them may hold what is waited for to close it
+        closed = _CLOSE.format(name=sql.Identifier(name), patience=int(PATIENCE * 1000))
+        connection.execute(closed)
+        ended += end_sessions(connection, name)
+        if ended and not wait_until_empty(connection, name, at_most=PATIENCE):
             raise NotReusableError(f"a session in it is still there, {PATIENCE:g} s after its end")
 
     def _rename(self, connection: psycopg.Connection[Any], name: str, returned: Returned, step: Step) -> None:
         step("rename")
         before, after = sql.Identifier(name), sql.Identifier(returned.name)
-        try:
-            connection.execute(_RENAME.format(before=before, after=after, patience=int(PATIENCE * 1000)))
-        except psycopg.Error:
-            if not connection.closed:
-                self._book.gone(returned.name, connection)
-            raise
+        connection.execute(_RENAME.format(before=before, after=after, patience=int(PATIENCE * 1000)))
         step("forget")
         self._book.gone(name, connection)
 

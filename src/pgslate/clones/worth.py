@@ -10,7 +10,7 @@ Times are in seconds, as they pass: what waits for a processor or a disk is not 
 from __future__ import annotations
 
 from collections import deque
-from statistics import mean, median
+from statistics import fmean, median
 
 #: So many returns are tried before they are judged, and so many of the last ones count.
 FEWEST, LAST = 3, 8
@@ -66,4 +66,5 @@ class Worth:
         if len(self._tries) < FEWEST or not self._copies:
             return True
         anew = median(self._copies) + (median(self._drops) if self._drops else 0.0)
-        return mean(seconds + (0.0 if came_back else anew) for seconds, came_back in self._tries) <= anew
+        in_vain = fmean(not came_back for _, came_back in self._tries)
+        return median(seconds for seconds, _ in self._tries) + in_vain * anew <= anew

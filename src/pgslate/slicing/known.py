@@ -146,10 +146,11 @@ def _trace_on_embedded(catalog: Catalog, prelude: Sequence[str], progress: Progr
     from pgslate.slicing import worlds
     from pgslate.slicing.trace import Traced, trace
 
-    for done, earlier in _earlier(catalog, prelude):
+    for done, earlier, digest in _earlier(catalog, prelude):
         key = key_of(catalog, prelude, done)
         with scratch_server(catalog, key=key) as server:
-            world = worlds.loads(server.note, earlier.units)
+            its_own = hashlib.sha256(server.note).hexdigest() == digest  # not another run's, nor damaged
+            world = worlds.loads(server.note, earlier.units) if its_own else None
             if world is not None:
                 begun = Traced(earlier, world)
                 found = trace(catalog, server.target(SCRATCH), earlier=begun, progress=progress)
@@ -182,12 +183,15 @@ def _locked(catalog: Catalog, prelude: Sequence[str], lock: Path | None) -> Trac
 # -- the cache
 
 
-def _earlier(catalog: Catalog, prelude: Sequence[str]) -> Iterable[tuple[int, Trace]]:
-    """The longest traced beginning of the catalog whose server's data is kept, if there is one."""
+def _earlier(catalog: Catalog, prelude: Sequence[str]) -> Iterable[tuple[int, Trace, str]]:
+    """The longest traced beginning of the catalog whose server's data is kept, if there is one.
+
+    How many migrations it has, its trace, and the digest of the world that is kept with the data.
+    """
     for done in range(len(catalog) - 1, max(0, len(catalog) - 50), -1):
-        found, has_data = _cached(catalog, prelude, done)
-        if found is not None and has_data:
-            yield done, found
+        found, digest = _cached(catalog, prelude, done)
+        if found is not None and digest:
+            yield done, found, digest
             return
 
 
@@ -203,24 +207,26 @@ def key_of(catalog: Catalog, prelude: Sequence[str], done: int) -> str:
     return f"trace-{digest.hexdigest()[:32]}"
 
 
-def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> tuple[Trace | None, bool]:
-    """The trace of the first ``done`` migrations, and whether a server's data was kept with it."""
+def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> tuple[Trace | None, str]:
+    """The trace of the first ``done`` migrations, and the digest of its world, if that was kept with it."""
     path = _folder() / f"{key_of(catalog, prelude, done)}.json"
     try:
         found, whole = document.loads(path.read_text())
     except (OSError, ValueError):
-        return None, False
+        return None, ""
     os.utime(path)
-    return found, bool(whole.get("kept"))
+    return found, "".join(map(str, whole.get("world", ())))
 
 
 def _store(catalog: Catalog, prelude: Sequence[str], found: Traced, server: Server | None = None) -> None:
     from pgslate.slicing import worlds
 
     key = key_of(catalog, prelude, len(catalog))
+    kept: dict[str, list[str]] = {}
     if server is not None:
-        server.keep(key, restart=False, note=worlds.dumps(found.world))
-    kept = {"kept": ["true"]} if server else {}
+        note = worlds.dumps(found.world)
+        server.keep(key, restart=False, note=note)
+        kept["world"] = [f'"{hashlib.sha256(note).hexdigest()}"']
     text = document.dumps(found.trace, {m.version: m.file for m in catalog}, kept)
     write_cached(_folder() / f"{key}.json", text)
     _forget_oldest(_folder())

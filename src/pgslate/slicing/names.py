@@ -19,7 +19,7 @@ Name = tuple[str, str]
 _WORD = re.compile(f"{sql.LETTER}{sql.LETTER_OR_DIGIT}*")
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
 _ONE = rf'(?:"(?:[^"]|"")+"|{sql.LETTER}{sql.LETTER_OR_DIGIT}*)'
-_CALLED = re.compile(rf"((?:{_ONE}\s*\.\s*)?{_ONE})\s*\(")
+_CALLED = re.compile(rf"(?<!{sql.LETTER_OR_DIGIT})((?:{_ONE}\s*\.\s*)?{_ONE})\s*\(")
 _DECLARED = re.compile(
     r'^\s*(?P<name>(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))*)\s*%\s*(?P<of>row)?type',
     re.IGNORECASE,

@@ -30,7 +30,10 @@ def dumps(world: World) -> bytes:
 
 @collector.held_off()
 def loads(kept: bytes, units: Iterable[UnitInfo]) -> World | None:
-    """The world that ``dumps`` gave, with its units; None where it is another version's, or nothing."""
+    """The world that ``dumps`` gave, with its units; None where it is another version's.
+
+    ``kept`` has to be what ``dumps`` gave: whoever keeps it keeps its digest, too.
+    """
     try:
         layout, state = _Reader(io.BytesIO(kept)).load()
     except (pickle.UnpicklingError, EOFError):
@@ -47,7 +50,7 @@ def _layout() -> list[list[str]]:
 
 
 class _Reader(pickle.Unpickler):
-    """Makes nothing but what a world is made of, whatever the bytes say."""
+    """Makes nothing but what a world is made of."""
 
     def find_class(self, module: str, name: str) -> Any:
         try:
