@@ -43,6 +43,7 @@ SET application_name = {application};
 SET synchronous_commit = off;
 SET idle_session_timeout = 0;
 SET statement_timeout = 0;
+SET plan_cache_mode = force_generic_plan;
 SET search_path = pgslate_2, pg_catalog;
 """
 
@@ -112,7 +113,7 @@ class Book:
             timeout=self._timeout,
             note=self._note,
             autocommit=True,
-            prepare_threshold=None,
+            prepare_threshold=1,  # there are few statements, and each is said again and again
         )
         connection.execute(
             sql.SQL(_SESSION).format(application=sql.Literal(self._application)), prepare=False
