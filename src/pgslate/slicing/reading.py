@@ -37,7 +37,7 @@ def effect_of(
     said = _said(world, text, seen.after.path)
     # Code may drop what it names, itself too: it is read before that is forgotten, and after it was made.
     ran = _ran(world, seen)
-    _, mentioned_before = _reached(world, said, ran)
+    met = _reached(world, said, ran)[1] if ran or said.called else set()
     called = said.called | _called_by(world, ran, seen.after.path)
     told = world.take(
         seen.rows,
@@ -48,7 +48,7 @@ def effect_of(
     )
     ran |= _ran(world, seen)
     words, mentioned = _reached(world, said, ran)
-    mentioned |= mentioned_before
+    mentioned |= met
     writes, locked = _used(world, seen, mentioned)
     if "truncate" in words:
         writes |= said.writes
