@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from psycopg import sql
 
 from pgslate.applying.ledger import Ledger, Row, checksum_of
-from pgslate.catalog import Catalog, Migration
+from pgslate.catalog import Catalog, Migration, shown
 from pgslate.errors import (
     EditedMigrationError,
     MissingMigrationError,
@@ -22,6 +23,12 @@ from pgslate.sql import Statement
 def missing(catalog: Catalog, ledger: Ledger) -> tuple[Row, ...]:
     """The ledger's rows whose migrations the catalog doesn't have."""
     return tuple(row for version, row in ledger.by_version.items() if version not in catalog.by_version)
+
+
+def shown_rows(catalog: Catalog, ledger: Ledger) -> dict[str, str]:
+    """What people are told each version is that the catalog or the ledger has."""
+    rows = {version: row.file for version, row in ledger.by_version.items()}
+    return shown(rows | {m.version: m.file for m in catalog})
 
 
 def edited(catalog: Catalog, ledger: Ledger) -> tuple[Migration, ...]:
@@ -60,7 +67,8 @@ def check_missing(catalog: Catalog, ledger: Ledger) -> None:
     if not rows:
         return
     _check_versions(catalog, rows)
-    files = ", ".join(sorted(row.file for row in rows))
+    called = shown_rows(catalog, ledger)
+    files = ", ".join(sorted(called[row.version] for row in rows))
     raise MissingMigrationError(
         f"the ledger says that {files} {'was' if len(rows) == 1 else 'were'} applied,"
         f" but {catalog.root.name} has no such {'file' if len(rows) == 1 else 'files'}",
@@ -95,11 +103,11 @@ def check_edited(migrations: Sequence[Migration], ledger: Ledger) -> None:
     first = migrations[0]
     row = ledger.by_version[first.version]
     lines = [
-        f"{m.file} was edited after it was applied at {ledger.by_version[m.version].applied_at}:"
+        f"{m.shown} was edited after it was applied at {ledger.by_version[m.version].applied_at}:"
         f" checksum {ledger.by_version[m.version].checksum} then, {m.checksum} now"
         for m in migrations
     ]
-    accept = " ".join(f"--accept-edited {m.file}" for m in migrations)
+    accept = " ".join(f"--accept-edited {shlex.quote(m.shown)}" for m in migrations)
     raise EditedMigrationError(
         "\n".join(lines),
         fix=f"undo the edit and write a new migration; or, if the database is right all the same, {accept}",
@@ -128,9 +136,9 @@ def check_order(catalog: Catalog, ledger: Ledger, pending: Sequence[Migration]) 
         if positions[m.version] < last and m.version not in known and m.version not in ledger.by_version
     ]
     if late:
-        files = ", ".join(m.file for m in late)
+        files = ", ".join(m.shown for m in late)
         raise OutOfOrderError(
-            f"{files} {'was' if len(late) == 1 else 'were'} inserted below {catalog.migrations[last].file},"
+            f"{files} {'was' if len(late) == 1 else 'were'} inserted below {catalog.migrations[last].shown},"
             " which is applied",
             fix=f"give it a version above {catalog.migrations[last].version};"
             " or, if it doesn't matter which of them comes first, --allow-out-of-order",
@@ -158,8 +166,8 @@ def check_parts(slice_: Slice, ledger: Ledger, pending: Sequence[int]) -> None:
         migration = catalog.migrations[index]
         if migration.version in known and migration.version not in ledger.by_version:
             raise PartlyAppliedError(
-                f"this database holds the {parts[0].form} form for {held}, which leaves out {migration.file};"
-                " it can't be added afterwards",
+                f"this database holds the {parts[0].form} form for {held}, which leaves out"
+                f" {migration.shown}; it can't be added afterwards",
                 fix="apply all tables together to an empty database, or use the files form, which can grow",
                 migrations=(migration.version,),
             )
@@ -172,7 +180,7 @@ def check_parts(slice_: Slice, ledger: Ledger, pending: Sequence[int]) -> None:
         if absent:
             place = place_of(migration, _statement(migration, absent[0]))
             raise PartlyAppliedError(
-                f"this database holds {len(row.statements)} of the {row.of} statements of {migration.file},"
+                f"this database holds {len(row.statements)} of the {row.of} statements of {migration.shown},"
                 f" for {held};"
                 f" what is asked for now needs {len(absent)} more of them",
                 place=place,
