@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 
 from psycopg import sql
@@ -66,21 +67,31 @@ def check_missing(catalog: Catalog, ledger: Ledger) -> None:
     rows = missing(catalog, ledger)
     if not rows:
         return
-    _check_versions(catalog, rows)
+    _check_versions(catalog, ledger, rows)
     called = shown_rows(catalog, ledger)
     files = ", ".join(sorted(called[row.version] for row in rows))
+    there = {migration.file for migration in catalog}
+    holding = sorted({row.file for row in rows})
+    if there.issuperset(holding):
+        verb, what = "has" if len(holding) == 1 else "have", "it" if len(rows) == 1 else "them"
+        lost = f"{', '.join(holding)} {verb} {what} no more"
+    else:
+        lost = f"{catalog.root.name} has no such {'file' if len(rows) == 1 else 'files'}"
     raise MissingMigrationError(
-        f"the ledger says that {files} {'was' if len(rows) == 1 else 'were'} applied,"
-        f" but {catalog.root.name} has no such {'file' if len(rows) == 1 else 'files'}",
+        f"the ledger says that {files} {'was' if len(rows) == 1 else 'were'} applied, but {lost}",
         fix="bring the file back from version control, or check out the version of the catalog that has it",
         migrations=tuple(sorted(row.version for row in rows)),
     )
 
 
-def _check_versions(catalog: Catalog, rows: Sequence[Row]) -> None:
-    """Raise MissingMigrationError where a file is there, but was applied under another version."""
-    now = {m.file: m.version for m in catalog}
-    other = [row for row in rows if row.file in now]
+def _check_versions(catalog: Catalog, ledger: Ledger, rows: Sequence[Row]) -> None:
+    """Raise MissingMigrationError where a file is there, but was applied under another version.
+
+    Where a file holds several migrations, or did, one that is gone is not another that is there.
+    """
+    now = {m.file: m.version for m in catalog if m.alone}
+    held = Counter(row.file for row in ledger.by_version.values())
+    other = [row for row in rows if row.file in now and held[row.file] == 1]
     if not other:
         return
     first = other[0]
