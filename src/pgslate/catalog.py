@@ -89,6 +89,7 @@ class Catalog:
     """Migrations in order; ``root`` is their folder, ``evidence`` what the format was recognised by.
 
     ``bookkeeping`` is the SQL that makes the tool's own table, where a migration takes it for granted.
+    ``adds_anywhere`` says that its tool runs whatever hasn't run, also below what has.
     ``settings`` are what every migration's session begins with, by name: ``{"search_path": "app"}``."""
 
     root: Path
@@ -96,6 +97,7 @@ class Catalog:
     migrations: tuple[Migration, ...]
     evidence: str = ""
     bookkeeping: str = ""
+    adds_anywhere: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
@@ -137,7 +139,8 @@ class Catalog:
         called = shown({migration.version: migration.file for migration in ordered})
         ordered = tuple(replace(m, alone=called[m.version] == m.file) for m in ordered)
         own = bookkeeping(layout.name, (migration.source for migration in ordered))
-        return Catalog(root, layout.name, ordered, evidence, own)
+        anywhere = getattr(layout, "adds_anywhere", False)
+        return Catalog(root, layout.name, ordered, evidence, own, anywhere)
 
     def parse(self) -> Catalog:
         """Parse every migration's SQL now, so that a syntax error is raised before anything is run."""

@@ -177,6 +177,20 @@ def test_an_inserted_file_runs_where_it_is_allowed(slice_for: SliceOf) -> None:
     assert versions(planned) == ["002"]
 
 
+def test_a_changeset_is_added_to_any_file_as_liquibase_runs_whatever_is_missing(slice_for: SliceOf) -> None:
+    text = "--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n"
+    before = slice_for({"a.sql": text, "b.sql": text})
+    after = slice_for({"a.sql": f"{text}--changeset ann:2\nSELECT 2;\n", "b.sql": text})
+    assert versions(plan(after, ledger(before, "a.sql::1::ann", "b.sql::1::ann"))) == ["a.sql::2::ann"]
+
+
+def test_a_changeset_with_another_id_is_not_the_one_that_was_applied(slice_for: SliceOf) -> None:
+    text = "--liquibase formatted sql\n--changeset ann:{}\nSELECT 1;\n"
+    before = slice_for({"a.sql": text.format(1)})
+    with pytest.raises(MissingMigrationError, match=r"a\.sql::1::ann was applied, but a\.sql has it no more"):
+        plan(slice_for({"a.sql": text.format(2)}), ledger(before, "a.sql::1::ann"))
+
+
 def test_a_file_that_an_earlier_smaller_slice_left_out_may_be_added(slice_for: SliceOf) -> None:
     slice_ = slice_for(TWO)
     planned = plan(slice_, ledger(slice_, "001", "003", known=("002",)))

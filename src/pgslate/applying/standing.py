@@ -87,8 +87,11 @@ def check_missing(catalog: Catalog, ledger: Ledger) -> None:
 def _check_versions(catalog: Catalog, ledger: Ledger, rows: Sequence[Row]) -> None:
     """Raise MissingMigrationError where a file is there, but was applied under another version.
 
-    Where a file holds several migrations, or did, one that is gone is not another that is there.
+    Where a file holds several migrations, or did, one that is gone is not another that is there; nor where
+    the tool goes by what it has run alone, as Liquibase does: it would run the other.
     """
+    if catalog.adds_anywhere:
+        return
     now = {m.file: m.version for m in catalog if m.alone}
     held = Counter(row.file for row in ledger.by_version.values())
     other = [row for row in rows if row.file in now and held[row.file] == 1]
@@ -131,9 +134,11 @@ def check_edited(migrations: Sequence[Migration], ledger: Ledger) -> None:
 def check_order(catalog: Catalog, ledger: Ledger, pending: Sequence[Migration]) -> None:
     """Raise OutOfOrderError where a pending migration stands before one that is applied.
 
-    One that the catalog had already when an earlier run left it out may be added: that slice was cut without
-    it.
+    Not where the catalog's tool adds migrations anywhere. And one that the catalog had already when an
+    earlier run left it out may be added: that slice was cut without it.
     """
+    if catalog.adds_anywhere:
+        return
     positions = {m.version: at for at, m in enumerate(catalog.migrations)}
     applied = [at for version in ledger.by_version if (at := positions.get(version)) is not None]
     applied = [at for at in applied if not catalog.migrations[at].repeatable]

@@ -9,8 +9,8 @@ Source: Liquibase, ``FormattedSqlChangeLogParser.java`` and ``DatabaseChangeLog.
 ``liquibase_sql``, ``liquibase_changelog``); ``SqlChangeLogParser.java``: an SQL file that is not formatted is
 one changeset, ``raw`` by ``includeAll``; ``ExpressionExpander.java``: an unknown ``${name}`` stays as it is,
 which is an error where it can't be SQL. ``runOnChange`` and ``runAlways`` both run again when they change, in
-their place. Preconditions ask what a database holds, and are taken to be fulfilled by one that this catalog
-made.
+their place; one that hasn't run is run wherever it stands. Preconditions ask what a database holds, and are
+taken to be fulfilled by one that this catalog made.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pgslate.formats.listing import Listing, Options
 
 name = "liquibase"
 substitutes = True
+adds_anywhere = True
 
 _BUILT_IN = {
     "database.typeName": "postgresql",
