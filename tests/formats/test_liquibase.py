@@ -220,6 +220,14 @@ def test_a_changelog_gives_the_order(file: str, text: str, load: Load) -> None:
     assert catalog.evidence == f"{file} is a changelog"
 
 
+@pytest.mark.parametrize("file", ["002-revert.sql", "u/U1__x.sql", "down/a.sql"])
+@pytest.mark.parametrize("kind", ["include", "includeAll"])
+def test_what_a_changelog_includes_runs_whatever_its_name(kind: str, file: str, load: Load) -> None:
+    named = f'<include file="{file}"/>' if kind == "include" else '<includeAll path="."/>'
+    files = {"x.xml": xml(named), file: HEADER + "--changeset me:1\nSELECT 1;"}
+    assert run(load(files)) == ["SELECT 1"]
+
+
 def test_a_changelog_may_include_others_and_set_properties(load: Load) -> None:
     files = {
         "root.xml": xml('<property name="x" value="1"/>', '<include file="one.yaml"/>'),

@@ -118,8 +118,6 @@ class _Reading:
     def file(self, file: str) -> None:
         """The changesets of an SQL file."""
         self.files.append(file)
-        if naming.is_undo(file):
-            return
         if not _is_formatted(self.listing, file):
             stem = PurePosixPath(file).stem
             self._add(f"{file}::raw::includeAll", stem, file, self.listing.text(file), 1)
@@ -189,9 +187,9 @@ def _is_formatted(listing: Listing, file: str) -> bool:
 
 def _by_name(listing: Listing) -> Iterator[str]:
     for file in listing.files:
-        if file.lower().endswith(".sql") and (
-            _is_formatted(listing, file) or not naming.is_bystander(file.rsplit("/", 1)[-1])
-        ):
+        if not file.lower().endswith(".sql") or naming.is_undo(file):
+            continue
+        if _is_formatted(listing, file) or not naming.is_bystander(file.rsplit("/", 1)[-1]):
             yield file
 
 
