@@ -292,6 +292,43 @@ def test_a_changelog_that_makes_no_sense_is_an_error(files: dict[str, str], mess
         load(ONE | files)
 
 
+BOMB = "x: [&a0 [1], " + ", ".join(f"&a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(40)) + "]\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message", "line"),
+    [
+        ("x.yml", f"{BOMB}databaseChangeLog:\n- include: {{file: *a40}}\n", "file is no text", 3),
+        ("x.yml", f"{BOMB}databaseChangeLog:\n- property: {{name: *a40}}\n", "name is no text", 3),
+        ("x.yml", "databaseChangeLog:\n- include: {file: [a.sql]}\n", "file is no text", 2),
+        ("x.yml", "databaseChangeLog:\n- include: {file: a\x01.sql}\n", "not YAML: .*not allowed", 2),
+        ("x.yml", "databaseChangeLog: " + "[" * 5000, "nested too deeply", 1),
+        ("x.yml", "databaseChangeLog:\n- include: {file: 2026-02-31}\n", "no 2026-02-31", 2),
+        ("x.yml", f"databaseChangeLog:\n- include: {{file: {'9' * 5000}}}\n", "no 9+", 2),
+        ("x.yml", f"databaseChangeLog:\n- include: {{file: 0x{'9' * 5000}}}\n", "no 0x9+", 2),
+        ("x.yml", "databaseChangeLog:\n- include: {file: !!int x}\n", "no x", 2),
+        ("x.json", '{"databaseChangeLog": [{"include": {"file": {}}}]}', "file is no text", 1),
+        ("x.json", '{"databaseChangeLog": [{"include": {"file": 1.5}}]}', "file is no text", 1),
+        ("x.json", '{"databaseChangeLog": [{"include": {"file": %s}}]}' % ("9" * 5000), "no 9+", 1),
+        ("x.json", '{"databaseChangeLog": ' + "[" * 100_000, "nested too deeply", 1),
+    ],
+)  # fmt: skip
+def test_no_changelog_hangs_or_fails_without_its_place(
+    file: str, text: str, message: str, line: int, load: Load
+) -> None:
+    with pytest.raises(CatalogError, match=message) as raised:
+        load({file: text})
+    assert raised.value.place is not None
+    assert (raised.value.place.file, raised.value.place.line) == (file, line)
+
+
+def test_a_changelog_may_say_yes_and_no(load: Load) -> None:
+    text = "databaseChangeLog:\n- include: {file: ../a.sql, relativeToChangelogFile: yes}\n"
+    text += "- include: {file: b.sql, errorIfMissing: no}\n"
+    files = {"x.yml": "databaseChangeLog:\n- include: {file: x/y.yml}\n", "x/y.yml": text}
+    assert run(load({**files, "a.sql": "SELECT 1;"})) == ["SELECT 1"]
+
+
 def test_files_in_folders_below_are_recognised(load: Load) -> None:
     assert load(ONE).evidence == "sql/a.sql begins with '--liquibase formatted sql'"
 

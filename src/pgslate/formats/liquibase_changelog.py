@@ -36,11 +36,20 @@ class Entry:
     place: Place
 
     def __getitem__(self, key: str) -> str:
+        """What is said, "" where nothing is. Raises CatalogError for a list or a mapping."""
         value = self.said.get(key)
+        if isinstance(value, (dict, list)):
+            raise self.no_text(key)
         return "" if value is None else str(value)
 
     def is_set(self, key: str) -> bool:
-        return self[key].lower() == "true"
+        return self[key].lower() in ("true", "yes", "on")
+
+    def is_unset(self, key: str) -> bool:
+        return self[key].lower() in ("false", "no", "off")
+
+    def no_text(self, key: str) -> CatalogError:
+        return CatalogError(f"{key} is no text", place=self.place, fix="write it as text")
 
 
 def is_changelog(listing: Listing, file: str) -> bool:
@@ -63,7 +72,10 @@ def entries(listing: Listing, file: str) -> tuple[Entry, ...]:
 def included(listing: Listing, changelog: str, entry: Entry) -> tuple[str, ...]:
     """The files that an ``include`` or an ``includeAll`` names. Raises CatalogError where there are none."""
     is_folder = entry.kind == "includeAll"
-    given = entry["path" if is_folder else "file"].replace("\\", "/").strip()
+    key = "path" if is_folder else "file"
+    if not isinstance(entry.said.get(key, ""), str):
+        raise entry.no_text(key)
+    given = entry[key].replace("\\", "/").strip()
     unread = next((key for key in _UNREAD if entry[key]), None)
     if unread:
         raise CatalogError(
@@ -76,7 +88,7 @@ def included(listing: Listing, changelog: str, entry: Entry) -> tuple[str, ...]:
         found = _below(listing, path, changelog, entry["endsWithFilter"]) if is_folder else (path,)
         if found and set(found) <= set(listing.files):
             return found
-    if entry[("errorIfMissingOrEmpty" if is_folder else "errorIfMissing")].lower() == "false":
+    if entry.is_unset("errorIfMissingOrEmpty" if is_folder else "errorIfMissing"):
         return ()
     raise CatalogError(
         f"{listing.root} has no {given or 'such file'}",
@@ -145,10 +157,12 @@ def _xml(text: str, file: str) -> list[Entry]:
 
 def _json(text: str, file: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=str)  # a number may be too long
     except json.JSONDecodeError as error:
         place = Place(file, error.lineno, error.colno)
         raise CatalogError(f"not JSON: {error.msg}", place=place, fix="correct the file") from None
+    except RecursionError:
+        raise _too_deep(file) from None
 
 
 def _yaml(text: str, file: str) -> Any:
@@ -159,11 +173,21 @@ def _yaml(text: str, file: str) -> Any:
             f"{file} is YAML, and PyYAML is not installed here", fix="pip install PyYAML"
         ) from None
     try:
-        return yaml.safe_load(text)
+        return yaml.BaseLoader(text).get_single_data()  # dates and numbers stay text, and can't fail
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1)
         raise CatalogError(f"not YAML: {error.problem}", place=place, fix="correct the file") from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise CatalogError(f"not YAML: {error.reason}", place=place, fix="take them out") from None
+    except RecursionError:
+        raise _too_deep(file) from None
+
+
+def _too_deep(file: str) -> CatalogError:
+    return CatalogError("nested too deeply", place=Place(file, 1), fix="correct the file")
 
 
 def _documented(document: Any, text: str, file: str) -> list[Entry]:
