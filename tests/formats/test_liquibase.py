@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from tests.formats.conftest import Load
 
 from pgslate.catalog import Catalog
-from pgslate.errors import CatalogError, CodeMigrationError, DuplicateVersionError
+from pgslate.errors import CatalogError, CodeMigrationError, DuplicateVersionError, Place
 
 HEADER = "--liquibase formatted sql\n"
 
@@ -333,6 +332,64 @@ def test_files_in_folders_below_are_recognised(load: Load) -> None:
     assert load(ONE).evidence == "sql/a.sql begins with '--liquibase formatted sql'"
 
 
-def test_a_file_that_is_not_utf_8_is_no_changelog(load: Load, tmp_path: Path) -> None:
-    files = {"1_a.sql": "SELECT 1;", "x.xml": "<databaseChangeLog>é</databaseChangeLog>".encode("latin-1")}
-    assert load(files).format == "plain"
+@pytest.mark.parametrize("encoding", ["iso-8859-1", "utf-16", "windows-1252", "us-ascii"])
+def test_a_changelog_in_xml_is_read_as_it_declares(encoding: str, load: Load) -> None:
+    name = "a" if encoding == "us-ascii" else "é"
+    text = xml(f'<include file="{name}.sql"/>').replace("?>", f" encoding='{encoding}'?>", 1)
+    assert run(load({"x.xml": text.encode(encoding), f"{name}.sql": "SELECT 1;"})) == ["SELECT 1"]
+
+
+def test_a_line_of_a_changelog_in_utf_16_is_shown(load: Load) -> None:
+    text = xml("", "<strange/>").replace("?>", " encoding='utf-16'?>", 1)
+    with pytest.raises(CatalogError, match="strange") as raised:
+        load({"x.xml": text.encode("utf-16")})
+    assert raised.value.place == Place("x.xml", 4, 1, "<strange/>")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "line"),
+    [
+        ("x.xml", xml("<!-- é -->"), 3),
+        ("x.xml", "<!-- é -->\n<databaseChangeLog/>", 1),
+        ("x.yml", "# é\ndatabaseChangeLog:\n", 1),
+        ("x.json", '{"databaseChangeLog": [\n"é"]}', 2),
+    ],
+)
+def test_a_changelog_that_is_not_utf_8_is_an_error(file: str, text: str, line: int, load: Load) -> None:
+    with pytest.raises(CatalogError, match="not UTF-8") as raised:
+        load({"1_a.sql": "SELECT 1;", file: text.encode("latin-1")})
+    assert raised.value.place is not None
+    assert (raised.value.place.file, raised.value.place.line) == (file, line)
+
+
+@pytest.mark.parametrize("encoding", ["x-unheard-of", "shift_jis"])
+def test_an_encoding_that_can_not_be_read_is_an_error(encoding: str, load: Load) -> None:
+    with pytest.raises(CatalogError, match="not XML") as raised:
+        load({"x.xml": f"<?xml version='1.0' encoding='{encoding}'?><databaseChangeLog/>"})
+    assert raised.value.place is not None
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("README.yaml", "text: see databaseChangeLog below\nmore:\n  databaseChangeLog: []\n"),
+        ("pom.xml", "<!-- databaseChangeLog -->\n<project><databaseChangeLog/></project>"),
+        ("package.json", '{"name": "databaseChangeLog", "x": {"databaseChangeLog": []}}'),
+        ("tsconfig.json", '{"databaseChangeLogs": [}'),
+    ],
+)
+def test_a_file_that_mentions_changelogs_is_none(file: str, text: str, load: Load) -> None:
+    assert load({"1_a.sql": "SELECT 1;", file: text}).format == "plain"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("x.yaml", '---\n"databaseChangeLog" :\n- include: {file: a.sql}\n'),
+        ("x.yaml", "{databaseChangeLog: [{include: {file: a.sql}}]}"),
+        ("x.json", '{"$schema": "x", "databaseChangeLog": [{"include": {"file": "a.sql"}}]}'),
+        ("x.xml", "<!-- <a> -->" + xml("<include file='a.sql'/>").partition("?>")[2]),
+    ],
+)
+def test_a_changelog_is_recognised_by_its_root(file: str, text: str, load: Load) -> None:
+    assert run(load({"a.sql": "SELECT 1;", file: text})) == ["SELECT 1"]

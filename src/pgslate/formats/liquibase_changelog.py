@@ -8,10 +8,12 @@ Liquibase, and are passed over.
 
 from __future__ import annotations
 
+import codecs
 import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
@@ -21,9 +23,12 @@ from pgslate.formats.listing import Listing
 
 CHANGELOG = re.compile(r"\.(xml|ya?ml|json)$", re.IGNORECASE)
 _ROOT = "databaseChangeLog"
+_YAML_ROOT = re.compile(rf"""^(\{{\s*)?["']?{_ROOT}["']?\s*:""", re.MULTILINE)
+_JSON_ROOT = re.compile(rf'\s*\{{\s*"{_ROOT}"\s*:')
 PASSED_OVER = frozenset(
     {"preConditions", "property", "logicalFilePath", "objectQuotingStrategy", "changeSet"}
 )
+_INVALID = expat.errors.XML_ERROR_INVALID_TOKEN
 _UNREAD = ("filter", "resourceFilter", "resourceComparator", "minDepth", "maxDepth")
 
 
@@ -53,18 +58,24 @@ class Entry:
 
 
 def is_changelog(listing: Listing, file: str) -> bool:
-    """Whether a file is a changelog; one that is not UTF-8 is somebody else's."""
-    try:
-        return bool(CHANGELOG.search(file)) and _ROOT in listing.text(file)
-    except CatalogError:
+    """Whether a file is a changelog, by its root element or a top-level key."""
+    if not CHANGELOG.search(file):
         return False
+    try:
+        content = listing.content(file)
+    except CatalogError:
+        return False  # it may be anybody's
+    if file.lower().endswith(".xml"):
+        return _is_xml_changelog(content)
+    text = content.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    return _is_json_changelog(text) if file.lower().endswith(".json") else bool(_YAML_ROOT.search(text))
 
 
 def entries(listing: Listing, file: str) -> tuple[Entry, ...]:
     """What a changelog holds, in its order. Raises CatalogError where it can't be read."""
-    text = listing.text(file)
     if file.lower().endswith(".xml"):
-        return tuple(_xml(text, file))
+        return tuple(_xml(listing, file))
+    text = listing.text(file)
     document = _json(text, file) if file.lower().endswith(".json") else _yaml(text, file)
     return tuple(_documented(document, text, file))
 
@@ -125,34 +136,70 @@ def _below(listing: Listing, folder: str, changelog: str, ending: str) -> tuple[
     )
 
 
-def _xml(text: str, file: str) -> list[Entry]:
-    """The elements directly below the root."""
-    found: list[Entry] = []
+def _is_xml_changelog(content: bytes) -> bool:
+    found: list[str] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda name, _: found.append(name)
+    with suppress(expat.ExpatError, LookupError, ValueError):
+        parser.Parse(content, True)
+    if not found:  # what stands above the root can't be read
+        return f"<{_ROOT}".encode() in content
+    return found[0].rsplit(":", 1)[-1] == _ROOT
+
+
+def _xml(listing: Listing, file: str) -> list[Entry]:
+    """The elements directly below the root; the file is decoded as it declares."""
+    found: list[tuple[str, dict[str, str], int, int]] = []
     depth = 0
+    encoding = "utf-8"
+
+    def declared(_version: str, given: str | None, _standalone: int) -> None:
+        nonlocal encoding
+        encoding = given or encoding
 
     def start(name: str, said: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth == 2:
-            line = parser.CurrentLineNumber
-            place = Place(file, line, parser.CurrentColumnNumber + 1, text.split("\n")[line - 1])
-            found.append(Entry(name.rsplit(":", 1)[-1], said, place))
+            line, column = parser.CurrentLineNumber, parser.CurrentColumnNumber + 1
+            found.append((name.rsplit(":", 1)[-1], said, line, column))
 
-    def end(name: str) -> None:
+    def end(_name: str) -> None:
         nonlocal depth
         depth -= 1
 
+    content = listing.content(file)
     parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.XmlDeclHandler, parser.StartElementHandler, parser.EndElementHandler = declared, start, end
     try:
-        parser.Parse(text, True)
+        parser.Parse(content, True)
     except expat.ExpatError as error:
+        if encoding.lower() == "utf-8" and expat.ErrorString(error.code) == _INVALID:
+            listing.text(file)  # raises where it is not UTF-8
         raise CatalogError(
             f"not XML: {expat.ErrorString(error.code)}",
             place=Place(file, error.lineno, error.offset + 1),
             fix="correct the file",
         ) from None
-    return found
+    except (LookupError, ValueError) as error:  # of the encoding
+        raise CatalogError(
+            f"not XML that can be read: {error}", place=Place(file, 1), fix="save the file as UTF-8"
+        ) from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    text = content.decode(encoding, "replace").removeprefix("\ufeff")
+    lines = dict(enumerate(re.split(r"\r\n|\r|\n", text), start=1))
+    return [Entry(kind, said, Place(file, line, at, lines.get(line, ""))) for kind, said, line, at in found]
+
+
+def _is_json_changelog(text: str) -> bool:
+    if _ROOT not in text:
+        return False
+    try:
+        document = json.loads(text, parse_int=str)
+    except (json.JSONDecodeError, RecursionError):
+        return _JSON_ROOT.match(text) is not None
+    return isinstance(document, dict) and _ROOT in document
 
 
 def _json(text: str, file: str) -> Any:
