@@ -123,6 +123,8 @@ def test_attributes_leave_a_changeset_out_as_liquibase_does(attributes: str, run
         ("endDelimiter:/", "SELECT 4 / 2\n/\nSELECT 1\n/\n"),
         ("endDelimiter:@@", "SELECT 4 / 2@@\nSELECT 1 @@"),
         ("endDelimiter:--//", "SELECT 4 / 2\n--//\nSELECT 1\n--//\n"),
+        ("endDelimiter:$$", "SELECT 4 / 2$$\nSELECT 1\n$$\n"),
+        (r"endDelimiter:\nGO$", "SELECT 4 / 2\nGO\nSELECT 1\ngo\n"),
         (r"endDelimiter:\nGO", "SELECT 4 / 2\nGO\nSELECT 1\ngo\n"),
         ("", "SELECT 4 / 2\nGO\nSELECT 1;\n"),
         ("splitStatements:false", "SELECT 4 / 2;\nSELECT 1"),
@@ -181,6 +183,14 @@ def test_an_identity_that_is_used_twice_is_an_error(load: Load) -> None:
         DuplicateVersionError, match=r"a\.sql::1::me stands twice: in a\.sql:2 and in a\.sql:4"
     ):
         load({"a.sql": HEADER + text})
+
+
+@pytest.mark.parametrize("header", ["", f"{HEADER}--changeset me:1\n"])
+def test_a_file_that_is_included_twice_is_an_error(header: str, load: Load) -> None:
+    twice = xml('<include file="a.sql"/>', '<include file="a.sql"/>')
+    with pytest.raises(DuplicateVersionError, match=r"a\.sql is included twice\nfix") as raised:
+        load({"x.xml": twice, "a.sql": f"{header}SELECT 1;"})
+    assert raised.value.files == ("a.sql",)
 
 
 # -- changelogs

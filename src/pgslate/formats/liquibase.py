@@ -149,6 +149,8 @@ class _Reading:
         repeatable: bool = False,
     ) -> None:
         before = next((m for m in self.migrations if m.version == version), None)
+        if before and (before.file, before.first_line) == (file, first_line):
+            raise DuplicateVersionError(f"{file} is included twice", fix="include it once", files=(file,))
         if before:
             raise DuplicateVersionError(
                 f"the changeset {version} stands twice: in {before.file}:{before.first_line - 1} and in"
