@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pgslate.exploring import gathered
+from pgslate.project import Project
 from pgslate.targets.target import Target
 
 from .conftest import Run
@@ -54,3 +56,7 @@ def test_a_lock_says_which_changeset_is_new(changesets: Path, run: Run) -> None:
     assert run("lock").status == 0
     changesets.write_text(FIRST + SECOND)
     assert "a.sql::2::ann is new" in run("lock", "--check").out
+
+
+def test_the_page_of_explore_has_each_changeset(changesets: Path) -> None:
+    assert gathered(Project.open())["files"] == ["a.sql::1::ann", "a.sql::2::ann"]
