@@ -157,6 +157,13 @@ def test_no_changelog_hangs_or_fails_without_its_place(
     assert (raised.value.place.file, raised.value.place.line) == (file, line)
 
 
+def test_a_changelog_in_yaml_may_merge_what_it_says_often(load: Load) -> None:
+    text = "x: &here {relativeToChangelogFile: true, file: none.sql}\n"
+    text += "databaseChangeLog:\n- include: {<<: *here, file: a.sql}\n"
+    files = {"x.yml": "databaseChangeLog:\n- include: {file: x/y.yml}\n", "x/y.yml": text}
+    assert run(load({**files, "x/a.sql": "SELECT 1;"})) == ["SELECT 1"]
+
+
 def test_a_changelog_may_say_yes_and_no(load: Load) -> None:
     text = "databaseChangeLog:\n- include: {file: ../a.sql, relativeToChangelogFile: yes}\n"
     text += "- include: {file: b.sql, errorIfMissing: no}\n"

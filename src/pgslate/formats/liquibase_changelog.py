@@ -254,5 +254,15 @@ def _documented(document: Any, text: str, file: str) -> list[Entry]:
             line = text.count("\n", 0, at) + 1
             column = len(seen["lead"]) + 1 if seen else 1
             place = Place(file, line, column, text.split("\n")[line - 1])
-            found.append(Entry(str(kind), said if isinstance(said, dict) else {}, place))
+            found.append(Entry(str(kind), _merged(said) if isinstance(said, dict) else {}, place))
     return found
+
+
+def _merged(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said, with YAML's merge key ``<<`` followed.
+
+    >>> _merged({"<<": {"a": "1", "b": "2"}, "b": "3"})["b"]
+    '3'
+    """
+    given = said.get("<<")
+    return {**given, **said} if isinstance(given, dict) else said
