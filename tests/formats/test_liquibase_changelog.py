@@ -182,10 +182,11 @@ def test_a_changelog_in_xml_is_read_as_it_declares(encoding: str, load: Load) ->
     assert run(load({"x.xml": text.encode(encoding), f"{name}.sql": "SELECT 1;"})) == ["SELECT 1"]
 
 
-def test_a_line_of_a_changelog_in_utf_16_is_shown(load: Load) -> None:
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_line_of_a_changelog_in_utf_16_is_shown(encoding: str, load: Load) -> None:
     text = xml("", "<strange/>").replace("?>", " encoding='utf-16'?>", 1)
     with pytest.raises(CatalogError, match="strange") as raised:
-        load({"x.xml": text.encode("utf-16")})
+        load({"x.xml": text.encode(encoding)})
     assert raised.value.place == Place("x.xml", 4, 1, "<strange/>")
 
 

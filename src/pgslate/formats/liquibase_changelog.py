@@ -28,6 +28,12 @@ _JSON_ROOT = re.compile(rf'\s*\{{\s*"{_ROOT}"\s*:')
 PASSED_OVER = frozenset(
     {"preConditions", "property", "logicalFilePath", "objectQuotingStrategy", "changeSet"}
 )
+_UTF_16 = {
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    b"<\0": "utf-16-le",
+    b"\0<": "utf-16-be",
+}
 _INVALID = expat.errors.XML_ERROR_INVALID_TOKEN
 _UNREAD = ("filter", "resourceFilter", "resourceComparator", "minDepth", "maxDepth")
 
@@ -185,8 +191,7 @@ def _xml(listing: Listing, file: str) -> list[Entry]:
         raise CatalogError(
             f"not XML that can be read: {error}", place=Place(file, 1), fix="save the file as UTF-8"
         ) from None
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
+    encoding = next((name for opening, name in _UTF_16.items() if content.startswith(opening)), encoding)
     text = content.decode(encoding, "replace").removeprefix("\ufeff")
     lines = dict(enumerate(re.split(r"\r\n|\r|\n", text), start=1))
     return [Entry(kind, said, Place(file, line, at, lines.get(line, ""))) for kind, said, line, at in found]
