@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -37,7 +38,7 @@ class Migration:
     on; ``origin`` gives the file's line for each line of a source that was put together from several files.
     ``transactional`` is false where the format says that the file must not run in a transaction.
     ``repeatable`` migrations run again whenever they change. ``checksum`` covers ``source`` and how it is
-    run, normalised for line ends.
+    run, normalised for line ends. ``alone`` is false where the file holds other migrations too.
     """
 
     version: str
@@ -49,6 +50,12 @@ class Migration:
     transactional: bool = True
     repeatable: bool = False
     origin: tuple[int, ...] = field(default=(), repr=False)
+    alone: bool = field(default=True, repr=False, compare=False)
+
+    @property
+    def shown(self) -> str:
+        """What people are told it is, and may call it: its file, or its version where the file holds more."""
+        return self.file if self.alone else self.version
 
     @cached_property
     def statements(self) -> tuple[sql.Statement, ...]:
@@ -74,7 +81,7 @@ class Migration:
         return hashlib.sha256((normalised + how).encode()).hexdigest()
 
     def __str__(self) -> str:
-        return self.file
+        return self.shown
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,7 @@ class Catalog:
     """Migrations in order; ``root`` is their folder, ``evidence`` what the format was recognised by.
 
     ``bookkeeping`` is the SQL that makes the tool's own table, where a migration takes it for granted.
+    ``adds_anywhere`` says that its tool runs whatever hasn't run, also below what has.
     ``settings`` are what every migration's session begins with, by name: ``{"search_path": "app"}``."""
 
     root: Path
@@ -89,6 +97,7 @@ class Catalog:
     migrations: tuple[Migration, ...]
     evidence: str = ""
     bookkeeping: str = ""
+    adds_anywhere: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
     @staticmethod
@@ -127,8 +136,11 @@ class Catalog:
         if rest:
             evidence += f"; left out: {rest}"
         ordered = _in_order(map(_named_whole, migrations) if versions == "names" else migrations)
+        called = shown({migration.version: migration.file for migration in ordered})
+        ordered = tuple(replace(m, alone=called[m.version] == m.file) for m in ordered)
         own = bookkeeping(layout.name, (migration.source for migration in ordered))
-        return Catalog(root, layout.name, ordered, evidence, own)
+        anywhere = getattr(layout, "adds_anywhere", False)
+        return Catalog(root, layout.name, ordered, evidence, own, anywhere)
 
     def parse(self) -> Catalog:
         """Parse every migration's SQL now, so that a syntax error is raised before anything is run."""
@@ -165,7 +177,8 @@ class Catalog:
         """
         if name in self.by_version:
             return self.by_version[name]
-        found = [m for m in self.migrations if name and name in _names(m)]
+        found = [m for m in self.migrations if m.file == name]
+        found = found or [m for m in self.migrations if name and name in _names(m)]
         if not found and name.strip("0").isdigit():
             found = [m for m in self.migrations if _number(m).lstrip("0") == name.lstrip("0")]
         return found[0] if len(found) == 1 else None
@@ -175,6 +188,16 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.migrations)
+
+
+def shown(files: Mapping[str, str]) -> dict[str, str]:
+    """What people are told each version is, of these with their files.
+
+    >>> shown({"1": "1_users.sql", "a.sql::1::ann": "a.sql", "a.sql::2::ann": "a.sql"})
+    {'1': '1_users.sql', 'a.sql::1::ann': 'a.sql::1::ann', 'a.sql::2::ann': 'a.sql::2::ann'}
+    """
+    held = Counter(files.values())
+    return {version: file if held[file] == 1 else version for version, file in files.items()}
 
 
 def _named_whole(migration: Migration) -> Migration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 
@@ -70,15 +71,20 @@ def require(result: VerifyResult) -> None:
 
 def _ledger_differences(catalog: Catalog, applied: ledger.Ledger) -> Iterator[Difference]:
     rows = applied.by_version
+    called = standing.shown_rows(catalog, applied)
     for row in standing.missing(catalog, applied):
         fix = "bring the file back from version control"
-        yield Difference(row.file, "migration", f"the file, applied at {row.applied_at}", "missing", fix)
+        yield Difference(
+            called[row.version], "migration", f"the file, applied at {row.applied_at}", "missing", fix
+        )
     for migration in standing.edited(catalog, applied):
         was = rows[migration.version].checksum
-        fix = f"undo the edit, or pgslate apply --accept-edited {migration.file}"
+        fix = f"undo the edit, or pgslate apply --accept-edited {shlex.quote(migration.shown)}"
         yield Difference(
-            migration.file, "migration", f"checksum {was}", f"checksum {migration.checksum}", fix
+            migration.shown, "migration", f"checksum {was}", f"checksum {migration.checksum}", fix
         )
     for row in rows.values():
         if not row.finished and row.version in catalog.by_version:
-            yield Difference(row.file, "migration", "applied", "cut off in the middle", "pgslate apply")
+            yield Difference(
+                called[row.version], "migration", "applied", "cut off in the middle", "pgslate apply"
+            )

@@ -60,7 +60,7 @@ def gathered(project: Project) -> dict[str, Any]:
         "name": catalog.root.resolve().name,
         "format": catalog.format,
         "server": trace.server,
-        "files": [migration.file for migration in catalog],
+        "files": [migration.shown for migration in catalog],
         "statements": statements,
         "reasons": [[plain(link) for link in chain] for chain in reasons],
         "tables": tables,

@@ -78,7 +78,7 @@ def migration_failed(
     told = error.diag
     position = int(told.statement_position) - 1 if told.statement_position else 0
     return MigrationFailedError(
-        message_of(error, f"{doing} {migration.file}"),
+        message_of(error, f"{doing} {migration.shown}"),
         place=place_of(migration, statement, position),
         fix=_elsewhere(there) or _FIXES.get(error.sqlstate or "", "correct the migration, then run again"),
         migration=migration.version,

@@ -110,6 +110,25 @@ def test_one_file_that_was_applied_under_another_version_is_renamed_alone(slice_
     )
 
 
+def test_a_changeset_that_is_gone_from_its_file_is_no_other_one_of_it(slice_for: SliceOf) -> None:
+    text = "--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n"
+    whole = slice_for({"a.sql": f"{text}--changeset ann:2\nSELECT 2;\n"})
+    holds = ledger(whole, "a.sql::1::ann", "a.sql::2::ann")
+    with pytest.raises(MissingMigrationError, match=r"says that a\.sql::2::ann was applied") as caught:
+        plan(slice_for({"a.sql": text}), holds)
+    assert caught.value.message.endswith("but a.sql has it no more")
+    assert caught.value.migrations == ("a.sql::2::ann",)
+    assert "UPDATE" not in caught.value.fix
+
+
+def test_a_file_that_was_cut_into_changesets_has_no_new_version(slice_for: SliceOf) -> None:
+    text = "--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n--changeset ann:2\nSELECT 2;\n"
+    slice_ = slice_for({"a.sql": text})
+    raw = replace(row(slice_.catalog.migrations[0]), version="a.sql::raw::includeAll")
+    with pytest.raises(MissingMigrationError, match=r"but a\.sql has it no more"):
+        plan(slice_, Ledger(1, {raw.version: raw}))
+
+
 def test_an_edited_file_is_an_error_with_both_checksums(slice_for: SliceOf) -> None:
     before = slice_for(TWO)
     after = slice_for({**TWO, "001_users.sql": TWO["001_users.sql"] + " CREATE TABLE more();"})
@@ -156,6 +175,20 @@ def test_an_inserted_file_runs_where_it_is_allowed(slice_for: SliceOf) -> None:
     slice_ = slice_for(TWO)
     planned = plan(slice_, ledger(slice_, "001", "003"), allow_out_of_order=True)
     assert versions(planned) == ["002"]
+
+
+def test_a_changeset_is_added_to_any_file_as_liquibase_runs_whatever_is_missing(slice_for: SliceOf) -> None:
+    text = "--liquibase formatted sql\n--changeset ann:1\nSELECT 1;\n"
+    before = slice_for({"a.sql": text, "b.sql": text})
+    after = slice_for({"a.sql": f"{text}--changeset ann:2\nSELECT 2;\n", "b.sql": text})
+    assert versions(plan(after, ledger(before, "a.sql::1::ann", "b.sql::1::ann"))) == ["a.sql::2::ann"]
+
+
+def test_a_changeset_with_another_id_is_not_the_one_that_was_applied(slice_for: SliceOf) -> None:
+    text = "--liquibase formatted sql\n--changeset ann:{}\nSELECT 1;\n"
+    before = slice_for({"a.sql": text.format(1)})
+    with pytest.raises(MissingMigrationError, match=r"a\.sql::1::ann was applied, but a\.sql has it no more"):
+        plan(slice_for({"a.sql": text.format(2)}), ledger(before, "a.sql::1::ann"))
 
 
 def test_a_file_that_an_earlier_smaller_slice_left_out_may_be_added(slice_for: SliceOf) -> None:

@@ -1,28 +1,18 @@
-"""Liquibase: what a file's annotations say, and which files a changelog runs."""
+"""Liquibase: what the annotations of a file of SQL say."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import pytest
 from tests.formats.conftest import Load
 
 from pgslate.catalog import Catalog
-from pgslate.errors import CatalogError, CodeMigrationError, DuplicateVersionError
+from pgslate.errors import CatalogError, DuplicateVersionError
 
 HEADER = "--liquibase formatted sql\n"
 
 
 def run(catalog: Catalog) -> list[str]:
     return [statement.text for migration in catalog for statement in migration.statements]
-
-
-def xml(*elements: str) -> str:
-    return "<?xml version='1.0'?>\n<databaseChangeLog>\n" + "\n".join(elements) + "\n</databaseChangeLog>\n"
-
-
-# -- changesets
 
 
 def test_a_changeset_is_a_migration_with_its_lines(load: Load) -> None:
@@ -124,6 +114,8 @@ def test_attributes_leave_a_changeset_out_as_liquibase_does(attributes: str, run
         ("endDelimiter:/", "SELECT 4 / 2\n/\nSELECT 1\n/\n"),
         ("endDelimiter:@@", "SELECT 4 / 2@@\nSELECT 1 @@"),
         ("endDelimiter:--//", "SELECT 4 / 2\n--//\nSELECT 1\n--//\n"),
+        ("endDelimiter:$$", "SELECT 4 / 2$$\nSELECT 1\n$$\n"),
+        (r"endDelimiter:\nGO$", "SELECT 4 / 2\nGO\nSELECT 1\ngo\n"),
         (r"endDelimiter:\nGO", "SELECT 4 / 2\nGO\nSELECT 1\ngo\n"),
         ("", "SELECT 4 / 2\nGO\nSELECT 1;\n"),
         ("splitStatements:false", "SELECT 4 / 2;\nSELECT 1"),
@@ -182,112 +174,3 @@ def test_an_identity_that_is_used_twice_is_an_error(load: Load) -> None:
         DuplicateVersionError, match=r"a\.sql::1::me stands twice: in a\.sql:2 and in a\.sql:4"
     ):
         load({"a.sql": HEADER + text})
-
-
-# -- changelogs
-
-ONE = {f"sql/{name}.sql": f"{HEADER}--changeset me:1\nSELECT '{name}';" for name in ("a", "b", "c")}
-INCLUDES = [
-    {"include": {"file": "sql/c.sql", "relativeToChangelogFile": True}},
-    {"include": {"file": "migrations/sql/a.sql"}},
-    {"include": {"file": "classpath:sql/b.sql", "context": "test"}},
-]
-
-
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        ("root.json", json.dumps({"databaseChangeLog": INCLUDES})),
-        (
-            "root.yaml",
-            "databaseChangeLog:\n"
-            "- include:\n    file: sql/c.sql\n    relativeToChangelogFile: true\n"
-            "- include: {file: migrations/sql/a.sql}\n- include: {file: 'classpath:sql/b.sql'}\n",
-        ),
-        (
-            "root.xml",
-            xml(
-                '<include relativeToChangelogFile="true" file="sql/c.sql"/>',
-                '<include file="migrations/sql/a.sql"/>',
-                '<includeAll path="sql" endsWithFilter="b.sql"/>',
-            ),
-        ),
-    ],
-)
-def test_a_changelog_gives_the_order(file: str, text: str, load: Load) -> None:
-    catalog = load(ONE | {file: text})
-    assert run(catalog) == ["SELECT 'c'", "SELECT 'a'", "SELECT 'b'"]
-    assert catalog.evidence == f"{file} is a changelog"
-
-
-def test_a_changelog_may_include_others_and_set_properties(load: Load) -> None:
-    files = {
-        "root.xml": xml('<property name="x" value="1"/>', '<include file="one.yaml"/>'),
-        "one.yaml": "databaseChangeLog:\n- includeAll: {path: sql/, relativeToChangelogFile: true}\n",
-        "sql/a.sql": HEADER + "--changeset me:1\nSELECT ${x};",
-        "sql/deeper/b.sql": "SELECT 2;",
-        "sql/notes.md": "",
-    }
-    catalog = load(files)
-    assert run(catalog) == ["SELECT 1", "SELECT 2"]
-    assert catalog.migrations[1].version == "sql/deeper/b.sql::raw::includeAll"
-
-
-def test_a_changeset_in_xml_is_code(load: Load) -> None:
-    code = '<changeSet id="7" author="me"><createTable tableName="t"/></changeSet>'
-    files = ONE | {"root.xml": xml('<includeAll path="sql"/>', code)}
-    with pytest.raises(CodeMigrationError, match=r"root\.xml are written in XML.*: me:7") as raised:
-        load(files)
-    assert str(raised.value.place) == "root.xml:4:1"
-    assert len(load(files, skip_code=True)) == 3
-
-
-@pytest.mark.parametrize(
-    ("element", "message"),
-    [
-        ('<include file="sql/z.sql"/>', "has no sql/z.sql"),
-        ('<includeAll path="other/"/>', "has no other/"),
-        ('<includeAll path="sql" filter="com.example.F"/>', "with filter"),
-        ('<modifyChangeSets runWith="psql"/>', "what modifyChangeSets does"),
-    ],
-)
-def test_an_element_that_can_not_be_followed_is_an_error(element: str, message: str, load: Load) -> None:
-    with pytest.raises(CatalogError, match=message) as raised:
-        load(ONE | {"root.xml": xml('<includeAll path="sql"/>', element)})
-    assert str(raised.value.place) == "root.xml:4:1"
-
-
-def test_a_missing_file_may_be_allowed(load: Load) -> None:
-    root = xml('<includeAll path="sql"/>', '<include file="z.sql" errorIfMissing="false"/>')
-    assert len(load(ONE | {"root.xml": root})) == 3
-
-
-def test_a_file_that_no_changelog_includes_is_an_error(load: Load) -> None:
-    with pytest.raises(CatalogError, match=r"root\.xml doesn't include sql/b\.sql") as raised:
-        load(ONE | {"root.xml": xml('<include file="sql/a.sql"/>')})
-    assert 'ignore = ["sql/b.sql"]' in raised.value.fix
-
-
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ({"x.xml": xml(), "y.xml": xml()}, "2 changelogs, and none includes another: x.xml, y.xml"),
-        ({"x.xml": xml('<include file="x.xml"/>')}, "includes itself"),
-        ({"x.xml": "<databaseChangeLog>"}, "not XML"),
-        ({"x.json": '{"databaseChangeLog": [}'}, "not JSON"),
-        ({"x.yml": "databaseChangeLog: ["}, "not YAML"),
-        ({"x.yml": "databaseChangeLog: 1"}, "has no list"),
-    ],
-)
-def test_a_changelog_that_makes_no_sense_is_an_error(files: dict[str, str], message: str, load: Load) -> None:
-    with pytest.raises(CatalogError, match=message):
-        load(ONE | files)
-
-
-def test_files_in_folders_below_are_recognised(load: Load) -> None:
-    assert load(ONE).evidence == "sql/a.sql begins with '--liquibase formatted sql'"
-
-
-def test_a_file_that_is_not_utf_8_is_no_changelog(load: Load, tmp_path: Path) -> None:
-    files = {"1_a.sql": "SELECT 1;", "x.xml": "<databaseChangeLog>é</databaseChangeLog>".encode("latin-1")}
-    assert load(files).format == "plain"

@@ -91,7 +91,8 @@ class Execution:
     def told(self) -> str:
         """What stands of this run, as a sentence."""
         if self.done:
-            kept = f"Applied before it, and kept: {', '.join(each.file for each in self.done)}."
+            called = {step.migration.version: step.migration.shown for step in self._plan.steps}
+            kept = f"Applied before it, and kept: {', '.join(called[each.version] for each in self.done)}."
         else:
             kept = "Nothing of this run was kept." if not self._part_kept else ""
         return " ".join(part for part in (kept, self._part_kept) if part)
@@ -158,7 +159,7 @@ class Execution:
             step, first = steps[max(at, 0)], firsts[max(at, 0)]
             if refused.error.sqlstate in _NEEDS_TRANSACTIONS_OF_ITS_OWN:
                 said = refused.error.diag.message_primary
-                raise _SharedTransactionError(f"{step.migration.file}: {said}") from refused
+                raise _SharedTransactionError(f"{step.migration.shown}: {said}") from refused
             raise self._refused(step, refused, first, list(enumerate(_statements(step)))) from None
         took = [(step, after - begun) for step, (begun, after) in zip(steps, pairwise(clock), strict=True)]
         for each in took:
@@ -341,7 +342,7 @@ class Execution:
         statement = next(s for part in step.parts for number, s in part.statements if number == index)
         if step.done_before(index):
             self._part_kept = (
-                f"Of {step.migration.file}, what stands above line {statement.line} was kept;"
+                f"Of {step.migration.shown}, what stands above line {statement.line} was kept;"
                 " the next run goes on from there."
             )
 

@@ -7,6 +7,7 @@ its work, nor a half-built one for another's.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -204,10 +205,10 @@ def _unknown(migration: Migration, statement: Statement) -> UnfinishedMigrationE
         .as_string()
     )
     return UnfinishedMigrationError(
-        f"an earlier run of {migration.file} was cut off in this statement, which runs outside a transaction;"
-        " nobody can tell from here whether it finished",
+        f"an earlier run of {migration.shown} was cut off in this statement, which runs outside a"
+        " transaction; nobody can tell from here whether it finished",
         place=place_of(migration, statement),
         fix=f"look at what it left. If nothing of it is there, run {again}, then apply again;"
-        f" if all of it is there, and it is the file's last, --assume-applied {migration.file}",
+        f" if all of it is there, and it is the file's last, --assume-applied {shlex.quote(migration.shown)}",
         migrations=(migration.version,),
     )

@@ -16,6 +16,7 @@ from pgslate.applying.executing import AppliedMigration, Execution
 from pgslate.applying.ledger import Ledger
 from pgslate.applying.plan import Plan, plan
 from pgslate.applying.progress import Progress, Silent
+from pgslate.catalog import shown
 from pgslate.errors import InterruptedRunError, UsageError
 from pgslate.partitions import PartitionPolicy
 from pgslate.slicing.slice import Slice
@@ -156,7 +157,8 @@ def _interrupted(execution: Execution, connection: psycopg.Connection[Any]) -> I
         connection.rollback()
         standing, _ = ledger.read(connection)
         stands = tuple(row.version for row in standing.by_version.values() if row.finished)
-        begun = [row.file for row in standing.by_version.values() if row.begun is not None]
+        called = shown({row.version: row.file for row in standing.by_version.values()})
+        begun = [called[row.version] for row in standing.by_version.values() if row.begun is not None]
         part = f"; {', '.join(begun)} runs outside a transaction, and may be there in part" if begun else ""
     except psycopg.Error:
         pass  # the connection is gone, and what was not committed with it

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Sequence
 
 from psycopg import sql
 
 from pgslate.applying.ledger import Ledger, Row, checksum_of
-from pgslate.catalog import Catalog, Migration
+from pgslate.catalog import Catalog, Migration, shown
 from pgslate.errors import (
     EditedMigrationError,
     MissingMigrationError,
@@ -22,6 +24,12 @@ from pgslate.sql import Statement
 def missing(catalog: Catalog, ledger: Ledger) -> tuple[Row, ...]:
     """The ledger's rows whose migrations the catalog doesn't have."""
     return tuple(row for version, row in ledger.by_version.items() if version not in catalog.by_version)
+
+
+def shown_rows(catalog: Catalog, ledger: Ledger) -> dict[str, str]:
+    """What people are told each version is that the catalog or the ledger has."""
+    rows = {version: row.file for version, row in ledger.by_version.items()}
+    return shown(rows | {m.version: m.file for m in catalog})
 
 
 def edited(catalog: Catalog, ledger: Ledger) -> tuple[Migration, ...]:
@@ -59,20 +67,34 @@ def check_missing(catalog: Catalog, ledger: Ledger) -> None:
     rows = missing(catalog, ledger)
     if not rows:
         return
-    _check_versions(catalog, rows)
-    files = ", ".join(sorted(row.file for row in rows))
+    _check_versions(catalog, ledger, rows)
+    called = shown_rows(catalog, ledger)
+    files = ", ".join(sorted(called[row.version] for row in rows))
+    there = {migration.file for migration in catalog}
+    holding = sorted({row.file for row in rows})
+    if there.issuperset(holding):
+        verb, what = "has" if len(holding) == 1 else "have", "it" if len(rows) == 1 else "them"
+        lost = f"{', '.join(holding)} {verb} {what} no more"
+    else:
+        lost = f"{catalog.root.name} has no such {'file' if len(rows) == 1 else 'files'}"
     raise MissingMigrationError(
-        f"the ledger says that {files} {'was' if len(rows) == 1 else 'were'} applied,"
-        f" but {catalog.root.name} has no such {'file' if len(rows) == 1 else 'files'}",
+        f"the ledger says that {files} {'was' if len(rows) == 1 else 'were'} applied, but {lost}",
         fix="bring the file back from version control, or check out the version of the catalog that has it",
         migrations=tuple(sorted(row.version for row in rows)),
     )
 
 
-def _check_versions(catalog: Catalog, rows: Sequence[Row]) -> None:
-    """Raise MissingMigrationError where a file is there, but was applied under another version."""
-    now = {m.file: m.version for m in catalog}
-    other = [row for row in rows if row.file in now]
+def _check_versions(catalog: Catalog, ledger: Ledger, rows: Sequence[Row]) -> None:
+    """Raise MissingMigrationError where a file is there, but was applied under another version.
+
+    Where a file holds several migrations, or did, one that is gone is not another that is there; nor where
+    the tool goes by what it has run alone, as Liquibase does: it would run the other.
+    """
+    if catalog.adds_anywhere:
+        return
+    now = {m.file: m.version for m in catalog if m.alone}
+    held = Counter(row.file for row in ledger.by_version.values())
+    other = [row for row in rows if row.file in now and held[row.file] == 1]
     if not other:
         return
     first = other[0]
@@ -95,11 +117,11 @@ def check_edited(migrations: Sequence[Migration], ledger: Ledger) -> None:
     first = migrations[0]
     row = ledger.by_version[first.version]
     lines = [
-        f"{m.file} was edited after it was applied at {ledger.by_version[m.version].applied_at}:"
+        f"{m.shown} was edited after it was applied at {ledger.by_version[m.version].applied_at}:"
         f" checksum {ledger.by_version[m.version].checksum} then, {m.checksum} now"
         for m in migrations
     ]
-    accept = " ".join(f"--accept-edited {m.file}" for m in migrations)
+    accept = " ".join(f"--accept-edited {shlex.quote(m.shown)}" for m in migrations)
     raise EditedMigrationError(
         "\n".join(lines),
         fix=f"undo the edit and write a new migration; or, if the database is right all the same, {accept}",
@@ -112,9 +134,11 @@ def check_edited(migrations: Sequence[Migration], ledger: Ledger) -> None:
 def check_order(catalog: Catalog, ledger: Ledger, pending: Sequence[Migration]) -> None:
     """Raise OutOfOrderError where a pending migration stands before one that is applied.
 
-    One that the catalog had already when an earlier run left it out may be added: that slice was cut without
-    it.
+    Not where the catalog's tool adds migrations anywhere. And one that the catalog had already when an
+    earlier run left it out may be added: that slice was cut without it.
     """
+    if catalog.adds_anywhere:
+        return
     positions = {m.version: at for at, m in enumerate(catalog.migrations)}
     applied = [at for version in ledger.by_version if (at := positions.get(version)) is not None]
     applied = [at for at in applied if not catalog.migrations[at].repeatable]
@@ -128,9 +152,9 @@ def check_order(catalog: Catalog, ledger: Ledger, pending: Sequence[Migration]) 
         if positions[m.version] < last and m.version not in known and m.version not in ledger.by_version
     ]
     if late:
-        files = ", ".join(m.file for m in late)
+        files = ", ".join(m.shown for m in late)
         raise OutOfOrderError(
-            f"{files} {'was' if len(late) == 1 else 'were'} inserted below {catalog.migrations[last].file},"
+            f"{files} {'was' if len(late) == 1 else 'were'} inserted below {catalog.migrations[last].shown},"
             " which is applied",
             fix=f"give it a version above {catalog.migrations[last].version};"
             " or, if it doesn't matter which of them comes first, --allow-out-of-order",
@@ -158,8 +182,8 @@ def check_parts(slice_: Slice, ledger: Ledger, pending: Sequence[int]) -> None:
         migration = catalog.migrations[index]
         if migration.version in known and migration.version not in ledger.by_version:
             raise PartlyAppliedError(
-                f"this database holds the {parts[0].form} form for {held}, which leaves out {migration.file};"
-                " it can't be added afterwards",
+                f"this database holds the {parts[0].form} form for {held}, which leaves out"
+                f" {migration.shown}; it can't be added afterwards",
                 fix="apply all tables together to an empty database, or use the files form, which can grow",
                 migrations=(migration.version,),
             )
@@ -172,7 +196,7 @@ def check_parts(slice_: Slice, ledger: Ledger, pending: Sequence[int]) -> None:
         if absent:
             place = place_of(migration, _statement(migration, absent[0]))
             raise PartlyAppliedError(
-                f"this database holds {len(row.statements)} of the {row.of} statements of {migration.file},"
+                f"this database holds {len(row.statements)} of the {row.of} statements of {migration.shown},"
                 f" for {held};"
                 f" what is asked for now needs {len(absent)} more of them",
                 place=place,

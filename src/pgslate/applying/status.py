@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ class Status:
     ``pending`` are migrations newer than any run, and those of a run of everything that was cut off;
     ``left_out`` are those that runs knew and didn't need;
     ``edited`` differ from what was applied; ``missing`` are rows whose files the catalog no longer has.
+    ``shown`` is what people are told each version is.
     """
 
     database: str
@@ -32,6 +33,7 @@ class Status:
     edited: tuple[Migration, ...]
     missing: tuple[Row, ...]
     runs: tuple[Run, ...]
+    shown: Mapping[str, str]
 
     @property
     def is_clean(self) -> bool:
@@ -86,6 +88,7 @@ def status_of(catalog: Catalog, ledger: Ledger, database: str) -> Status:
         edited=standing.edited(catalog, ledger),
         missing=standing.missing(catalog, ledger),
         runs=ledger.runs,
+        shown=standing.shown_rows(catalog, ledger),
     )
 
 

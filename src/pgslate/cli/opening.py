@@ -51,7 +51,7 @@ def traced(
     with output.progress("tracing") as advance:
 
         def tell(done: int, total: int, migration: Migration) -> None:
-            advance(done, total, migration.file)
+            advance(done, total, migration.shown)
 
         opened = Project(opened.catalog, opened.config, tell, output.say)
         try:

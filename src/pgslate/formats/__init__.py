@@ -43,7 +43,9 @@ _MODULES = (
 
 
 class Layout(Protocol):
-    """What every module of this package offers; its ``substitutes`` says that its tool fills in."""
+    """What every module of this package offers; its ``substitutes`` says that its tool fills in, and
+    ``adds_anywhere`` that the tool runs whatever hasn't run, also below what has.
+    """
 
     name: str
 

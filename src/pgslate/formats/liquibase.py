@@ -9,8 +9,8 @@ Source: Liquibase, ``FormattedSqlChangeLogParser.java`` and ``DatabaseChangeLog.
 ``liquibase_sql``, ``liquibase_changelog``); ``SqlChangeLogParser.java``: an SQL file that is not formatted is
 one changeset, ``raw`` by ``includeAll``; ``ExpressionExpander.java``: an unknown ``${name}`` stays as it is,
 which is an error where it can't be SQL. ``runOnChange`` and ``runAlways`` both run again when they change, in
-their place. Preconditions ask what a database holds, and are taken to be fulfilled by one that this catalog
-made.
+their place; one that hasn't run is run wherever it stands. Preconditions ask what a database holds, and are
+taken to be fulfilled by one that this catalog made.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from pgslate.formats.listing import Listing, Options
 
 name = "liquibase"
 substitutes = True
+adds_anywhere = True
 
 _BUILT_IN = {
     "database.typeName": "postgresql",
@@ -117,8 +118,6 @@ class _Reading:
     def file(self, file: str) -> None:
         """The changesets of an SQL file."""
         self.files.append(file)
-        if naming.is_undo(file):
-            return
         if not _is_formatted(self.listing, file):
             stem = PurePosixPath(file).stem
             self._add(f"{file}::raw::includeAll", stem, file, self.listing.text(file), 1)
@@ -150,6 +149,8 @@ class _Reading:
         repeatable: bool = False,
     ) -> None:
         before = next((m for m in self.migrations if m.version == version), None)
+        if before and (before.file, before.first_line) == (file, first_line):
+            raise DuplicateVersionError(f"{file} is included twice", fix="include it once", files=(file,))
         if before:
             raise DuplicateVersionError(
                 f"the changeset {version} stands twice: in {before.file}:{before.first_line - 1} and in"
@@ -188,9 +189,9 @@ def _is_formatted(listing: Listing, file: str) -> bool:
 
 def _by_name(listing: Listing) -> Iterator[str]:
     for file in listing.files:
-        if file.lower().endswith(".sql") and (
-            _is_formatted(listing, file) or not naming.is_bystander(file.rsplit("/", 1)[-1])
-        ):
+        if not file.lower().endswith(".sql") or naming.is_undo(file):
+            continue
+        if _is_formatted(listing, file) or not naming.is_bystander(file.rsplit("/", 1)[-1]):
             yield file
 
 

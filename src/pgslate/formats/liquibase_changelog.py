@@ -8,10 +8,12 @@ Liquibase, and are passed over.
 
 from __future__ import annotations
 
+import codecs
 import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
@@ -21,9 +23,18 @@ from pgslate.formats.listing import Listing
 
 CHANGELOG = re.compile(r"\.(xml|ya?ml|json)$", re.IGNORECASE)
 _ROOT = "databaseChangeLog"
+_YAML_ROOT = re.compile(rf"""^(\{{\s*)?["']?{_ROOT}["']?\s*:""", re.MULTILINE)
+_JSON_ROOT = re.compile(rf'\s*\{{\s*"{_ROOT}"\s*:')
 PASSED_OVER = frozenset(
     {"preConditions", "property", "logicalFilePath", "objectQuotingStrategy", "changeSet"}
 )
+_UTF_16 = {
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    b"<\0": "utf-16-le",
+    b"\0<": "utf-16-be",
+}
+_INVALID = expat.errors.XML_ERROR_INVALID_TOKEN
 _UNREAD = ("filter", "resourceFilter", "resourceComparator", "minDepth", "maxDepth")
 
 
@@ -36,26 +47,41 @@ class Entry:
     place: Place
 
     def __getitem__(self, key: str) -> str:
+        """What is said, "" where nothing is. Raises CatalogError for a list or a mapping."""
         value = self.said.get(key)
+        if isinstance(value, (dict, list)):
+            raise self.no_text(key)
         return "" if value is None else str(value)
 
     def is_set(self, key: str) -> bool:
-        return self[key].lower() == "true"
+        return self[key].lower() in ("true", "yes", "on")
+
+    def is_unset(self, key: str) -> bool:
+        return self[key].lower() in ("false", "no", "off")
+
+    def no_text(self, key: str) -> CatalogError:
+        return CatalogError(f"{key} is no text", place=self.place, fix="write it as text")
 
 
 def is_changelog(listing: Listing, file: str) -> bool:
-    """Whether a file is a changelog; one that is not UTF-8 is somebody else's."""
-    try:
-        return bool(CHANGELOG.search(file)) and _ROOT in listing.text(file)
-    except CatalogError:
+    """Whether a file is a changelog, by its root element or a top-level key."""
+    if not CHANGELOG.search(file):
         return False
+    try:
+        content = listing.content(file)
+    except CatalogError:
+        return False  # it may be anybody's
+    if file.lower().endswith(".xml"):
+        return _is_xml_changelog(content)
+    text = content.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    return _is_json_changelog(text) if file.lower().endswith(".json") else bool(_YAML_ROOT.search(text))
 
 
 def entries(listing: Listing, file: str) -> tuple[Entry, ...]:
     """What a changelog holds, in its order. Raises CatalogError where it can't be read."""
-    text = listing.text(file)
     if file.lower().endswith(".xml"):
-        return tuple(_xml(text, file))
+        return tuple(_xml(listing, file))
+    text = listing.text(file)
     document = _json(text, file) if file.lower().endswith(".json") else _yaml(text, file)
     return tuple(_documented(document, text, file))
 
@@ -63,7 +89,10 @@ def entries(listing: Listing, file: str) -> tuple[Entry, ...]:
 def included(listing: Listing, changelog: str, entry: Entry) -> tuple[str, ...]:
     """The files that an ``include`` or an ``includeAll`` names. Raises CatalogError where there are none."""
     is_folder = entry.kind == "includeAll"
-    given = entry["path" if is_folder else "file"].replace("\\", "/").strip()
+    key = "path" if is_folder else "file"
+    if not isinstance(entry.said.get(key, ""), str):
+        raise entry.no_text(key)
+    given = entry[key].replace("\\", "/").strip()
     unread = next((key for key in _UNREAD if entry[key]), None)
     if unread:
         raise CatalogError(
@@ -76,7 +105,7 @@ def included(listing: Listing, changelog: str, entry: Entry) -> tuple[str, ...]:
         found = _below(listing, path, changelog, entry["endsWithFilter"]) if is_folder else (path,)
         if found and set(found) <= set(listing.files):
             return found
-    if entry[("errorIfMissingOrEmpty" if is_folder else "errorIfMissing")].lower() == "false":
+    if entry.is_unset("errorIfMissingOrEmpty" if is_folder else "errorIfMissing"):
         return ()
     raise CatalogError(
         f"{listing.root} has no {given or 'such file'}",
@@ -113,42 +142,79 @@ def _below(listing: Listing, folder: str, changelog: str, ending: str) -> tuple[
     )
 
 
-def _xml(text: str, file: str) -> list[Entry]:
-    """The elements directly below the root."""
-    found: list[Entry] = []
+def _is_xml_changelog(content: bytes) -> bool:
+    found: list[str] = []
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = lambda name, _: found.append(name)
+    with suppress(expat.ExpatError, LookupError, ValueError):
+        parser.Parse(content, True)
+    if not found:  # what stands above the root can't be read
+        return f"<{_ROOT}".encode() in content
+    return found[0].rsplit(":", 1)[-1] == _ROOT
+
+
+def _xml(listing: Listing, file: str) -> list[Entry]:
+    """The elements directly below the root; the file is decoded as it declares."""
+    found: list[tuple[str, dict[str, str], int, int]] = []
     depth = 0
+    encoding = "utf-8"
+
+    def declared(_version: str, given: str | None, _standalone: int) -> None:
+        nonlocal encoding
+        encoding = given or encoding
 
     def start(name: str, said: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth == 2:
-            line = parser.CurrentLineNumber
-            place = Place(file, line, parser.CurrentColumnNumber + 1, text.split("\n")[line - 1])
-            found.append(Entry(name.rsplit(":", 1)[-1], said, place))
+            line, column = parser.CurrentLineNumber, parser.CurrentColumnNumber + 1
+            found.append((name.rsplit(":", 1)[-1], said, line, column))
 
-    def end(name: str) -> None:
+    def end(_name: str) -> None:
         nonlocal depth
         depth -= 1
 
+    content = listing.content(file)
     parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.XmlDeclHandler, parser.StartElementHandler, parser.EndElementHandler = declared, start, end
     try:
-        parser.Parse(text, True)
+        parser.Parse(content, True)
     except expat.ExpatError as error:
+        if encoding.lower() == "utf-8" and expat.ErrorString(error.code) == _INVALID:
+            listing.text(file)  # raises where it is not UTF-8
         raise CatalogError(
             f"not XML: {expat.ErrorString(error.code)}",
             place=Place(file, error.lineno, error.offset + 1),
             fix="correct the file",
         ) from None
-    return found
+    except (LookupError, ValueError) as error:  # of the encoding
+        raise CatalogError(
+            f"not XML that can be read: {error}", place=Place(file, 1), fix="save the file as UTF-8"
+        ) from None
+    encoding = next((name for opening, name in _UTF_16.items() if content.startswith(opening)), encoding)
+    text = content.decode(encoding, "replace").removeprefix("\ufeff")
+    lines = dict(enumerate(re.split(r"\r\n|\r|\n", text), start=1))
+    return [Entry(kind, said, Place(file, line, at, lines.get(line, ""))) for kind, said, line, at in found]
+
+
+def _is_json_changelog(text: str) -> bool:
+    if _ROOT not in text:
+        return False
+    try:
+        document = json.loads(text, parse_int=str)
+    except (json.JSONDecodeError, RecursionError):
+        return _JSON_ROOT.match(text) is not None
+    return isinstance(document, dict) and _ROOT in document
 
 
 def _json(text: str, file: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=str)  # a number may be too long
     except json.JSONDecodeError as error:
         place = Place(file, error.lineno, error.colno)
         raise CatalogError(f"not JSON: {error.msg}", place=place, fix="correct the file") from None
+    except RecursionError:
+        raise _too_deep(file) from None
 
 
 def _yaml(text: str, file: str) -> Any:
@@ -159,11 +225,21 @@ def _yaml(text: str, file: str) -> Any:
             f"{file} is YAML, and PyYAML is not installed here", fix="pip install PyYAML"
         ) from None
     try:
-        return yaml.safe_load(text)
+        return yaml.BaseLoader(text).get_single_data()  # dates and numbers stay text, and can't fail
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1)
         raise CatalogError(f"not YAML: {error.problem}", place=place, fix="correct the file") from None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        place = Place(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise CatalogError(f"not YAML: {error.reason}", place=place, fix="take them out") from None
+    except RecursionError:
+        raise _too_deep(file) from None
+
+
+def _too_deep(file: str) -> CatalogError:
+    return CatalogError("nested too deeply", place=Place(file, 1), fix="correct the file")
 
 
 def _documented(document: Any, text: str, file: str) -> list[Entry]:
@@ -183,5 +259,15 @@ def _documented(document: Any, text: str, file: str) -> list[Entry]:
             line = text.count("\n", 0, at) + 1
             column = len(seen["lead"]) + 1 if seen else 1
             place = Place(file, line, column, text.split("\n")[line - 1])
-            found.append(Entry(str(kind), said if isinstance(said, dict) else {}, place))
+            found.append(Entry(str(kind), _merged(said) if isinstance(said, dict) else {}, place))
     return found
+
+
+def _merged(said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said, with YAML's merge key ``<<`` followed.
+
+    >>> _merged({"<<": {"a": "1", "b": "2"}, "b": "3"})["b"]
+    '3'
+    """
+    given = said.get("<<")
+    return {**given, **said} if isinstance(given, dict) else said

@@ -255,7 +255,7 @@ def _delimited(source: str, delimiters: tuple[str, ...]) -> str:
         return source
     ends = (
         ("^" if each == "/" or each.startswith(r"\n") else "")
-        + re.escape(each.removeprefix(r"\n").removesuffix("$"))
+        + re.escape(re.sub(r"(?<=[^$])\$$", "", each.removeprefix(r"\n")))  # \nGO$, but not $$
         for each in delimiters
     )
     pattern = re.compile(

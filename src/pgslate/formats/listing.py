@@ -90,7 +90,7 @@ class Listing:
         if file in self._texts:
             return self._texts[file]
         try:
-            text = (self.root / file).read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+            text = self.content(file).decode("utf-8-sig").replace("\r\n", "\n")
         except UnicodeDecodeError as error:
             before = error.object[: error.start]
             line = before.count(b"\n") + 1
@@ -101,10 +101,6 @@ class Listing:
                 place=Place(file, line, error.start - start + 1, shown),
                 fix="save the file as UTF-8",
             ) from None
-        except OSError as error:
-            raise CatalogError(
-                f"{file} can't be read: {error.strerror}", fix="make it a readable file"
-            ) from None
         if "\0" in text:
             raise CatalogError(
                 "a NUL character, which PostgreSQL can't take",
@@ -113,6 +109,15 @@ class Listing:
             )
         self._texts[file] = text
         return text
+
+    def content(self, file: str) -> bytes:
+        """The file as it is. Raises CatalogError where it can't be read."""
+        try:
+            return (self.root / file).read_bytes()
+        except OSError as error:
+            raise CatalogError(
+                f"{file} can't be read: {error.strerror}", fix="make it a readable file"
+            ) from None
 
     @cached_property
     def _texts(self) -> dict[str, str]:

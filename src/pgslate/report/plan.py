@@ -39,7 +39,7 @@ def text(
     if excluded:
         lines.append(f"not run: {len(excluded)} of {counted(len(chosen.catalog), 'migration')}")
         listed = excluded if every or len(excluded) <= _LISTED else excluded[: _LISTED - 1]
-        lines.append(aligned([(each["file"], plain(each["reason"])) for each in listed]))
+        lines.append(aligned([(_shown(chosen, each), plain(each["reason"])) for each in listed]))
         if len(listed) < len(excluded):
             lines.append(f"  and {len(excluded) - len(listed)} more, with --verbose")
     lines += [f"widened after a failed proof: {why}" for why in chosen.widened]
@@ -95,8 +95,12 @@ def _headline(chosen: Slice, steps: int) -> str:
 
 def _row(chosen: Slice, step: dict[str, Any]) -> tuple[str, str, str]:
     if chosen.is_whole:
-        return step["file"], counted(step["of"], "statement"), ""
+        return _shown(chosen, step), counted(step["of"], "statement"), ""
     shown = [plain(reason) for reason in step["reasons"][:_SHOWN]]
     more = len(step["reasons"]) - _SHOWN
     why = "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
-    return step["file"], f"{step['statements']} of {counted(step['of'], 'statement')}", why
+    return _shown(chosen, step), f"{step['statements']} of {counted(step['of'], 'statement')}", why
+
+
+def _shown(chosen: Slice, step: dict[str, Any]) -> str:
+    return chosen.catalog.by_version[step["version"]].shown

@@ -31,7 +31,7 @@ class Lines:
 
     def finished(self, step: Step, seconds: float) -> None:
         count = step.of if step.statements is None else len(step.statements)
-        self._say(f"{step.migration.file}: {counted(count, 'statement')}, {seconds * 1000:.0f} ms")
+        self._say(f"{step.migration.shown}: {counted(count, 'statement')}, {seconds * 1000:.0f} ms")
 
     def restarted(self, why: str) -> None:
         self._say(f"rolled back, and begun again with a transaction a file: {why}")
@@ -63,7 +63,7 @@ class Bar:
         self._bars.console.print(f"waiting for another run to end: {holder}", markup=False, highlight=False)
 
     def started(self, step: Step) -> None:
-        self._bars.update(self._task, what=step.migration.file)
+        self._bars.update(self._task, what=step.migration.shown)
 
     def finished(self, step: Step, seconds: float) -> None:
         self._done += 1

@@ -26,25 +26,27 @@ def _lines(status: Status, label: str) -> Iterable[str]:
     yield f"{label}: {', '.join(counts)}"
     if status.unfinished:
         yield "cut off in the middle (pgslate apply goes on from there)"
-        yield aligned([(row.file, f"{row.next} of {row.of} statements") for row in status.unfinished])
+        yield aligned(
+            [(status.shown[row.version], f"{row.next} of {row.of} statements") for row in status.unfinished]
+        )
     if status.edited:
         yield "edited after they were applied (undo the edit, or pgslate apply --accept-edited FILE)"
-        yield aligned([(migration.file,) for migration in status.edited])
+        yield aligned([(migration.shown,) for migration in status.edited])
     if status.missing:
         yield "applied, but no longer in the catalog (bring the files back)"
-        yield aligned([(row.file,) for row in status.missing])
+        yield aligned([(status.shown[row.version],) for row in status.missing])
     if status.applied:
         yield "applied"
-        yield aligned([_row(row) for row in status.applied])
+        yield aligned([_row(row, status.shown[row.version]) for row in status.applied])
     if status.pending:
         yield "pending"
-        yield aligned([(migration.file,) for migration in status.pending])
+        yield aligned([(migration.shown,) for migration in status.pending])
     if status.left_out:
         yield "left out: not needed by the tables that were asked for"
-        yield aligned([(migration.file,) for migration in status.left_out])
+        yield aligned([(migration.shown,) for migration in status.left_out])
 
 
-def _row(row: Row) -> tuple[str, str, str]:
+def _row(row: Row, shown: str) -> tuple[str, str, str]:
     part = "" if row.statements is None else f"{len(row.statements)} of {counted(row.of, 'statement')}"
     how = part or ("" if row.form == "files" else row.form)
-    return row.file, f"{row.applied_at[:19].replace('T', ' ')} by {row.applied_by}", how
+    return shown, f"{row.applied_at[:19].replace('T', ' ')} by {row.applied_by}", how

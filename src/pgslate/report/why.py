@@ -18,18 +18,18 @@ def _table(answer: WhyTable) -> Iterable[str]:
     yield aligned([(each.kind, plain(each.name), _chain(each.because)) for each in answer.required])
     yield f"made by {counted(len(answer.migrations), 'migration')}"
     for each in answer.migrations:
-        yield f"  {each.migration.file}: {len(each.statements)} of {counted(each.of, 'statement')}"
+        yield f"  {each.migration.shown}: {len(each.statements)} of {counted(each.of, 'statement')}"
         yield from _statements(each.statements, "    ")
     if answer.excluded:
         yield f"and not by {counted(len(answer.excluded), 'other')}"
-        yield aligned([(migration.file, plain(reason)) for migration, reason in answer.excluded])
+        yield aligned([(migration.shown, plain(reason)) for migration, reason in answer.excluded])
 
 
 def _migration(answer: WhyMigration) -> Iterable[str]:
     if not answer.tables:
-        yield f"{answer.migration.file} is needed by no table"
+        yield f"{answer.migration.shown} is needed by no table"
         return
-    yield f"{answer.migration.file} is needed by {counted(len(answer.tables), 'table')}"
+    yield f"{answer.migration.shown} is needed by {counted(len(answer.tables), 'table')}"
     if answer.contracts:
         yield f"and so by {counted(len(answer.contracts), 'contract')}: {', '.join(answer.contracts)}"
     for use in answer.tables:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgslate.catalog import Catalog
+from pgslate.catalog import Catalog, shown
 from pgslate.errors import CatalogError, LockVersionError
 from pgslate.slicing import document
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
@@ -74,10 +74,11 @@ class Lock:
         for migration in catalog:
             checksum = locked.pop(migration.version, None)
             if checksum is None:
-                said.append(f"{migration.file} is new")
+                said.append(f"{migration.shown} is new")
             elif checksum != migration.checksum:
-                said.append(f"{migration.file} was edited")
-        said += [f"{self.files.get(version, version)} is gone" for version in locked]
+                said.append(f"{migration.shown} was edited")
+        called = shown({**self.files, **{migration.version: migration.file for migration in catalog}})
+        said += [f"{called.get(version, version)} is gone" for version in locked]
         if not said and not _same_order(self.trace, catalog):
             said.append("the migrations are in another order")
         if self.surroundings != surroundings(catalog, prelude):
