@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from time import process_time
 
 import pytest
 from tests.formats.conftest import Load
@@ -28,6 +29,36 @@ def test_a_file_runs_below_what_it_depends_on_and_else_by_name(load: Load) -> No
         ("post-apply", "post-apply", True, True),
     ]
     assert catalog.evidence.startswith("1_a.sql has '-- depends: 2_b'")
+
+
+def test_names_sort_with_their_ending(load: Load) -> None:
+    names = ("post-apply-grants.sql", "post-apply.sql", "0001.sql", "0001-b.sql", "0001_c.sql")
+    catalog = load({"yoyo.ini": "[DEFAULT]\n", **dict.fromkeys(names, "SELECT 1;")})
+    assert [m.version for m in catalog] == ["0001-b", "0001", "0001_c", "post-apply-grants", "post-apply"]
+
+
+def test_a_file_comes_as_soon_as_what_it_depends_on_is_there(load: Load) -> None:
+    files = {"a.sql": "-- depends: c", "b.sql": "SELECT 1;", "c.sql": "SELECT 1;", "d.sql": "SELECT 1;"}
+    assert [m.version for m in load(files)] == ["b", "c", "a", "d"]
+
+
+def test_a_long_chain_is_ordered_in_a_moment(load: Load) -> None:
+    files = {f"{number}.sql": f"-- depends: {number + 1}\n" for number in range(1000, 6000)}
+    started = process_time()
+    catalog = load({**files, "6000.sql": "SELECT 1;"})
+    assert process_time() - started < 5
+    assert [m.version for m in catalog] == [str(number) for number in range(6000, 999, -1)]
+
+
+def test_a_circle_is_named_without_what_only_depends_on_it(load: Load) -> None:
+    files = {
+        "a.sql": "-- depends: b",
+        "b.sql": "-- depends: c",
+        "c.sql": "-- depends: b",
+        "d.sql": "SELECT 1;",
+    }
+    with pytest.raises(CatalogError, match=r"none can be the first: (b\.sql, c\.sql|c\.sql, b\.sql)\n"):
+        load(files)
 
 
 def test_a_folder_is_told_by_its_configuration(load: Load) -> None:
@@ -95,7 +126,7 @@ def test_numbers_that_names_do_not_sort_by_are_plain(load: Load) -> None:
 
 def test_numbers_with_letters_can_be_compared(load: Load) -> None:
     files = {"14b_a.sql": "SELECT 1;", "14.3_c.sql": "-- depends: 14b_a\nSELECT 2;"}
-    assert load(files).format in ("yoyo", "plain")
+    assert load(files).format == "yoyo"
 
 
 def test_numbers_tell_nothing_where_a_file_depends_on_a_later_one(load: Load) -> None:

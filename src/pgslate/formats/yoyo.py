@@ -14,6 +14,8 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 from pathlib import Path
 
 from pgslate.catalog import Migration
@@ -121,19 +123,26 @@ def _migration(listing: Listing, file: str, position: int) -> Migration:
 
 
 def _in_order(needs: dict[str, set[str]], files: dict[str, str]) -> list[str]:
-    """The ids by name, each below what it needs. Raises CatalogError for a circle."""
-    waiting = sorted(needs, key=lambda each: (each.startswith("post-apply"), each))
+    """The ids by the names of their files, so 0001-b.sql before 0001.sql, each below what it needs.
+
+    Raises CatalogError for a circle.
+    """
+    sorter = TopologicalSorter({each: sorted(needs[each]) for each in sorted(needs)})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        circle = ", ".join(files[each] for each in error.args[1][1:9])
+        raise CatalogError(
+            f"these depend on one another, and none can be the first: {circle}",
+            fix="take out one of their '-- depends:'",
+        ) from None
     done: list[str] = []
-    while waiting:
-        ready = next((each for each in waiting if needs[each] <= set(done)), None)
-        if ready is None:
-            circle = ", ".join(files[each] for each in waiting[:8])
-            raise CatalogError(
-                f"these depend on one another, and none can be the first: {circle}",
-                fix="take out one of their '-- depends:'",
-            )
-        waiting.remove(ready)
-        done.append(ready)
+    ready: list[tuple[bool, str, str]] = []
+    while sorter.is_active():
+        for each in sorter.get_ready():
+            heappush(ready, (each.startswith("post-apply"), files[each], each))
+        done.append(heappop(ready)[-1])
+        sorter.done(done[-1])
     return done
 
 
