@@ -94,6 +94,8 @@ def test_migrations_for_another_database_are_an_error(load: Load) -> None:
         ("", "not JSON"),
         ("[]", "no entries"),
         ('{"entries": [{"idx": 0}]}', "no entries that each have a tag"),
+        ("[" * 100_000, "nested too deep for a journal"),
+        ("[" + "9" * 5000 + "]", "a number of 5000 digits"),
     ],
 )
 def test_a_journal_that_can_not_be_read_is_an_error(text: str, message: str, load: Load) -> None:

@@ -75,6 +75,8 @@ def _tags(listing: Listing) -> tuple[str, ...]:
     except json.JSONDecodeError as error:
         place = Place(_JOURNAL, error.lineno, error.colno, source_line(text, min(error.pos, len(text) - 1)))
         raise CatalogError(f"not JSON: {error.msg}", place=place, fix="correct the file") from None
+    except (RecursionError, ValueError) as error:
+        raise _beyond_reading(text, error) from None
     entries = journal.get("entries") if isinstance(journal, dict) else None
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise CatalogError(
@@ -102,6 +104,17 @@ def _tags(listing: Listing) -> tuple[str, ...]:
                 fix="restore the file, or remove the entry",
             )
     return tags
+
+
+def _beyond_reading(text: str, error: RecursionError | ValueError) -> CatalogError:
+    """The error for JSON that is nested deeper, or has a longer number, than Python takes."""
+    number = max(re.finditer(r"\d+", text), key=lambda found: len(found.group()), default=None)
+    if isinstance(error, RecursionError) or number is None:
+        message, at = "nested too deep for a journal", 0
+    else:
+        message, at = f"a number of {len(number.group())} digits", number.start()
+    place = Place(_JOURNAL, line_of(text, at), at - text.rfind("\n", 0, at))
+    return CatalogError(message, place=place, fix="restore it as drizzle-kit wrote it")
 
 
 def _is_entry(entry: Any) -> bool:
