@@ -39,6 +39,17 @@ def test_a_statement_ends_at_a_breakpoint_with_or_without_its_semicolon(load: Lo
     ]
 
 
+@pytest.mark.parametrize("comment", ["-- people", "--", '-- it\'s; a "name" /* $$', "-- a -- b "])
+def test_a_comment_ends_at_a_breakpoint(comment: str, load: Load) -> None:
+    text = f"SELECT 1 {comment}--> statement-breakpoint\nSELECT 2--> statement-breakpoint SELECT 3"
+    statements = load({"0000_a.sql": text} | journal("0000_a")).migrations[0].statements
+    assert [(s.text, s.line, s.column) for s in statements] == [
+        ("SELECT 1", 1, 1),
+        ("SELECT 2", 2, 1),
+        ("SELECT 3", 2, 34),
+    ]
+
+
 def test_a_file_is_one_transaction(load: Load) -> None:
     text = "SELECT 1;\n--> statement-breakpoint\nSELECT 2;"
     blocks = load({"0000_a.sql": text} | journal("0000_a")).migrations[0].blocks
