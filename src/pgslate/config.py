@@ -90,9 +90,7 @@ class Config:
 
         Raises ConfigError where it can't be read or says something unknown, with "did you mean".
         """
-        path = Path(file).absolute()
-        if path.is_dir():
-            path /= FILE_NAME
+        path = Config.file_of(file)
         document = _read(path)
         if path.name == _PYPROJECT:
             document = document.get("tool", {}).get("pgslate")
@@ -103,14 +101,26 @@ class Config:
     @staticmethod
     def find(start: str | Path = ".") -> Config:
         """The nearest configuration, from the folder ``start`` upward; an empty one where there is none."""
+        file = Config.nearest(start)
+        return Config.load(file) if file is not None else Config()
+
+    @staticmethod
+    def file_of(named: str | Path) -> Path:
+        """The file that ``load`` reads: what is named, or ``pgslate.toml`` in a folder."""
+        path = Path(named).absolute()
+        return path / FILE_NAME if path.is_dir() else path
+
+    @staticmethod
+    def nearest(start: str | Path = ".") -> Path | None:
+        """The file that ``find`` reads, or None. Raises ConfigError for a ``pyproject.toml`` on the way."""
         here = Path(start).absolute()
         for folder in (here, *here.parents):
             if (folder / FILE_NAME).is_file():
-                return Config.load(folder / FILE_NAME)
+                return folder / FILE_NAME
             pyproject = folder / _PYPROJECT
             if pyproject.is_file() and "pgslate" in _read(pyproject).get("tool", {}):
-                return Config.load(pyproject)
-        return Config()
+                return pyproject
+        return None
 
     def contract(self, name: str) -> Contract:
         """The contract of that name. Raises UsageError, which says which there are."""

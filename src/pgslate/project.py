@@ -74,7 +74,7 @@ class Project:
         catalog has to be traced. Raises ConfigError and CatalogError.
         """
         said = Config.load(config) if config is not None else Config.find(start)
-        folder = Path(catalog) if catalog is not None else said.catalog or _usual_folder(said, Path(start))
+        folder = Path(catalog) if catalog is not None else said.catalog or usual_folder(said.file, start)
         found = Catalog.load(
             folder,
             format=format or (said.format if catalog is None else None),
@@ -227,15 +227,16 @@ def extensions(chosen: Slice) -> tuple[str, ...]:
     return tuple(sorted({unit.name.strip('"') for unit in units if unit.kind == "extension"} - {"plpgsql"}))
 
 
-def _usual_folder(config: Config, start: Path) -> Path:
-    """The folder of migrations where nothing says which it is."""
-    base = config.file.parent if config.file else start
+def usual_folder(config: Path | None, start: str | Path) -> Path:
+    """The folder of migrations where neither the configuration's file nor the user says which it is.
+
+    Raises ConfigError where there is none.
+    """
+    base = config.parent if config else Path(start)
     for name in _USUAL_FOLDERS:
         if (base / name).is_dir():
             return base / name
-    where = (
-        f"{config.file} names no catalog" if config.file else f"no pgslate.toml from {start.resolve()} upward"
-    )
+    where = f"{config} names no catalog" if config else f"no pgslate.toml from {Path(start).resolve()} upward"
     raise ConfigError(
         f"{where}, and there is no folder {_USUAL_FOLDERS[0]} either",
         fix='give --catalog DIR, or write catalog = "DIR" into pgslate.toml',

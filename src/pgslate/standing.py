@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgslate.project import Project, Selection, extensions
+from pgslate.config import Config
+from pgslate.project import Project, Selection, extensions, usual_folder
 from pgslate.slicing.slice import Form, Slice
 from pgslate.targets.embedded import up as servers
 
@@ -101,7 +103,7 @@ def down(project: Project | None = None, *, name: str | None = None) -> bool:
     """
     if name is not None:
         return servers.down(name)
-    return servers.down(name_of(project or Project.open()))
+    return servers.down(name_of(project) if project else name_for())
 
 
 def running(project: Project, *, name: str | None = None) -> Standing | None:
@@ -113,6 +115,20 @@ def running(project: Project, *, name: str | None = None) -> Standing | None:
 def name_of(project: Project) -> str:
     """What a project's server is called: the path of its configuration, or of its catalog."""
     return str(project.config.file or project.catalog.root.resolve())
+
+
+def name_for(
+    catalog: str | Path | None = None, *, config: str | Path | None = None, start: str | Path = "."
+) -> str:
+    """What the server of the project that ``Project.open`` would open is called.
+
+    Neither the configuration nor the catalog is read, for a server has to be ended where they are broken,
+    too. Raises ConfigError where nothing says where the project is.
+    """
+    file = Config.file_of(config) if config is not None else Config.nearest(start)
+    if file is not None:
+        return str(file)
+    return str((Path(catalog) if catalog is not None else usual_folder(None, start)).resolve())
 
 
 def _key(project: Project, chosen: Slice) -> str:

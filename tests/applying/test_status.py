@@ -55,6 +55,33 @@ def test_edited_and_missing_files_are_named(slice_for: SliceOf, database: Target
     assert not found.is_clean
 
 
+VIEWS = {
+    "V1__a.sql": "CREATE TABLE a (i int);",
+    "V2__b.sql": "CREATE TABLE b (i int);",
+    "R__v.sql": "CREATE OR REPLACE VIEW v AS SELECT i FROM a;",
+}
+
+
+def test_a_repeatable_migration_that_changed_is_pending(slice_for: SliceOf, database: Target) -> None:
+    apply(slice_for(VIEWS), database)
+    assert status(slice_for(VIEWS).catalog, database).pending == ()
+    changed = {**VIEWS, "R__v.sql": "CREATE OR REPLACE VIEW v AS SELECT i, 1 AS one FROM a;"}
+    found = status(slice_for(changed).catalog, database)
+    assert [m.file for m in found.pending] == ["R__v.sql"]
+    assert [row.file for row in found.applied] == ["V1__a.sql", "V2__b.sql", "R__v.sql"]
+    assert (found.edited, found.is_clean) == ((), True)
+
+
+def test_a_changed_repeatable_migration_is_pending_only_for_a_slice_that_needs_it(
+    slice_for: SliceOf, database: Target
+) -> None:
+    apply(slice_for(VIEWS), database)
+    changed = {**VIEWS, "R__v.sql": "CREATE OR REPLACE VIEW v AS SELECT i, 1 AS one FROM a;"}
+    assert [m.file for m in status(slice_for(changed, "v"), database).pending] == ["R__v.sql"]
+    found = status(slice_for(changed, "b"), database)
+    assert (found.pending, found.left_out) == ((), ())
+
+
 def test_a_file_that_was_cut_off_is_unfinished(slice_for: SliceOf, database: Target) -> None:
     run(database, "CREATE TABLE taken()")
     slice_ = slice_for({"001_a.sql": "BEGIN; CREATE TABLE a(); COMMIT; CREATE TABLE taken();"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -266,6 +267,36 @@ def test_a_server_stays_up_grows_and_is_taken_down(
         stopped = run("down", "--format", "json").json["stopped"]
     assert len(stopped) == 1
     assert run("down").out == "nothing was up\n"
+
+
+@pytest.mark.parametrize("broken", ["db/0_latin.sql", "pgslate.toml", "db"])
+def test_down_needs_neither_the_catalog_nor_the_configuration(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setenv("PGSLATE_STATE", str(project / "state"))
+    try:
+        assert run("up", "teams").status == 0
+        if broken == "db":
+            shutil.rmtree(project / "db")
+        else:
+            (project / broken).write_bytes(b"\xff = [")
+        assert run("status", "--embedded").status == 2
+        assert run("down").out.startswith("stopped ")
+    finally:
+        run("down", "--all")
+
+
+def test_down_finds_the_server_of_a_catalog_that_is_gone(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSLATE_STATE", str(project / "state"))
+    (project / "pgslate.toml").unlink()
+    try:
+        assert run("up", "teams", "--catalog", "db").status == 0
+        shutil.rmtree(project / "db")
+        assert run("down", "--catalog", "db").out.startswith("stopped ")
+    finally:
+        run("down", "--all")
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,17 @@ def test_a_statement_ends_at_a_breakpoint_with_or_without_its_semicolon(load: Lo
     ]
 
 
+@pytest.mark.parametrize("comment", ["-- people", "--", '-- it\'s; a "name" /* $$', "-- a -- b "])
+def test_a_comment_ends_at_a_breakpoint(comment: str, load: Load) -> None:
+    text = f"SELECT 1 {comment}--> statement-breakpoint\nSELECT 2--> statement-breakpoint SELECT 3"
+    statements = load({"0000_a.sql": text} | journal("0000_a")).migrations[0].statements
+    assert [(s.text, s.line, s.column) for s in statements] == [
+        ("SELECT 1", 1, 1),
+        ("SELECT 2", 2, 1),
+        ("SELECT 3", 2, 34),
+    ]
+
+
 def test_a_file_is_one_transaction(load: Load) -> None:
     text = "SELECT 1;\n--> statement-breakpoint\nSELECT 2;"
     blocks = load({"0000_a.sql": text} | journal("0000_a")).migrations[0].blocks
@@ -94,6 +105,8 @@ def test_migrations_for_another_database_are_an_error(load: Load) -> None:
         ("", "not JSON"),
         ("[]", "no entries"),
         ('{"entries": [{"idx": 0}]}', "no entries that each have a tag"),
+        ("[" * 100_000, "nested too deep for a journal"),
+        ("[" + "9" * 5000 + "]", "a number of 5000 digits"),
     ],
 )
 def test_a_journal_that_can_not_be_read_is_an_error(text: str, message: str, load: Load) -> None:

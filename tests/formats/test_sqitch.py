@@ -81,6 +81,9 @@ def test_a_backslash_command_is_an_error(load: Load) -> None:
         (["b [a]", "a"], "requires a", 4),
         (["a", "b [!a]"], "conflicts with a", 5),
         (["a", "b [a@v9]"], "requires a@v9", 5),
+        (["a", "@v1", "b", "c [b@v1]"], "requires b@v1", 7),
+        (["a", "b", "c [b@ROOT]"], "requires b@ROOT", 6),
+        (["a", "b [!a@HEAD]"], "conflicts with a@HEAD", 5),
         (["a", "a"], "no tag lies between", 5),
         (["@v1", "a"], "has no change before it", 4),
         (["a", "@v1", "b", "@v1"], "stands twice", 7),
@@ -97,6 +100,20 @@ def test_a_plan_that_can_not_be_deployed_is_an_error(
     assert raised.value.place is not None
     assert (raised.value.place.file, raised.value.place.line) == ("sqitch.plan", line)
     assert raised.value.fix
+
+
+def test_a_dependency_at_a_tag_is_met_by_what_stands_before_the_tag(load: Load) -> None:
+    files = plan("a", "@v1", "b", "@v2", "c [a@v1 a@v2 b@v2 !b@v1 a@ROOT b@HEAD @v1]")
+    assert len(load(files | deploy(a="SELECT 1;", b="SELECT 2;", c="SELECT 3;"))) == 3
+
+
+@pytest.mark.parametrize("pragma", ["", "%project\n", "%uri=https://example.org\n"])
+def test_a_plan_without_a_project_is_an_error(pragma: str, load: Load) -> None:
+    files = {"sqitch.plan": f"%syntax-version=1.0.0\n{pragma}\na {WHO}\n"} | deploy(a="SELECT 1;")
+    with pytest.raises(CatalogError, match="the plan names no project") as raised:
+        load(files)
+    assert raised.value.place is not None
+    assert raised.value.place.text == f"a {WHO}"
 
 
 def test_what_another_project_has_is_not_looked_for(load: Load) -> None:

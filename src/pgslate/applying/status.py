@@ -19,7 +19,8 @@ class Status:
     """How a database stands to a catalog.
 
     ``applied`` are the ledger's finished rows in the catalog's order, ``unfinished`` those that were cut off;
-    ``pending`` are migrations newer than any run, and those of a run of everything that was cut off;
+    ``pending`` are migrations newer than any run, those of a run of everything that was cut off, and
+    repeatable ones that were applied and have changed since, which are among ``applied`` too;
     ``left_out`` are those that runs knew and didn't need;
     ``edited`` differ from what was applied; ``missing`` are rows whose files the catalog no longer has.
     ``shown`` is what people are told each version is.
@@ -42,11 +43,12 @@ class Status:
 
     def within(self, migrations: Collection[Migration]) -> Status:
         """The same for those who need only some migrations: these are pending, and others are left out."""
-        absent = (*self.pending, *self.left_out)
+        to_run = (*self.pending, *self.left_out)
+        applied = {row.version for row in self.applied}
         return replace(
             self,
-            pending=tuple(m for m in migrations if m in absent),
-            left_out=tuple(m for m in absent if m not in migrations),
+            pending=tuple(m for m in migrations if m in to_run),
+            left_out=tuple(m for m in to_run if m not in migrations and m.version not in applied),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -83,13 +85,21 @@ def status_of(catalog: Catalog, ledger: Ledger, database: str) -> Status:
         database=database,
         applied=tuple(row for row in rows if row.finished),
         unfinished=tuple(row for row in rows if not row.finished),
-        pending=tuple(m for m in absent if m.version not in known),
+        pending=tuple(
+            m for m in catalog.migrations if _is_pending(m, ledger.by_version.get(m.version), known)
+        ),
         left_out=tuple(m for m in absent if m.version in known),
         edited=standing.edited(catalog, ledger),
         missing=standing.missing(catalog, ledger),
         runs=ledger.runs,
         shown=standing.shown_rows(catalog, ledger),
     )
+
+
+def _is_pending(migration: Migration, row: Row | None, left_out: Collection[str]) -> bool:
+    if row is None:
+        return migration.version not in left_out
+    return row.finished and migration.repeatable and row.checksum != migration.checksum
 
 
 def _applied(row: Row) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -15,11 +15,15 @@ from pgslate.cli.output import Output
 @options.takes(options.CATALOG)
 def command(asked: Asked, name: str | None, everyone: bool) -> int:
     """Stop the server of this project and remove its data; nothing to stop is no error."""
-    from pgslate.standing import down, name_of
+    from pgslate.standing import down, name_for
     from pgslate.targets.embedded.up import standing
 
     output = Output(asked)
-    names = [one.name for one in standing()] if everyone else [name or name_of(opening.project(asked))]
+    names = (
+        [one.name for one in standing()]
+        if everyone
+        else [name or name_for(asked.catalog, config=asked.config)]
+    )
     stopped = [one for one in names if down(name=one)]
     output.result(
         lambda: "\n".join(f"stopped {one}" for one in stopped) or "nothing was up",

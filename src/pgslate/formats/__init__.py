@@ -31,13 +31,13 @@ _MODULES = (
     "sql_migrate",
     "dbmate",
     "tern",
-    "yoyo",
     "node_pg_migrate",
     "flyway",
     "supabase",
     "sqlx",
     "golang_migrate",
     "nested",
+    "yoyo",
     "plain",
 )
 

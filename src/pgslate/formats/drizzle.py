@@ -26,12 +26,14 @@ _SQL = "/migration.sql"
 _SNAPSHOT = "/snapshot.json"
 _POSTGRES = ("postgresql", "pg")
 _BREAKPOINT = "--> statement-breakpoint"
-# A line comment ends at the breakpoint, which Drizzle cuts at before PostgreSQL sees the comment.
+# A line comment ends at the breakpoint, which Drizzle cuts at before PostgreSQL sees the comment. It is
+# a part of the breakpoint, for the semicolon can't stand behind it.
 _PIECE = re.compile(
     rf"""
-    (?P<breakpoint>{re.escape(_BREAKPOINT)})
+    (?P<breakpoint>
+      (?:(?!{re.escape(_BREAKPOINT)})--(?:(?!{re.escape(_BREAKPOINT)})[^\n])*)?{re.escape(_BREAKPOINT)})
   | [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
-  | --(?:(?!{re.escape(_BREAKPOINT)})[^\n])* | /\*.*?\*/
+  | --[^\n]* | /\*.*?\*/
   | (?P<tag>\$(?:[A-Za-z_]\w*)?\$).*?(?P=tag)
     """,
     re.VERBOSE | re.DOTALL,
@@ -75,6 +77,8 @@ def _tags(listing: Listing) -> tuple[str, ...]:
     except json.JSONDecodeError as error:
         place = Place(_JOURNAL, error.lineno, error.colno, source_line(text, min(error.pos, len(text) - 1)))
         raise CatalogError(f"not JSON: {error.msg}", place=place, fix="correct the file") from None
+    except (RecursionError, ValueError) as error:
+        raise _beyond_reading(text, error) from None
     entries = journal.get("entries") if isinstance(journal, dict) else None
     if not isinstance(entries, list) or not all(_is_entry(entry) for entry in entries):
         raise CatalogError(
@@ -102,6 +106,17 @@ def _tags(listing: Listing) -> tuple[str, ...]:
                 fix="restore the file, or remove the entry",
             )
     return tags
+
+
+def _beyond_reading(text: str, error: RecursionError | ValueError) -> CatalogError:
+    """The error for JSON that is nested deeper, or has a longer number, than Python takes."""
+    number = max(re.finditer(r"\d+", text), key=lambda found: len(found.group()), default=None)
+    if isinstance(error, RecursionError) or number is None:
+        message, at = "nested too deep for a journal", 0
+    else:
+        message, at = f"a number of {len(number.group())} digits", number.start()
+    place = Place(_JOURNAL, line_of(text, at), at - text.rfind("\n", 0, at))
+    return CatalogError(message, place=place, fix="restore it as drizzle-kit wrote it")
 
 
 def _is_entry(entry: Any) -> bool:
@@ -133,9 +148,10 @@ def _migration(listing: Listing, tag: str, file: str, position: int) -> Migratio
 def _cut(text: str, file: str) -> str:
     """``text`` with a semicolon for each breakpoint, which ends a statement even where none stands before it.
 
+    A line comment before it is blanked, and all else stays at its line and column.
     Raises CatalogError where a string, a comment or a body would be cut in two.
     """
-    plain = {found.start() for found in _PIECE.finditer(text) if found["breakpoint"]}
+    plain = {found.end() - len(_BREAKPOINT) for found in _PIECE.finditer(text) if found["breakpoint"]}
     for found in re.finditer(re.escape(_BREAKPOINT), text):
         if found.start() not in plain:
             at = found.start()
@@ -144,4 +160,6 @@ def _cut(text: str, file: str) -> str:
                 place=Place(file, line_of(text, at), at - text.rfind("\n", 0, at), source_line(text, at)),
                 fix="remove it; around what drizzle-kit pull wrote, remove the /* and the */",
             )
-    return text.replace(_BREAKPOINT, ";" + " " * (len(_BREAKPOINT) - 1))
+    return _PIECE.sub(
+        lambda found: ";".ljust(len(found.group())) if found["breakpoint"] else found.group(), text
+    )

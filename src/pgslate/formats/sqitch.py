@@ -88,7 +88,7 @@ def _planned(listing: Listing) -> list[_Change]:
     """The plan's changes in order. Raises CatalogError where Sqitch would refuse the plan."""
     project = ""
     changes: list[_Change] = []
-    tags: set[str] = set()
+    tags: dict[str, int] = {}
     for number, line in enumerate(listing.text(_PLAN).split("\n"), start=1):
         text = line.split("#", 1)[0].rstrip()
         place = Place(_PLAN, number, 1, line)
@@ -97,6 +97,12 @@ def _planned(listing: Listing) -> list[_Change]:
         if pragma := _PRAGMA.match(text):
             project = pragma["value"] if pragma["key"] == "project" else project
             continue
+        if not project:
+            raise CatalogError(
+                "the plan names no project, and Sqitch refuses it",
+                place=place,
+                fix="begin it with %project=NAME",
+            )
         found = _LINE.match(text)
         if found is None or found["sign"] == "-":
             raise CatalogError("this is no change and no tag", place=place, fix="write the plan with sqitch")
@@ -107,7 +113,7 @@ def _planned(listing: Listing) -> list[_Change]:
                     place=place,
                     fix="remove the line",
                 )
-            tags.add(found["name"])
+            tags[found["name"]] = len(changes)
             for change in changes:
                 if not change.reworked:
                     change.tags.insert(0, found["name"])
@@ -126,9 +132,15 @@ def _planned(listing: Listing) -> list[_Change]:
     return changes
 
 
-def _check_needs(needs: str, changes: list[_Change], tags: set[str], project: str, place: Place) -> None:
-    """Raise CatalogError for what a change needs, and is not before it; or must not have, and is."""
-    names = {change.name for change in changes}
+def _check_needs(
+    needs: str, changes: list[_Change], tags: dict[str, int], project: str, place: Place
+) -> None:
+    """Raise CatalogError for what a change needs, and is not before it; or must not have, and is.
+
+    ``tags`` say how many changes stand before each: ``b@v1`` is the change b among those before the tag v1.
+    """
+    names = [change.name for change in changes]
+    before = {"ROOT": 1, **tags, "HEAD": len(changes)}
     for each in needs.split():
         need = _NEED.match(each)
         if need is None:
@@ -136,7 +148,8 @@ def _check_needs(needs: str, changes: list[_Change], tags: set[str], project: st
         is_elsewhere = need["project"] not in (None, project)
         if is_elsewhere or re.fullmatch(r"[0-9a-f]{40}", need["change"] or ""):
             continue
-        there = (need["change"] or "") in {*names, ""} and (need["tag"] or "HEAD") in {*tags, "HEAD", "ROOT"}
+        upto = before.get(need["tag"] or "HEAD")
+        there = upto is not None and (not need["change"] or need["change"] in names[:upto])
         if need["not"] and there:
             raise CatalogError(
                 f"it conflicts with {each[1:]}, which the plan deploys before it",

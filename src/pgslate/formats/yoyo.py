@@ -1,5 +1,7 @@
 """yoyo: SQL files by name, but each below those that its ``-- depends: other_id`` names.
 
+It is told by a ``yoyo.ini`` whose ``sources`` lead to the folder, or by such a comment that names its files.
+
 Source: yoyo-migrations 9, ``yoyo/migrations.py`` and ``yoyo/topologicalsort.py``: a migration's id is its
 file's name; ``depends`` and ``transactional`` stand in the comments that a file begins with;
 ``.rollback.sql`` is the way back. ``post-apply*.sql`` runs after all others, here again when it changes.
@@ -7,8 +9,14 @@ file's name; ``depends`` and ``transactional`` stand in the comments that a file
 
 from __future__ import annotations
 
+import configparser
+import glob
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
+from pathlib import Path
 
 from pgslate.catalog import Migration
 from pgslate.errors import CatalogError, Place
@@ -28,14 +36,15 @@ _STEP = re.compile(r"^(?:from yoyo import|import yoyo)\b", re.MULTILINE)
 
 def recognise(listing: Listing) -> str | None:
     files = _files(listing)
-    ini = listing.root / _INI if _INI in listing.top else listing.above(_INI)
+    ini = _configuration(listing)
     if files and ini:
         return f"{ini} and {files[0]}"
-    known = {_id(file) for file in files}
+    known = {_id(file) for file in files} | {f.removesuffix(".py") for f in listing.top if f.endswith(".py")}
+    said = {file: tuple(_depends(listing.text(file))) for file in files}
     for file in files:
-        for found in _directives(listing.text(file)):
-            if found["key"] == "depends" and set(found["value"].split()) & known:
-                return f"{file} has {found.group().strip()!r}"
+        for found in said[file]:
+            if (named := set(found["value"].split())) and named <= known:
+                return None if _are_numbered(said) else f"{file} has {found.group().strip()!r}"
     return None
 
 
@@ -46,6 +55,46 @@ def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
     needs = {identifier: _needs(listing, file, files, options) for identifier, file in sorted(files.items())}
     ordered = _in_order(needs, files)
     return tuple(_migration(listing, files[each], position) for position, each in enumerate(ordered))
+
+
+def _configuration(listing: Listing) -> Path | None:
+    """The yoyo.ini of this folder, or the nearest above it if its sources lead here."""
+    ini = listing.root / _INI if _INI in listing.top else listing.above(_INI)
+    if ini is None:
+        return None
+    parser = configparser.RawConfigParser(strict=False)
+    try:
+        parser.read_string(ini.read_text("utf-8", errors="replace"))
+    except (OSError, configparser.Error):
+        return None
+    sources = parser.defaults().get("sources", "")
+    if not sources and _INI in listing.top:
+        return ini
+    here = glob.escape(str(ini.parent.resolve()))
+    patterns = (os.path.normpath(Path(here, s.replace("%(here)s", here))) for s in sources.split())
+    return ini if any(map(listing.root.resolve().match, patterns)) else None
+
+
+def _are_numbered(said: Mapping[str, Iterable[re.Match[str]]]) -> bool:
+    """Whether numbers say another order than names do, and one in which no file stands above what it needs.
+
+    That is a plain folder whose comments speak of other files: 001_a.sql, 9_d.sql, 010_c.sql.
+    """
+    numbers = {}
+    for file in said:
+        named = naming.version_and_name(_id(file))
+        if named is None:
+            return False
+        numbers[_id(file)] = [(isinstance(part, str), part) for part in naming.order_of(named[0])]
+    if sorted(numbers) == sorted(numbers, key=lambda each: (numbers[each], each)):
+        return False
+    return all(
+        numbers[needed] < numbers[_id(file)]
+        for file, directives in said.items()
+        for found in directives
+        for needed in found["value"].split()
+        if needed in numbers
+    )
 
 
 def _files(listing: Listing) -> tuple[str, ...]:
@@ -74,19 +123,26 @@ def _migration(listing: Listing, file: str, position: int) -> Migration:
 
 
 def _in_order(needs: dict[str, set[str]], files: dict[str, str]) -> list[str]:
-    """The ids by name, each below what it needs. Raises CatalogError for a circle."""
-    waiting = sorted(needs, key=lambda each: (each.startswith("post-apply"), each))
+    """The ids by the names of their files, so 0001-b.sql before 0001.sql, each below what it needs.
+
+    Raises CatalogError for a circle.
+    """
+    sorter = TopologicalSorter({each: sorted(needs[each]) for each in sorted(needs)})
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        circle = ", ".join(files[each] for each in error.args[1][1:9])
+        raise CatalogError(
+            f"these depend on one another, and none can be the first: {circle}",
+            fix="take out one of their '-- depends:'",
+        ) from None
     done: list[str] = []
-    while waiting:
-        ready = next((each for each in waiting if needs[each] <= set(done)), None)
-        if ready is None:
-            circle = ", ".join(files[each] for each in waiting[:8])
-            raise CatalogError(
-                f"these depend on one another, and none can be the first: {circle}",
-                fix="take out one of their '-- depends:'",
-            )
-        waiting.remove(ready)
-        done.append(ready)
+    ready: list[tuple[bool, str, str]] = []
+    while sorter.is_active():
+        for each in sorter.get_ready():
+            heappush(ready, (each.startswith("post-apply"), files[each], each))
+        done.append(heappop(ready)[-1])
+        sorter.done(done[-1])
     return done
 
 
@@ -94,8 +150,8 @@ def _needs(listing: Listing, file: str, files: dict[str, str], options: Options)
     """The ids that a file depends on. Raises CatalogError for one that there is no file of."""
     text = listing.text(file)
     needs = set()
-    for found in _directives(text):
-        for each in found["value"].split() if found["key"] == "depends" else ():
+    for found in _depends(text):
+        for each in found["value"].split():
             if each in files:
                 needs.add(each)
             elif not (options.skip_code and f"{each}.py" in listing.top):
@@ -119,6 +175,10 @@ def _is_transactional(text: str, file: str) -> bool:
                 )
             return value == "true"
     return True
+
+
+def _depends(text: str) -> Iterable[re.Match[str]]:
+    return (found for found in _directives(text) if found["key"] == "depends")
 
 
 def _directives(text: str) -> Iterable[re.Match[str]]:
