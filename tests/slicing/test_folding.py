@@ -295,6 +295,20 @@ def nameless(line: str) -> str:
     return re.sub(r" CONSTRAINT \S+ NOT NULL", " NOT NULL", line)
 
 
+@pytest.mark.parametrize("table", ["x", '"X y"', "x" * 60])
+def test_a_not_null_has_its_own_name_though_a_partition_has_it_from_its_parent(
+    server: Server, table: str
+) -> None:
+    with court(
+        server,
+        f"CREATE SCHEMA app; CREATE TABLE app.{table} (id bigint NOT NULL, n int DEFAULT 1 NOT NULL)"
+        " PARTITION BY RANGE (id);",
+        f"CREATE TABLE log PARTITION OF app.{table} FOR VALUES FROM (1) TO (2);",
+        f"CREATE TABLE {table} PARTITION OF app.{table} FOR VALUES FROM (2) TO (3);",
+    ) as case:
+        case.assert_exact(f"public.{table}", f"app.{table}", "log")
+
+
 def test_a_default_waits_for_the_identity_that_it_counts_with(server: Server) -> None:
     with court(
         server,

@@ -26,6 +26,7 @@ from pgslate.slicing.effects import Trace, Unit
 from pgslate.slicing.entries import Entry, Named
 from pgslate.slicing.folding import fold
 from pgslate.slicing.identity import parts
+from pgslate.slicing.not_nulls import named
 from pgslate.slicing.observe import Observer
 from pgslate.slicing.roles import texts_of
 from pgslate.slicing.slice import Slice
@@ -112,7 +113,7 @@ class Snapshot:
         """
         texts = [_PROLOGUE]
         settings = ""
-        for entry in fold(tuple(self.chosen(required, existing))):
+        for entry in fold(named(self.chosen(required, existing))):
             if entry.settings and entry.settings != settings:
                 settings = entry.settings
                 texts.append(settings)
