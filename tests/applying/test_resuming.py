@@ -146,6 +146,7 @@ def test_a_role_that_the_file_sets_does_not_write_the_ledger(
     owners = rows(database, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 's'")
     assert owners == [(role,)]
     assert ledger(database) == ["001"]
+    run(database, f"REVOKE pg_read_all_data FROM {role}")  # the server's, and so in later tests' scripts
 
 
 def test_a_block_that_failed_may_be_corrected_without_touching_what_stands(
