@@ -284,9 +284,7 @@ def _is_finished(ledger: Ledger, migration: Migration) -> bool:
 
 
 def _is_pending(migration: Migration, row: Row | None) -> bool:
-    if row is None or not row.finished:
-        return True
-    return migration.repeatable and row.checksum != migration.checksum
+    return row is None or not row.finished or standing.is_due_again(migration, row)
 
 
 def _may_be_wrapped(statement: Statement) -> bool:

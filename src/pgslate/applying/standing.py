@@ -42,6 +42,11 @@ def edited(catalog: Catalog, ledger: Ledger) -> tuple[Migration, ...]:
     )
 
 
+def is_due_again(migration: Migration, row: Row) -> bool:
+    """Whether a repeatable migration has changed since it was applied, as the row says."""
+    return row.finished and migration.repeatable and row.checksum != migration.checksum
+
+
 def _differs(migration: Migration, row: Row) -> bool:
     if row.checksum == migration.checksum or migration.repeatable:
         return False

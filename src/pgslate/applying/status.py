@@ -99,7 +99,7 @@ def status_of(catalog: Catalog, ledger: Ledger, database: str) -> Status:
 def _is_pending(migration: Migration, row: Row | None, left_out: Collection[str]) -> bool:
     if row is None:
         return migration.version not in left_out
-    return row.finished and migration.repeatable and row.checksum != migration.checksum
+    return standing.is_due_again(migration, row)
 
 
 def _applied(row: Row) -> dict[str, Any]:
