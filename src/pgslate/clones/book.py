@@ -47,10 +47,13 @@ SET plan_cache_mode = force_generic_plan;
 SET search_path = pgslate_2, pg_catalog;
 """
 
-RUNNER_IS_ALIVE = """EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted
+_RUNNER_IS_ALIVE = """EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype = 'advisory' AND l.granted
     AND l.objsubid = 1 AND (l.classid::int8 << 32) | l.objid::int8 = clone.runner
     AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))"""
-"""Whether the runner of a row of ``clone`` still holds its lock, as an SQL expression."""
+# Put together from constants of ours, no values among them.
+IS_DUE = f"""((NOT {_RUNNER_IS_ALIVE}) AND (%(kept)s OR state <> 'kept')
+    AND (%(force)s OR state = 'kept' OR until < clock_timestamp()))"""
+"""Whether a row of ``clone`` is nobody's any more, as an SQL expression; with ``reap_in``'s arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,14 +293,14 @@ class Book:
         """A clone that was nobody's is this runner's, to be dropped."""
         self.run(lambda c: c.execute("UPDATE clone SET runner = %s WHERE name = %s", [self.runner, name]))
 
-    def done_with(self, *called: str) -> None:
-        """Nobody needs the clone any more; it will be dropped, by its runner or by another.
+    def done_with(self, name: str) -> None:
+        """Nobody needs the clone any more; it will be dropped, by its runner or by another."""
+        self._held.pop(name, None)
+        self.run(lambda c: c.execute("UPDATE clone SET state = 'done' WHERE name = %s", [name]))
 
-        It may be ``called`` one of several names: the book forgets those that no database has.
-        """
-        for name in called:
-            self._held.pop(name, None)
-        self.run(lambda c: c.execute(_DONE, {"called": list(called)}))
+    def not_returned(self, called: list[str]) -> None:
+        """A clone that was returning is to be dropped, by whichever name it has; the others are forgotten."""
+        self.run(lambda c: c.execute(_NOT_RETURNED, {"called": called}))
 
     def returns(self, name: str) -> None:
         """Nobody needs the clone any more; it may be reused."""
@@ -393,9 +396,9 @@ FROM clone WHERE name = %s AND state = 'returning' AND origin IS NOT NULL
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.database = clone.name)
 RETURNING name, own, template, origin, counted"""  # noqa: S608
 
-_DONE = """
+_NOT_RETURNED = """
 WITH absent AS (
-    DELETE FROM clone WHERE name = ANY(%(called)s) AND cardinality(%(called)s) > 1
+    DELETE FROM clone WHERE name = ANY(%(called)s)
         AND NOT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = clone.name) RETURNING name)
 UPDATE clone SET state = 'done' WHERE name = ANY(%(called)s) AND name NOT IN (SELECT name FROM absent)"""
 

@@ -12,12 +12,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pgslate.clones.book import RUNNER_IS_ALIVE
+from pgslate.clones.book import IS_DUE
 from pgslate.clones.book_tables import SCHEMA
-
-IS_DUE = f"""((NOT {RUNNER_IS_ALIVE}) AND (%(kept)s OR state <> 'kept')
-    AND (%(force)s OR state = 'kept' OR until < clock_timestamp()))"""
-"""Whether a row of ``clone`` is nobody's any more, as an SQL expression."""
 
 
 def needed_elsewhere(

@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 
 from pgslate.clones import names
-from pgslate.clones.book import Book
+from pgslate.clones.book import IS_DUE, Book
 from pgslate.clones.cloning import drop
-from pgslate.clones.other_books import IS_DUE, claim, needed_elsewhere
+from pgslate.clones.other_books import claim, needed_elsewhere
 from pgslate.clones.template import drop_template
 from pgslate.errors import LockTimeoutError
 from pgslate.targets.target import Target

@@ -78,7 +78,7 @@ class Returns:
             self._prove(connection, name, returned, step)
         except (NotReusableError, psycopg.Error, PgslateError) as error:
             is_lost = not _is_usable(connection)
-            self._book.done_with(*called)
+            self._book.not_returned(called)
             if is_lost or isinstance(error, NotReusableError):
                 raise
             raise NotReusableError(str(error).strip()) from error
