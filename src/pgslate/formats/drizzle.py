@@ -17,7 +17,7 @@ from pgslate.catalog import Migration
 from pgslate.errors import CatalogError, Place
 from pgslate.formats import naming
 from pgslate.formats.listing import Listing, Options
-from pgslate.formats.sections import line_of, source_line
+from pgslate.formats.sections import line_of, place_at, source_line
 
 name = "drizzle"
 
@@ -126,7 +126,7 @@ def _is_entry(entry: Any) -> bool:
 def _where(text: str, quoted: str, *, last: bool = False) -> Place:
     """The place in the journal of a string that it holds."""
     at = max(0, text.rfind(quoted) if last else text.find(quoted))
-    return Place(_JOURNAL, line_of(text, at), at - text.rfind("\n", 0, at), source_line(text, at))
+    return place_at(text, at, _JOURNAL)
 
 
 def _folders(listing: Listing) -> tuple[str, ...]:
@@ -154,10 +154,9 @@ def _cut(text: str, file: str) -> str:
     plain = {found.end() - len(_BREAKPOINT) for found in _PIECE.finditer(text) if found["breakpoint"]}
     for found in re.finditer(re.escape(_BREAKPOINT), text):
         if found.start() not in plain:
-            at = found.start()
             raise CatalogError(
                 f"a {_BREAKPOINT!r} inside a comment, a string or a body, which Drizzle cuts in two there",
-                place=Place(file, line_of(text, at), at - text.rfind("\n", 0, at), source_line(text, at)),
+                place=place_at(text, found.start(), file),
                 fix="remove it; around what drizzle-kit pull wrote, remove the /* and the */",
             )
     return _PIECE.sub(

@@ -61,7 +61,7 @@ def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
     else:
         for file in _by_name(listing):
             reading.file(file)
-    return tuple(reading.migrations)
+    return tuple(reading.migrations.values())
 
 
 @dataclass
@@ -70,7 +70,7 @@ class _Reading:
 
     listing: Listing
     options: Options
-    migrations: list[Migration] = field(default_factory=list)
+    migrations: dict[str, Migration] = field(default_factory=dict)  # by version
     files: list[str] = field(default_factory=list)
     _properties: dict[str, str] = field(default_factory=dict)
     _open: tuple[str, ...] = ()
@@ -148,7 +148,7 @@ class _Reading:
         transactional: bool = True,
         repeatable: bool = False,
     ) -> None:
-        before = next((m for m in self.migrations if m.version == version), None)
+        before = self.migrations.get(version)
         if before and (before.file, before.first_line) == (file, first_line):
             raise DuplicateVersionError(f"{file} is included twice", fix="include it once", files=(file,))
         if before:
@@ -158,17 +158,15 @@ class _Reading:
                 fix="give one of them an id of its own, or include its file once",
                 files=(before.file, file),
             )
-        self.migrations.append(
-            Migration(
-                version=version,
-                name=name,
-                file=file,
-                source=self._filled(source, file, first_line),
-                order=(len(self.migrations),),
-                first_line=first_line,
-                transactional=transactional,
-                repeatable=repeatable,
-            )
+        self.migrations[version] = Migration(
+            version=version,
+            name=name,
+            file=file,
+            source=self._filled(source, file, first_line),
+            order=(len(self.migrations),),
+            first_line=first_line,
+            transactional=transactional,
+            repeatable=repeatable,
         )
 
     def _filled(self, source: str, file: str, first_line: int) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pgslate.errors import Place
+
 _VISIBLE = re.compile(r"[^\n]+")
 
 
@@ -35,3 +37,9 @@ def source_line(text: str, offset: int) -> str:
     start = text.rfind("\n", 0, offset) + 1
     end = text.find("\n", offset)
     return text[start : end if end >= 0 else None]
+
+
+def place_at(text: str, offset: int, file: str, *, first_line: int = 1) -> Place:
+    """The place of the character ``offset``; ``text`` begins on the line ``first_line`` of its file."""
+    column = offset - text.rfind("\n", 0, offset)
+    return Place(file, first_line + line_of(text, offset) - 1, column, source_line(text, offset))

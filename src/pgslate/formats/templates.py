@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from pgslate.catalog import Migration
-from pgslate.errors import CatalogError, Place
-from pgslate.formats.sections import line_of, source_line
+from pgslate.errors import CatalogError
+from pgslate.formats.sections import place_at
 
 Value = Callable[[re.Match[str]], str | None]
 
@@ -57,7 +57,7 @@ def unset(name: str, text: str, offset: int, *, file: str, first_line: int = 1) 
     """The error for a variable that has no value."""
     return CatalogError(
         f"{name} is a variable of this migration, and has no value",
-        place=_place(text, offset, file, first_line),
+        place=place_at(text, offset, file, first_line=first_line),
         fix=f"give it with --define {name}=VALUE",
     )
 
@@ -107,7 +107,7 @@ def _go_value(
         if body is None:
             raise CatalogError(
                 f"there is no file {included['name']} to include",
-                place=_place(text, found.start(), file, first_line),
+                place=place_at(text, found.start(), file, first_line=first_line),
                 fix="correct the path, which counts from the folder of migrations",
             )
         return body
@@ -115,7 +115,7 @@ def _go_value(
     if variable is None or inner in ("end", "else", "break", "continue"):
         raise CatalogError(
             f"{found.group()} is template logic, and pgslate only fills in values",
-            place=_place(text, found.start(), file, first_line),
+            place=place_at(text, found.start(), file, first_line=first_line),
             fix="render the files with the tool they are written for, and point --catalog at the result",
         )
     path = variable["path"] or variable["key"]
@@ -184,8 +184,3 @@ def _plain_templates(text: str) -> set[str]:
     if "{{" not in text and "${" not in text:
         return set()
     return {found.lastgroup or "" for found in _PLAINLY.finditer(text)} & {"go", "braced"}
-
-
-def _place(text: str, offset: int, file: str, first_line: int) -> Place:
-    column = offset - text.rfind("\n", 0, offset)
-    return Place(file, first_line + line_of(text, offset) - 1, column, source_line(text, offset))
