@@ -64,7 +64,8 @@ def _named(entry: Entry, taken: dict[str, set[str]]) -> Entry:
 
 
 def _bare(name: str) -> str:
-    return qualified(f"public.{name}")[1]
+    """The name without its quotes."""
+    return qualified(name)[1]
 
 
 def _chosen(table: str, column: str) -> str:
