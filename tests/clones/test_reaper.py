@@ -28,8 +28,8 @@ HOLDERS = (
     OPEN
     + """
 for line in sys.stdin:
-    dsn, catalog, lease = json.loads(line)
-    databases = opened(dsn, catalog, lease=lease, ahead=2)
+    dsn, catalog, lease, ahead = json.loads(line)
+    databases = opened(dsn, catalog, lease=lease, ahead=ahead)
     say(databases.database("stock").name)
 """
 )
@@ -42,8 +42,8 @@ def holder() -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def hold(process: subprocess.Popen[str], server: Server, lease: float) -> str:
-    return str(ask(process, server.dsn(), str(SHOP / "migrations"), lease))
+def hold(process: subprocess.Popen[str], server: Server, lease: float, *, ahead: int = 2) -> str:
+    return str(ask(process, server.dsn(), str(SHOP / "migrations"), lease, ahead))
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -63,7 +63,7 @@ def test_what_a_killed_runner_held_goes_when_its_lease_is_over(
 def test_what_a_running_runner_holds_stays_though_its_lease_is_over(
     server: Server, databases: Databases, holder: subprocess.Popen[str]
 ) -> None:
-    name = hold(holder, server, 0.01)
+    name = hold(holder, server, 0.01, ahead=0)  # and no reaping of its own, which it could be stopped in
     holder.send_signal(signal.SIGSTOP)  # not even a sign of life
     for _ in range(3):
         assert name not in reap_in(databases.book).clones
