@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pgslate.clones import Databases
-from pgslate.clones.cloning import Clone, Copier
-from pgslate.clones.properties import repeat, sealed
+from pgslate.clones.cloning import Clone
+from pgslate.clones.making import Maker
 from pgslate.clones.returning import Returns
 
 
@@ -23,14 +23,9 @@ class Stall:
     def new(self) -> Clone:
         """A database that nobody has had yet."""
         with self.book.connect() as connection:
-            properties = sealed(connection, self.template.name)
-            assert properties is not None
-            name, _ = self.book.begin(self.template.name, connection, state="taken")
-            Copier(self.book, connection, {}).copy(self.template, name)
-            repeat(connection, properties, name)
-            self.book.copied(name, properties.oid, connection)
-            self.returns.look(connection, name, self.template.name, properties.oid)
-        return self._clone(name)
+            made = Maker(self.book, self.returns).make(connection, self.template)
+            connection.execute("UPDATE clone SET state = 'taken' WHERE name = %s", [made.name])
+        return self._clone(made.name)
 
     def used(self, *statements: str) -> Clone:
         """A new database in which the statements were executed, one after the other."""

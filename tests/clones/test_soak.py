@@ -43,7 +43,10 @@ def work(dsn, catalog, lease, tests):
 for line in sys.stdin:
     told = json.loads(line)
     if not os.fork():
-        work(*told)
+        try:
+            work(*told)
+        except BaseException as error:
+            os.write(1, (json.dumps({"worker": os.getpid(), "error": repr(error)}) + "\\n").encode())
         os._exit(0)
 """
 )
@@ -79,6 +82,7 @@ def test_workers_that_are_killed_leak_nothing_and_disturb_nobody(server: Server,
             said = says(nursery)
             if said["worker"] in soak.killed:
                 continue
+            assert "error" not in said, said
             if said["name"] is None:
                 soak.ended += 1
                 continue

@@ -31,6 +31,7 @@ from psycopg.types.json import Jsonb
 from pgslate.clones import names
 from pgslate.clones.book_tables import make_database, make_tables
 from pgslate.clones.connecting import Note, connect_patiently, is_lost, silent
+from pgslate.clones.properties import COLUMNS, Properties, properties_of
 from pgslate.clones.reuse import Fresh
 from pgslate.clones.server import ServerFacts, facts_of
 from pgslate.errors import LockTimeoutError
@@ -77,6 +78,16 @@ class Returned:
     template: str
     origin: int
     counted: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A clone that is to be made now, and the server's time; ``properties`` are its template's, None where
+    the clone was ready."""
+
+    name: str
+    now: datetime
+    properties: Properties | None
 
 
 class Book:
@@ -236,17 +247,29 @@ class Book:
     def begin(
         self,
         template: str,
-        connection: psycopg.Connection[Any] | None = None,
+        connection: psycopg.Connection[Any],
         *,
         state: str = "making",
         what: str = "",
-    ) -> tuple[str, datetime]:
-        """The name of a clone that is about to be made, and the server's time; written down before it is
-        there, ``taken`` if it is for somebody who waits."""
-        values = [names.clone_prefix(template), template, state, self.runner, self.lease, what]
-        row = self._do(_BEGIN, values, connection)
-        assert row is not None
-        return str(row[0]), row[1]
+    ) -> Begun | None:
+        """A clone that is about to be made, written down before it is there; None where its template isn't
+        there, or not sealed.
+
+        It is ``taken`` if it is for somebody who waits; then one that is ready is taken instead.
+        """
+        values = {
+            "prefix": names.clone_prefix(template),
+            "template": template,
+            "state": state,
+            "runner": self.runner,
+            "lease": self.lease,
+            "what": what,
+        }
+        row = connection.execute(_BEGIN, values).fetchone()
+        if row is None:
+            return None
+        name, now, is_ready, *told = row
+        return Begun(name, now, None if is_ready else properties_of(*told))
 
     def made(self, name: str, connection: psycopg.Connection[Any] | None = None) -> None:
         """A clone is complete, and anybody's to take."""
@@ -269,7 +292,9 @@ class Book:
 
     def take(self, template: str, what: str) -> tuple[str, datetime] | None:
         """Take the oldest ready clone of a template; its name and the server's time, or None."""
-        row = self.run(lambda c: c.execute(_TAKE, [self.runner, self.lease, what, template]).fetchone())
+        values = {"runner": self.runner, "lease": self.lease, "what": what, "template": template}
+        statement = _TAKE + " RETURNING name, clock_timestamp()"
+        row = self.run(lambda c: c.execute(statement.encode(), values).fetchone())
         if row is None:
             return None
         self._held[row[0]] = (template, "taken", what)
@@ -382,12 +407,6 @@ class Book:
         return found
 
 
-# The name is a constant of ours around a value.
-_BEGIN = f"""
-INSERT INTO clone (name, template, state, runner, until, what)
-VALUES (%s || {names.NEW_UUID7}, %s, %s, %s, clock_timestamp() + %s * interval '1 second', %s)
-RETURNING name, clock_timestamp()"""  # noqa: S608
-
 _NEW_NAME = f"""
 INSERT INTO clone (name, template, state, runner, until, own, origin, counted)
 SELECT template || '_' || {names.NEW_UUID7}, template, 'returning', %s,
@@ -409,10 +428,23 @@ ON CONFLICT (name) DO UPDATE SET state = excluded.state, runner = excluded.runne
     until = excluded.until, what = excluded.what"""
 
 _TAKE = """
-UPDATE clone SET state = 'taken', runner = %s, until = clock_timestamp() + %s * interval '1 second', what = %s
-WHERE name = (SELECT name FROM clone WHERE template = %s AND state = 'ready' AND role = current_user
-              ORDER BY name LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING name, clock_timestamp()"""
+UPDATE clone SET state = 'taken', runner = %(runner)s, what = %(what)s,
+    until = clock_timestamp() + %(lease)s * interval '1 second'
+WHERE name = (SELECT name FROM clone WHERE template = %(template)s AND state = 'ready' AND role = current_user
+              ORDER BY name LIMIT 1 FOR UPDATE SKIP LOCKED)"""
+
+# Put together from constants of ours around values.
+_BEGIN = f"""
+WITH taken AS ({_TAKE} AND %(state)s = 'taken' RETURNING name),
+origin AS (SELECT {COLUMNS} FROM pg_catalog.pg_database d WHERE datname = %(template)s),
+begun AS (
+    INSERT INTO clone (name, template, state, runner, until, what)
+    SELECT %(prefix)s || {names.NEW_UUID7}, %(template)s, %(state)s, %(runner)s,
+        clock_timestamp() + %(lease)s * interval '1 second', %(what)s
+    FROM origin WHERE is_sealed AND NOT EXISTS (SELECT FROM taken) RETURNING name)
+SELECT name, clock_timestamp(), true, NULL, NULL, NULL, NULL FROM taken
+UNION ALL
+SELECT name, clock_timestamp(), false, is_sealed, origin_oid, settings, grants FROM begun, origin"""  # noqa: S608
 
 
 def _held_by_another(connection: psycopg.Connection[Any], what: str, timeout: float) -> LockTimeoutError:

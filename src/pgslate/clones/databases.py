@@ -13,7 +13,8 @@ from pgslate.clones.book import Book
 from pgslate.clones.cloning import Clone
 from pgslate.clones.connecting import Note, silent
 from pgslate.clones.contents import Contents, as_statements, contents_of
-from pgslate.clones.pool import Pool, TemplateGoneError
+from pgslate.clones.making import TemplateGoneError
+from pgslate.clones.pool import Pool
 from pgslate.clones.server import ServerFacts
 from pgslate.clones.template import Template, ensure_template, reseal
 from pgslate.errors import TargetError

@@ -33,9 +33,9 @@ import psycopg
 from pgslate.clones import names
 from pgslate.clones.account import Account
 from pgslate.clones.book import Book
-from pgslate.clones.cloning import Copier, drop
+from pgslate.clones.cloning import drop
 from pgslate.clones.connecting import is_lost
-from pgslate.clones.properties import repeat, sealed
+from pgslate.clones.making import Made, Maker, TemplateGoneError
 from pgslate.clones.reaper import reap_in
 from pgslate.clones.returning import Returns
 from pgslate.clones.reuse import NotReusableError
@@ -50,10 +50,6 @@ MAKERS = 2
 
 #: Seconds without work after which a connection is closed, for others to have.
 IDLE = 5.0
-
-
-class TemplateGoneError(Exception):
-    """The template was dropped, or opened by somebody; it has to be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +85,8 @@ class Pool:
         self._to_reap, self._reaping = not ephemeral, False
         self._batch, self._most_discarded = (1, 1) if book.facts.durable else (BATCH, MOST_DISCARDED)
         self._drops_at_once = book.facts.durable and not ahead and not threads
-        self._known: dict[str, dict[str, list[float]]] = {}
         self._returns = Returns(book) if reuse and ahead and book.facts.counts else None
+        self._maker = Maker(book, self._returns)
         self._state = threading.Condition()
         self._accounts: dict[str, Account] = {}
         self._taken: dict[str, Account] = {}
@@ -108,7 +104,8 @@ class Pool:
         """
         with self._state:
             account = self._accounts.setdefault(template.name, Account(template))
-        found = self._book.take(template.name, what)
+        # Where none is made ahead, one that others made is found on the way to making one.
+        found = self._book.take(template.name, what) if self._ahead or self._threads else None
         missed = found is None and not account.returning
         while found is None and self._came_meanwhile(account):
             found = self._book.take(template.name, what)
@@ -180,49 +177,31 @@ class Pool:
                 self._state.notify_all()
 
     def _make_here(self, account: Account, what: str) -> tuple[str, datetime]:
-        def make(connection: psycopg.Connection[Any]) -> tuple[str, datetime]:
+        def make(connection: psycopg.Connection[Any]) -> Made:
             return self._make(connection, account, state="taken", what=what)
 
         if self._threads:
             with self._book.connect() as connection:
-                name, now = make(connection)
+                made = make(connection)
         else:
             try:
-                name, now = self._book.run(make)
+                made = self._book.run(make)
             except PgslateError:  # no room: make some, then try again
                 if not self._discarded:
                     raise
                 self._book.run(self._drop_discarded)
-                name, now = self._book.run(make)
-        self._book.hold(name, account.template.name, what)
-        return name, now
+                made = self._book.run(make)
+        self._book.hold(made.name, account.template.name, what)
+        return made.name, made.now
 
     def _make(
         self, connection: psycopg.Connection[Any], account: Account, *, state: str, what: str = ""
-    ) -> tuple[str, datetime]:
-        template = account.template
-        began = time.perf_counter()
-        properties = sealed(connection, template.name)
-        if properties is None:
-            raise TemplateGoneError(template.name)
-        name, now = self._book.begin(template.name, connection, state=state, what=what)
-        try:
-            Copier(self._book, connection, self._known).copy(template, name)
-            repeat(connection, properties, name)
+    ) -> Made:
+        made = self._maker.make(connection, account.template, state=state, what=what)
+        if made.seconds is not None:
             with self._state:
-                account.worth.copied(time.perf_counter() - began)
-            if self._returns is not None:
-                self._book.copied(name, properties.oid, connection)
-                if state == "making":
-                    self._returns.look(connection, name, template.name, properties.oid)
-        except BaseException as error:
-            if not connection.closed:
-                drop(connection, name, force=True)
-                self._book.gone(name, connection)
-            if isinstance(error, psycopg.errors.ObjectInUse | psycopg.errors.InvalidCatalogName):
-                raise TemplateGoneError(template.name) from error
-            raise
-        return name, now
+                account.worth.copied(made.seconds)
+        return made
 
     # -- in the other threads
 
@@ -296,8 +275,8 @@ class Pool:
 
     def _to_make(self, account: Account) -> _Job:
         def work(connection: psycopg.Connection[Any]) -> None:
-            name, _ = self._make(connection, account, state="making")
-            self._book.made(name, connection)
+            made = self._make(connection, account, state="making")
+            self._book.made(made.name, connection)
 
         account.begin()
         return _Job(work, account.made)

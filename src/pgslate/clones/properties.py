@@ -34,25 +34,24 @@ class Properties:
     grants: tuple[Grant, ...] | None = None
 
 
-_PROPERTIES = """
-SELECT datistemplate AND NOT datallowconn, d.oid::int8,
+COLUMNS = """datistemplate AND NOT datallowconn AS is_sealed, d.oid::int8 AS origin_oid,
     (SELECT json_agg(json_build_array(r.rolname, config))
      FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
         unnest(s.setconfig) config
-     WHERE s.setdatabase = d.oid AND (s.setrole = 0 OR r.oid IS NOT NULL)),
+     WHERE s.setdatabase = d.oid AND (s.setrole = 0 OR r.oid IS NOT NULL)) AS settings,
     CASE WHEN datacl IS NOT NULL THEN
         (SELECT coalesce(json_agg(json_build_array(a.privilege_type, r.rolname, a.is_grantable)), '[]')
          FROM aclexplode(datacl) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-         WHERE a.grantee <> d.datdba AND (a.grantee = 0 OR r.oid IS NOT NULL)) END
-FROM pg_catalog.pg_database d WHERE datname = %s"""
+         WHERE a.grantee <> d.datdba AND (a.grantee = 0 OR r.oid IS NOT NULL)) END AS grants"""
+"""What ``properties_of`` reads, in SQL; the row of pg_database is ``d``."""
 
 
-def sealed(connection: psycopg.Connection[Any], name: str) -> Properties | None:
-    """The properties of a template; None where it isn't there, or not as sealed as when it got its name."""
-    row = connection.execute(_PROPERTIES, [name]).fetchone()
-    if row is None or not row[0]:
+def properties_of(
+    is_sealed: bool | None, oid: int, settings: list[Any] | None, grants: list[Any] | None
+) -> Properties | None:
+    """A template's properties, by its ``COLUMNS``; None where it isn't as sealed as when it got its name."""
+    if not is_sealed:
         return None
-    _, oid, settings, grants = row
     return Properties(
         oid,
         tuple((role, config) for role, config in settings or ()),

@@ -17,7 +17,6 @@ from psycopg import sql
 from pgslate.clones import names
 from pgslate.clones.book import Book
 from pgslate.clones.contents import Contents
-from pgslate.clones.properties import sealed
 from pgslate.clones.sessions import end_sessions, wait_until_empty
 from pgslate.errors import PgslateError, ProofError, TargetError
 from pgslate.slicing.effects import Trace
@@ -104,7 +103,10 @@ def reseal(book: Book, template: Template) -> None:
 
 def is_complete(connection: psycopg.Connection[Any], name: str) -> bool:
     """Whether the template is there, and as sealed as it was when it got its name."""
-    return sealed(connection, name) is not None
+    found = connection.execute(
+        "SELECT FROM pg_catalog.pg_database WHERE datname = %s AND datistemplate AND NOT datallowconn", [name]
+    ).fetchone()
+    return found is not None
 
 
 def _make(
