@@ -118,15 +118,57 @@ def test_a_down_outside_of_a_transaction_is_run_on_a_copy(folder: Folder, found:
         ("1_a.up.sql", "1_a.down.sql"),
         ("V1__a.sql", "U1__a.sql"),
         ("20240101000000_a/migration.sql", "20240101000000_a/down.sql"),
+        ("a.sql", "a.rollback.sql"),
+        ("deploy/a.sql", "revert/a.sql"),
     ],
 )
 def test_a_down_is_found_beside_its_up(folder: Folder, found: Found, up: str, down: str) -> None:
     files = {up: "CREATE TABLE a (i int);", down: "SELECT 1;"}
     if "migration.sql" in up:
         files["migration_lock.toml"] = 'provider = "postgresql"'
+    if "rollback" in down:
+        files["yoyo.ini"] = ""
+    if "revert" in down:
+        files["sqitch.plan"] = "%project=shop\na 2024-01-01T00:00:00Z me <me@shop>\n"
     (finding,) = found("down", folder(files))
     assert (finding.file, finding.line) == (down, 1)
     assert "table public.a is left behind" in finding.message
+
+
+def test_sqitch_fills_its_variables_into_a_revert(folder: Folder, found: Found) -> None:
+    files = {
+        "sqitch.plan": "%project=shop\na 2024-01-01T00:00:00Z me <me@shop>\n",
+        "deploy/a.sql": 'CREATE TABLE :"table" (i int);',
+        "revert/a.sql": 'DROP TABLE :"table";',
+    }
+    assert found("down", folder(files, '[defines]\ntable = "a"\n')) == []
+
+
+def test_the_rollbacks_of_a_liquibase_changeset_are_its_down(folder: Folder, found: Found) -> None:
+    files = {
+        "a.sql": """--liquibase formatted sql
+--property name:table value:a
+--changeset me:1
+CREATE TABLE ${table} (i int);
+--rollback DROP TABLE
+--rollback ${table};
+--changeset me:2
+CREATE TABLE b (i int);
+CREATE TABLE c (i int);
+/* liquibase rollback
+DROP TABLE c;
+SELECT 1; */
+--changeset me:3
+CREATE TABLE d (i int);
+--rollback not required
+--changeset me:4
+CREATE TABLE e (i int);
+--rollback changesetId:1 changesetAuthor:me
+"""
+    }
+    (finding,) = found("down", folder(files))
+    assert (finding.file, finding.line) == ("a.sql", 11)
+    assert "table public.b is left behind" in finding.message
 
 
 def test_migrations_without_a_down_are_not_blamed(folder: Folder, found: Found) -> None:

@@ -53,6 +53,20 @@ def recognise(listing: Listing) -> str | None:
 
 
 def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
+    return tuple(_reading(listing, options).migrations.values())
+
+
+def rollbacks(listing: Listing, options: Options) -> dict[str, str]:
+    """The SQL that takes a changeset back, by its version; on the lines that the changeset is on."""
+    reading = _reading(listing, options)
+    migrations = {version: reading.migrations[version] for version in reading.rollbacks}
+    return {
+        version: reading.filled(reading.rollbacks[version], migration.file, migration.first_line)
+        for version, migration in migrations.items()
+    }
+
+
+def _reading(listing: Listing, options: Options) -> _Reading:
     reading = _Reading(listing, options)
     root = _root(listing)
     if root:
@@ -61,7 +75,7 @@ def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
     else:
         for file in _by_name(listing):
             reading.file(file)
-    return tuple(reading.migrations.values())
+    return reading
 
 
 @dataclass
@@ -71,6 +85,7 @@ class _Reading:
     listing: Listing
     options: Options
     migrations: dict[str, Migration] = field(default_factory=dict)  # by version
+    rollbacks: dict[str, str] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     _properties: dict[str, str] = field(default_factory=dict)
     _open: tuple[str, ...] = ()
@@ -128,7 +143,7 @@ class _Reading:
         for each in found.changesets:
             if each.runs:
                 self._add(
-                    f"{each.path}::{each.id}::{each.author}",
+                    each.version,
                     f"{each.author}:{each.id}",
                     file,
                     each.source,
@@ -136,6 +151,8 @@ class _Reading:
                     transactional=each.transactional,
                     repeatable=each.repeatable,
                 )
+                if each.rollback:
+                    self.rollbacks[each.version] = each.rollback
 
     def _add(
         self,
@@ -162,14 +179,15 @@ class _Reading:
             version=version,
             name=name,
             file=file,
-            source=self._filled(source, file, first_line),
+            source=self.filled(source, file, first_line),
             order=(len(self.migrations),),
             first_line=first_line,
             transactional=transactional,
             repeatable=repeatable,
         )
 
-    def _filled(self, source: str, file: str, first_line: int) -> str:
+    def filled(self, source: str, file: str, first_line: int) -> str:
+        """``source`` with its properties filled in."""
         values = {**_BUILT_IN, **self._properties, **self.options.defines}
 
         def value(found: re.Match[str]) -> str | None:

@@ -27,6 +27,8 @@ _ANNOTATION = re.compile(
     r"--\s*(comment|validCheckSum):? .*|\s*--\s*(rollback .*|preconditions.*|precondition-[a-z0-9-]+.*)",
     re.IGNORECASE,
 )
+_ROLLBACK = re.compile(r"\s*--\s*rollback (?P<sql>.*)", re.IGNORECASE)
+_NO_ROLLBACK = re.compile(r"\s*(not required|changesetId)", re.IGNORECASE)
 # What Liquibase refuses, since it looks like an annotation and would be passed over.
 _ALMOST = re.compile(
     r"\s*-{1,2}\s*changeset.*|--\s*comments:? .*|--\s*ignore:\w+"
@@ -44,7 +46,8 @@ _QUOTED = r"""
 
 @dataclass(frozen=True)
 class Changeset:
-    """One changeset: ``source`` begins on the line ``first_line``, below its annotation.
+    """One changeset: ``source`` begins on the line ``first_line``, below its annotation, and so does its way
+    back, ``rollback``, which is "" where it has none of its own.
 
     ``path`` is its file as Liquibase calls it, which ``logicalFilePath`` changes; ``runs`` is false where its
     attributes leave it out.
@@ -54,11 +57,17 @@ class Changeset:
     id: str
     path: str
     source: str = field(repr=False)
+    rollback: str = field(repr=False)
     first_line: int
     place: Place
     transactional: bool = True
     repeatable: bool = False
     runs: bool = True
+
+    @property
+    def version(self) -> str:
+        """What Liquibase calls it."""
+        return f"{self.path}::{self.id}::{self.author}"
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,9 @@ def parse(text: str, file: str) -> Formatted:
     properties: dict[str, str] = {}
     heads: list[tuple[re.Match[str], int]] = []
     bodies: list[list[str]] = []
-    for number, line, is_sql in _lines(text, file):
+    rollbacks: list[list[str]] = []
+    for number, line, kind in _lines(text, file):
+        is_sql = kind == "sql"
         header = HEADER.fullmatch(line)
         if is_sql and header and not heads:
             path = _attribute("logicalFilePath", line) or path
@@ -90,6 +101,7 @@ def parse(text: str, file: str) -> Formatted:
         elif is_sql and (found := _CHANGESET.fullmatch(line)):
             heads.append((found, number))
             bodies.append([])
+            rollbacks.append([])
             continue
         elif is_sql and _ALMOST.fullmatch(line):
             raise CatalogError(
@@ -107,6 +119,8 @@ def parse(text: str, file: str) -> Formatted:
         if bodies:
             kept = is_sql and not _ANNOTATION.fullmatch(line) and not _PROPERTY.fullmatch(line)
             bodies[-1].append(line if kept else "")
+            back = _ROLLBACK.fullmatch(line) if is_sql else None
+            rollbacks[-1].append(back["sql"] if back else _before_end(line) if kind == "rollback" else "")
     if not heads:
         raise CatalogError(
             f"{file} has no --changeset",
@@ -114,7 +128,8 @@ def parse(text: str, file: str) -> Formatted:
             fix="write --changeset author:id above its SQL",
         )
     changesets = tuple(
-        _changeset(head, number, body, path, file) for (head, number), body in zip(heads, bodies, strict=True)
+        _changeset(head, number, body, rollback, path, file)
+        for (head, number), body, rollback in zip(heads, bodies, rollbacks, strict=True)
     )
     return Formatted(changesets, properties)
 
@@ -159,19 +174,19 @@ def is_for_postgresql(dbms: str) -> bool:
     return not wanted or "postgresql" in wanted
 
 
-def _lines(text: str, file: str) -> Iterator[tuple[int, str, bool]]:
-    """(number, line, whether it is SQL): not between ``--ignoreLines`` and in a rollback of many lines."""
+def _lines(text: str, file: str) -> Iterator[tuple[int, str, str]]:
+    """(number, line, what it is): "sql", "rollback" inside of one of many lines, or "ignored"."""
     until: re.Pattern[str] | None = None
     begun: Place | None = None
     ignored = 0
     for number, line in enumerate(text.split("\n"), start=1):
         if ignored:
             ignored -= 1
-            yield number, line, False
+            yield number, line, "ignored"
         elif until:
+            yield number, line, "rollback" if until is _ROLLBACK_ENDS else "ignored"
             if until.fullmatch(line):
                 until = None
-            yield number, line, False
         elif found := _IGNORE.fullmatch(line):
             what = found["what"]
             if what.isdigit():
@@ -184,21 +199,27 @@ def _lines(text: str, file: str) -> Iterator[tuple[int, str, bool]]:
                     place=Place(file, number, 1, line),
                     fix="write --ignoreLines:start, or the number of lines",
                 )
-            yield number, line, False
+            yield number, line, "ignored"
+        elif _ROLLBACK_BEGINS.fullmatch(line):
+            until, begun = _ROLLBACK_ENDS, Place(file, number, 1, line)
+            yield number, line, "ignored"
         else:
-            rollback = _ROLLBACK_BEGINS.fullmatch(line)
-            if rollback:
-                until, begun = _ROLLBACK_ENDS, Place(file, number, 1, line)
-            yield number, line, not rollback
+            yield number, line, "sql"
     if until is _ROLLBACK_ENDS:
         raise CatalogError("the rollback is never closed", place=begun, fix="close it with */")
 
 
-def _changeset(head: re.Match[str], number: int, body: list[str], path: str, file: str) -> Changeset:
+def _before_end(line: str) -> str:
+    return line.rstrip().removesuffix("*/")
+
+
+def _changeset(
+    head: re.Match[str], number: int, body: list[str], rollback: list[str], path: str, file: str
+) -> Changeset:
     rest = head["rest"]
     place = Place(file, number, 1, head.group())
     author, identifier = head["author"].strip('"'), head["id"].strip('"')
-    source = "\n".join(body)
+    source, back = "\n".join(body), "\n".join(rollback)
     if not source.strip():
         raise CatalogError(
             f"the changeset {author}:{identifier} holds no SQL",
@@ -207,7 +228,8 @@ def _changeset(head: re.Match[str], number: int, body: list[str], path: str, fil
         )
     if _is("splitStatements", rest, otherwise=True):
         given = _attribute("endDelimiter", rest)
-        source = _delimited(source, (given,) if given else _DELIMITERS)
+        ends = (given,) if given else _DELIMITERS
+        source, back = _delimited(source, ends), _delimited(back, ends)
     context = _attribute("contextFilter", rest) or _attribute("context", rest)
     dbms = re.search(r"\bdbms:([^,][\w!,]+)", rest, re.IGNORECASE)
     return Changeset(
@@ -215,6 +237,7 @@ def _changeset(head: re.Match[str], number: int, body: list[str], path: str, fil
         id=identifier,
         path=_attribute("logicalFilePath", rest) or path,
         source=source,
+        rollback="" if _NO_ROLLBACK.match(back) or not back.strip() else back,
         first_line=number + 1,
         place=place,
         transactional=_is("runInTransaction", rest, otherwise=True),

@@ -73,15 +73,26 @@ def _migration(listing: Listing, change: _Change, position: int, options: Option
             place=change.place,
             fix="restore the file, or take the change out of the plan",
         )
-    text = _STOPS.sub(lambda found: " " * len(found.group()), listing.text(file))
     return Migration(
         version=change.name if change.number == 1 else f"{change.name}#{change.number}",
         name=change.name,
         file=file,
-        source=templates.fill_psql(text, {"registry": "sqitch", **options.defines}, file=file),
+        source=_script(listing, file, options),
         order=(position,),
         transactional=False,
     )
+
+
+def revert(listing: Listing, deployed: str, options: Options) -> tuple[str, str] | None:
+    """The file that takes back what ``deployed`` does, and its SQL; None where there is none."""
+    file = f"revert/{deployed.removeprefix('deploy/')}"
+    return (file, _script(listing, file, options)) if file in listing.files else None
+
+
+def _script(listing: Listing, file: str, options: Options) -> str:
+    """A file's SQL, as psql sends it."""
+    text = _STOPS.sub(lambda found: " " * len(found.group()), listing.text(file))
+    return templates.fill_psql(text, {"registry": "sqitch", **options.defines}, file=file)
 
 
 def _planned(listing: Listing) -> list[_Change]:

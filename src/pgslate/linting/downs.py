@@ -17,7 +17,7 @@ from pgslate import session, sql
 from pgslate.catalog import Migration
 from pgslate.errors import CatalogError
 from pgslate.failures import migration_failed
-from pgslate.linting.downtext import Down, down_of
+from pgslate.linting.downtext import Down, downs_of
 from pgslate.linting.finding import Case, Finding
 from pgslate.prelude import run_prelude
 from pgslate.schema.compare import ANYBODY, Difference, compare
@@ -35,7 +35,7 @@ _LINES = 12
 def check(case: Case) -> Iterator[Finding]:
     """The migrations whose Down fails, or leaves the schema other than it was before the Up."""
     catalog = case.project.catalog
-    downs = {m.version: down for m in catalog if (down := down_of(case.project, m)) is not None}
+    downs = downs_of(case.project)
     if not downs:
         return
     last = max(index for index, migration in enumerate(catalog) if migration.version in downs)

@@ -1,4 +1,4 @@
-"""Where a migration's Down is: a section of its file, or a file beside it. Read for lint alone.
+"""Where a migration's Down is: a section of its file, or a file of its own. Read for lint alone.
 
 A catalog keeps no Downs, so that ``apply`` can't run one. Formats without a way back have none here, and so
 has a migration whose file says nothing of it.
@@ -7,10 +7,12 @@ has a migration whose file says nothing of it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pgslate.catalog import Migration
+from pgslate.formats import Listing, Options, liquibase, sqitch
 from pgslate.formats.sections import line_of, only
 from pgslate.formats.templates import fill_plainly
 from pgslate.project import Project
@@ -60,15 +62,45 @@ _SECTIONS = {
 _UNDONE_BY = re.compile(r"^V(?P<version>.+?)__")
 
 
-def down_of(project: Project, migration: Migration) -> Down | None:
-    """The migration's Down, or None where it has none. Raises CatalogError for an unset template variable."""
-    root, catalog = project.catalog.root, project.catalog
+def downs_of(project: Project) -> dict[str, Down]:
+    """The Downs of those migrations that have one, by version.
+
+    Raises CatalogError for an unset template variable.
+    """
+    catalog, defines = project.catalog, project.config.defines
+    if catalog.format in ("liquibase", "sqitch"):  # whose own variables are in it
+        listing = Listing.of(catalog.root, project.config.ignore)
+        options = Options(defines, skip_code=True)
+        own = _rollbacks if catalog.format == "liquibase" else _reverts
+        return own(listing, options, catalog.migrations)
     marks = _SECTIONS.get(catalog.format)
-    found = _section(root, migration, marks) if marks else _beside(root, migration)
-    if found is None:
-        return None
-    filled = fill_plainly([replace(migration, source=found.text)], project.config.defines)
-    return replace(found, text=filled[0].source)
+    found: dict[str, Down] = {}
+    for migration in catalog:
+        down = _section(catalog.root, migration, marks) if marks else _beside(catalog.root, migration)
+        if down is not None:
+            (filled,) = fill_plainly([replace(migration, source=down.text)], defines)
+            found[migration.version] = replace(down, text=filled.source)
+    return found
+
+
+def _rollbacks(listing: Listing, options: Options, migrations: Iterable[Migration]) -> dict[str, Down]:
+    """Liquibase's ``--rollback``, of a changeset in formatted SQL."""
+    texts = liquibase.rollbacks(listing, options)
+    return {
+        m.version: Down(m.file, texts[m.version], m.first_line, m.transactional)
+        for m in migrations
+        if m.version in texts
+    }
+
+
+def _reverts(listing: Listing, options: Options, migrations: Iterable[Migration]) -> dict[str, Down]:
+    """Sqitch's ``revert/name.sql``."""
+    found = {m.version: sqitch.revert(listing, m.file, options) for m in migrations}
+    return {
+        version: Down(file=each[0], text=each[1], transactional=False)
+        for version, each in found.items()
+        if each is not None
+    }
 
 
 def _section(root: Path, migration: Migration, marks: _Marks) -> Down | None:
@@ -86,11 +118,13 @@ def _section(root: Path, migration: Migration, marks: _Marks) -> Down | None:
 
 
 def _beside(root: Path, migration: Migration) -> Down | None:
-    """``x.down.sql`` beside ``x.up.sql`` (or ``x.sql``), ``down.sql`` in a folder, Flyway's ``U1__x.sql``."""
+    """``x.down.sql`` beside ``x.up.sql`` (or ``x.sql``), ``down.sql`` in a folder, Flyway's ``U1__x.sql``,
+    yoyo's ``x.rollback.sql``."""
     file = Path(migration.file)
     names = [file.with_name("down.sql")] if file.name in ("up.sql", "migration.sql") else []
     stem = re.sub(r"(\.up)?\.sql$", "", file.name, flags=re.I)
-    names += [file.with_name(f"{stem}.down.sql"), file.parent / "down" / file.name]
+    names += [file.with_name(f"{stem}.{end}.sql") for end in ("down", "rollback")]
+    names.append(file.parent / "down" / file.name)
     flyway = _UNDONE_BY.match(file.name)
     if flyway:
         names.append(file.with_name("U" + file.name[1:]))
