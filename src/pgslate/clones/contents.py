@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pgslate.schema.model import Name
     from pgslate.targets.target import Target
 
-TEMPLATE_VERSION = 1
+TEMPLATE_VERSION = 2
 """Changes when templates are made in another way, so that those of an older pgslate are not used."""
 
 

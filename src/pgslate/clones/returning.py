@@ -17,8 +17,8 @@ from psycopg import sql
 from pgslate.clones import names
 from pgslate.clones.book import Book, Returned
 from pgslate.clones.reuse import SETTINGS, Fresh, NotReusableError, look, put_back, require_same, state_of
+from pgslate.clones.sealing import Step, nothing
 from pgslate.clones.sessions import end_sessions, wait_until_empty
-from pgslate.clones.template import Step, nothing
 from pgslate.errors import PgslateError
 
 #: Seconds that a session may take to leave: whoever waits for a database shouldn't have to wait for that.

@@ -246,7 +246,7 @@ FROM (
         c.relkind = 'S' AND coalesce(pg_stat_get_blocks_fetched(c.oid), 0) > 0 AS looked_at,
         CASE WHEN c.relkind IN ('r', 'm') AND c.relnamespace <> 11 THEN {_SIZE} ELSE 0 END AS size
     FROM pg_class c WHERE NOT c.relisshared AND c.relkind IN ('r', 'm', 't', 'S', 'p', 'f') OFFSET 0) c
-WHERE written OR maintained OR looked_at OR size > 0"""  # noqa: S608  a constant of ours
+WHERE written OR maintained OR looked_at OR size > 0 ORDER BY c.oid"""  # noqa: S608  a constant of ours
 
 _SIZES = f"""
 SELECT c.oid::int8, {_SIZE} FROM pg_class c WHERE c.relkind IN ('r', 'm') AND c.relnamespace <> 11

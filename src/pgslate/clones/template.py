@@ -1,8 +1,4 @@
-"""Making a template so that one that has its name is always complete, whoever is killed, and whenever.
-
-Under an advisory lock: what a builder that was killed left behind is dropped; the template is made under a
-private name, filled, verified and left; sealed (IS_TEMPLATE, no connections); and, last, given its name.
-"""
+"""A template: a sealed database with just the contents asked for, verified before it has its name."""
 
 from __future__ import annotations
 
@@ -12,18 +8,16 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
-from psycopg import sql
 
 from pgslate.clones import names
+from pgslate.clones.base import create_from_base
 from pgslate.clones.book import Book
 from pgslate.clones.contents import Contents
-from pgslate.clones.sessions import end_sessions, wait_until_empty
+from pgslate.clones.sealing import Step, is_complete, make_sealed, nothing, unseal_and_drop
+from pgslate.clones.sessions import wait_until_empty
 from pgslate.errors import PgslateError, ProofError, TargetError
 from pgslate.slicing.effects import Trace
 from pgslate.slicing.replay import ReplayFailedError, replay, told
-
-Step = Callable[[str], None]
-"""Told the name of each step before it is done."""
 
 #: How long (seconds) one process waits for another to make the same template.
 TIMEOUT = 600.0
@@ -36,10 +30,6 @@ class Template:
     name: str
     tables: str
     form: str
-
-
-def nothing(step: str) -> None:
-    """No step is told."""
 
 
 def ensure_template(
@@ -85,7 +75,7 @@ def drop_template(
             ).fetchone()
             if not (row and row[0]):
                 return False
-        there = _unseal_and_drop(connection, name)
+        there = unseal_and_drop(connection, name)
         connection.execute("DELETE FROM template WHERE name = %s", [name])
         connection.execute("DELETE FROM timing WHERE template = %s", [name])
         return there
@@ -98,15 +88,7 @@ def reseal(book: Book, template: Template) -> None:
     """
     with book.exclusively(f"template {template.name}", timeout=TIMEOUT) as connection:
         if not is_complete(connection, template.name):
-            _unseal_and_drop(connection, template.name)
-
-
-def is_complete(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Whether the template is there, and as sealed as it was when it got its name."""
-    found = connection.execute(
-        "SELECT FROM pg_catalog.pg_database WHERE datname = %s AND datistemplate AND NOT datallowconn", [name]
-    ).fetchone()
-    return found is not None
+            unseal_and_drop(connection, template.name)
 
 
 def _make(
@@ -117,45 +99,25 @@ def _make(
     instead: Callable[[], Contents] | None,
     step: Step,
 ) -> None:
-    step("clear")
-    _unseal_and_drop(connection, template.name)  # one that somebody opened
-    building = names.building_name(template.name)
-    try:
+    def build(building: str) -> None:
         try:
             _build(book, connection, building, contents, step)
         except (psycopg.Error, PgslateError):
             if instead is None or contents.script is None:
                 raise
             step("instead")
-            contents = instead()
-            _build(book, connection, building, contents, step)
-        step("seal")
-        _seal(connection, building, contents)
-        step("rename")
-        connection.execute(
-            sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
-                sql.Identifier(building), sql.Identifier(template.name)
-            )
-        )
-        step("named")
-    except BaseException:
-        if not connection.closed:
-            _unseal_and_drop(connection, building)
-        raise
+            _build(book, connection, building, instead(), step)
+
+    make_sealed(connection, template.name, f"pgslate template: {contents.label}", build, step=step)
 
 
 def _build(
     book: Book, connection: psycopg.Connection[Any], building: str, contents: Contents, step: Step
 ) -> None:
-    _unseal_and_drop(connection, building)
+    unseal_and_drop(connection, building)
     step("create")
-    statement = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(building))
-    if book.facts.encoding == "SQL_ASCII":
-        statement += sql.SQL(" ENCODING 'UTF8'")
-    if book.facts.major >= 15 and not book.facts.durable:
-        statement += sql.SQL(" STRATEGY file_copy")
     try:
-        connection.execute(statement)
+        create_from_base(book, connection, building)
     except psycopg.errors.DiskFull as error:
         raise no_room(book, error) from error
     step("fill")
@@ -227,29 +189,6 @@ def _makes_only_roles(trace: Trace, index: int, known: frozenset[str]) -> bool:
     """Whether a statement makes roles that are all there already, and nothing else."""
     made = [trace.units[unit] for unit in trace.effects[index].creates]
     return bool(made) and all(unit.kind == "role" and unit.name in known for unit in made)
-
-
-def _seal(connection: psycopg.Connection[Any], building: str, contents: Contents) -> None:
-    name = sql.Identifier(building)
-    about = sql.Literal(f"pgslate template: {contents.label}")
-    connection.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, about))
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false").format(name)
-    )
-    end_sessions(connection, building)  # of who slipped in between
-    wait_until_empty(connection, building)
-
-
-def _unseal_and_drop(connection: psycopg.Connection[Any], name: str) -> bool:
-    row = connection.execute(
-        "SELECT datistemplate FROM pg_catalog.pg_database WHERE datname = %s", [name]
-    ).fetchone()
-    if row is None:
-        return False
-    if row[0]:
-        connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(sql.Identifier(name)))
-    connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-    return True
 
 
 def no_room(book: Book, error: psycopg.Error) -> TargetError:
