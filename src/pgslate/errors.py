@@ -43,6 +43,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pgslate.redacting import without_passwords
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -90,7 +92,7 @@ class PgslateError(Exception):
             parts.append(self.place.caret())
         if self.fix:
             parts.append(f"fix: {self.fix}")
-        return "\n".join(parts)
+        return without_passwords("\n".join(parts))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.__dict__.copy()))
@@ -99,9 +101,9 @@ class PgslateError(Exception):
         """The error for programs: ``error``, ``message``, ``place`` (or null) and ``fix``."""
         return {
             "error": type(self).__name__,
-            "message": self.message,
+            "message": without_passwords(self.message),
             "place": str(self.place) if self.place else None,
-            "fix": self.fix,
+            "fix": without_passwords(self.fix),
         }
 
 

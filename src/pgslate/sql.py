@@ -49,13 +49,19 @@ class Block:
 
     ``first`` is the index in the file of the block's first statement; the others follow without a gap.
     ``BEGIN``, ``COMMIT`` and a leading ``SET TRANSACTION`` are not among the ``statements``, but they are
-    counted in the file's indexes; ``mode`` is what they say of the transaction (``ISOLATION LEVEL ...``).
+    counted in the file's indexes; ``mode`` is what they say of the transaction (``ISOLATION LEVEL ...``), but
+    for ``READ ONLY``: the ledger is written in it, too.
     """
 
     first: int
     statements: tuple[Statement, ...]
     transactional: bool
     mode: str = ""
+
+    @property
+    def opening(self) -> tuple[str, ...]:
+        """What is to be said first in the transaction, before any query: one statement, or none."""
+        return (f"SET TRANSACTION {self.mode}",) if self.mode else ()
 
 
 LETTER = r"[^\x00-@\[-\^`{-\x7f]"
@@ -88,6 +94,7 @@ _END_OF_DATA = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 
 _BEGIN = re.compile(r"^(?:begin|start)(?:\s+(?:work|transaction))?\s*", re.IGNORECASE)
 _SET_TRANSACTION = re.compile(r"^set\s+(?:local\s+)?transaction\s+(?!snapshot)", re.IGNORECASE)
+_READ_ONLY = re.compile(r"(^|[\s,]+)read\s+only\b", re.IGNORECASE)
 _COMMITS = re.compile(r"\b(commit|rollback)\b", re.IGNORECASE)
 
 # Words that PostgreSQL 18's grammar has and libpg_query 17's does not: at one of these a refusal is no
@@ -167,14 +174,14 @@ def blocks(statements: Sequence[Statement], *, transactional: bool) -> tuple[Blo
             if word in ("begin", "start"):
                 close()
                 explicit = True
-                mode = _BEGIN.sub("", statement.text)
+                mode = _mode(_BEGIN.sub("", statement.text))
                 continue
             if word in ("commit", "end"):
                 close()
                 explicit = False
                 continue
         if not run and _SET_TRANSACTION.match(statement.text):
-            mode = _SET_TRANSACTION.sub("", statement.text)
+            mode = ", ".join(filter(None, (mode, _mode(_SET_TRANSACTION.sub("", statement.text)))))
             continue
         alone = statement.outside_transaction or not (transactional or explicit)
         if alone:
@@ -186,6 +193,15 @@ def blocks(statements: Sequence[Statement], *, transactional: bool) -> tuple[Blo
         run.append(statement)
     close()
     return tuple(found)
+
+
+def _mode(said: str) -> str:
+    """What is said of a transaction, without ``READ ONLY``.
+
+    >>> _mode("ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE"), _mode("read only")
+    ('ISOLATION LEVEL SERIALIZABLE, DEFERRABLE', '')
+    """
+    return _READ_ONLY.sub("", said).strip(" ,\n\t")
 
 
 class _Source:

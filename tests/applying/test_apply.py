@@ -11,6 +11,7 @@ from tests.applying.wiretap import Wiretap
 
 from pgslate.applying import Plan, Silent, Step, apply, plan_for
 from pgslate.errors import EditedMigrationError, MigrationFailedError, VerificationError
+from pgslate.slicing.slice import Form
 from pgslate.targets.target import Target, dsn_with
 
 THREE = {
@@ -45,6 +46,36 @@ def test_a_slice_is_applied_and_recorded(slice_for: SliceOf, any_database: Targe
     assert ledger(any_database) == ["001", "002"]
     assert [each.file for each in done.migrations] == ["001_users.sql", "002_orders.sql"]
     assert done.verified
+
+
+LEVEL = "INSERT INTO seen SELECT current_setting('transaction_isolation');"
+LEVELS = {
+    "001_seen.sql": f"CREATE TABLE seen (level text); {LEVEL}",
+    "002_strict.sql": f"BEGIN ISOLATION LEVEL SERIALIZABLE; {LEVEL} COMMIT;",
+    "003_repeatable.sql": f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; {LEVEL}",
+    "004_twice.sql": f"BEGIN; {LEVEL} COMMIT; BEGIN ISOLATION LEVEL SERIALIZABLE; {LEVEL} COMMIT;",
+}
+
+
+@pytest.mark.parametrize("form", ["files", "statements"])
+def test_a_file_keeps_its_isolation_level(slice_for: SliceOf, any_database: Target, form: Form) -> None:
+    apply(slice_for(LEVELS, "seen", form=form), any_database)
+    assert [level for (level,) in rows(any_database, "SELECT level FROM seen")] == [
+        "read committed",
+        "serializable",
+        "repeatable read",
+        "read committed",
+        "serializable",
+    ]
+
+
+def test_a_file_that_only_reads_is_recorded(slice_for: SliceOf, database: Target) -> None:
+    files = {
+        "001_a.sql": "CREATE TABLE a (i int);",
+        "002_look.sql": "BEGIN READ ONLY; SELECT * FROM a; COMMIT;",
+    }
+    apply(slice_for(files), database)
+    assert ledger(database) == ["001", "002"]
 
 
 def test_the_ledger_says_who_when_and_what(slice_for: SliceOf, database: Target) -> None:

@@ -40,6 +40,18 @@ def test_a_search_path_reaches_to_the_end_of_its_file_only(server: Server) -> No
         case.assert_exact("app.users", "public.users")
 
 
+def test_a_file_is_replayed_at_its_isolation_level(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE levels (level text);",
+        "BEGIN ISOLATION LEVEL SERIALIZABLE;"
+        "INSERT INTO levels SELECT current_setting('transaction_isolation'); COMMIT;",
+        "DO $$ BEGIN IF (SELECT level FROM levels) = 'serializable' THEN"
+        " CREATE TABLE strict (i int); END IF; END $$;",
+    ) as case:
+        case.assert_exact("strict")
+
+
 def test_an_index_made_concurrently_is_seen(server: Server) -> None:
     with court(
         server,

@@ -180,10 +180,14 @@ class Execution:
         self._stands([(step, seconds)])
 
     def _one_transaction(self, step: Step) -> None:
-        before = [_BEGIN, *self._opening]
+        before = self._begun(step.parts)
         statements = [each for part in step.parts for each in part.statements]
         after = [_CHECK_DEFERRED, *_RESET, ledgers.recording([self._row(step)], duration=SINCE_BEGIN)]
         self._transaction(step, before, statements, after)
+
+    def _begun(self, parts: Sequence[Part]) -> list[Piece]:
+        """The beginning of a transaction that is to hold the parts."""
+        return [_BEGIN, *(Piece(text) for part in parts for text in part.opening), *self._opening]
 
     def _transaction(
         self,
@@ -222,7 +226,7 @@ class Execution:
         going_on = following.first if following else None
         ending = _AS_OURSELVES if following else _RESET
         after = [_CHECK_DEFERRED, *ending, self._progress_piece(step, going_on, began)]
-        self._transaction(step, [_BEGIN, *self._opening], part.statements, after)
+        self._transaction(step, self._begun([part]), part.statements, after)
         if following:
             self._keep_part(step, following.first)
 

@@ -22,12 +22,13 @@ from pgslate.sql import Statement
 class Part:
     """Statements of a file that stand or fall together, with their indexes in the file.
 
-    ``atomic`` ones run in a transaction, with what the ledger says of them. Another is one statement that
-    PostgreSQL refuses in a transaction.
+    ``atomic`` ones run in a transaction, with what the ledger says of them; ``opening`` is what is said first
+    in it. Another is one statement that PostgreSQL refuses in a transaction.
     """
 
     statements: tuple[tuple[int, Statement], ...]
     atomic: bool
+    opening: tuple[str, ...] = ()
 
     @property
     def first(self) -> int:
@@ -69,7 +70,8 @@ class Step:
                 if index >= self.start and (self.statements is None or index in self.statements)
             )
             if chosen:
-                found.append(Part(chosen, block.transactional or _may_be_wrapped(chosen[0][1])))
+                atomic = block.transactional or _may_be_wrapped(chosen[0][1])
+                found.append(Part(chosen, atomic, block.opening))
         return tuple(found)
 
     @property
@@ -127,15 +129,17 @@ class Plan:
     def groups(self) -> tuple[tuple[Step, ...], ...]:
         """The steps by the transactions they share: on a fresh database one, where the statements allow it.
 
-        A file that is not one transaction stands alone. So does every file from the first on that defers a
-        constraint: SET CONSTRAINTS, which checks at its end what a file deferred, can't be undone within a
-        transaction. On a database that lives, each file stands alone.
+        A file that is not one transaction stands alone, and so does one with an isolation level of its own.
+        So does every file from the first on that defers a constraint: SET CONSTRAINTS, which checks at its
+        end what a file deferred, can't be undone within a transaction. On a database that lives, each file
+        stands alone.
         """
         groups: list[list[Step]] = []
         sharing, deferring = False, False
         for step in self.steps:
             deferring = deferring or _defers(step)
-            shares = self.fresh and not deferring and step.is_one_transaction
+            has_mode = any(part.opening for part in step.parts)
+            shares = self.fresh and not deferring and step.is_one_transaction and not has_mode
             if shares and sharing:
                 groups[-1].append(step)
             else:

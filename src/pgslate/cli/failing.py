@@ -5,21 +5,15 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from pgslate.cli.streams import write
 from pgslate.errors import PgslateError, TargetError, UsageError
+from pgslate.redacting import without_passwords
 
 OUR_FAULT = 70  # EX_SOFTWARE of sysexits(3)
-
-# What libpq and drivers may quote of a DSN: URL credentials, and conninfo's password=.
-_SECRETS = (
-    (re.compile(r"(://[^:/@\s]*):[^@\s]+@"), r"\1:***@"),
-    (re.compile(r"(\bpassword\s*=\s*)(?:'(?:[^'\\]|\\.)*'|\S+)", re.IGNORECASE), r"\1***"),
-)
 
 
 def told(error: Exception, args: Sequence[str]) -> int:
@@ -27,7 +21,7 @@ def told(error: Exception, args: Sequence[str]) -> int:
     if "--debug" in args:
         import traceback
 
-        sys.stderr.write(without_secrets("".join(traceback.format_exception(error))) + "\n")
+        sys.stderr.write(without_passwords("".join(traceback.format_exception(error))) + "\n")
     one = known(error)
     if wants_json(args):
         _say(sys.stdout, json.dumps(document(one), ensure_ascii=False) + "\n")
@@ -48,7 +42,7 @@ def text(error: PgslateError) -> str:
         parts.append(f"applied before it, and standing: {', '.join(applied)}")
     if error.fix:
         parts.append(f"fix: {error.fix}")
-    return without_secrets("\n".join(parts))
+    return without_passwords("\n".join(parts))
 
 
 def document(error: PgslateError) -> dict[str, Any]:
@@ -61,17 +55,6 @@ def wants_json(args: Sequence[str]) -> bool:
     given = [arg.partition("=")[2] for arg in args if arg.startswith("--format=")]
     given += [after for arg, after in itertools.pairwise(args) if arg == "--format"]
     return given[-1:] == ["json"]
-
-
-def without_secrets(said: str) -> str:
-    """The text without the passwords of any DSN in it.
-
-    >>> without_secrets("can't reach postgresql://me:secret@host/db")
-    "can't reach postgresql://me:***@host/db"
-    """
-    for pattern, replacement in _SECRETS:
-        said = pattern.sub(replacement, said)
-    return said
 
 
 class _OurFaultError(PgslateError):
@@ -125,7 +108,7 @@ def _database(error: Exception) -> PgslateError:
 
 
 def _clean(value: Any) -> Any:
-    return without_secrets(value) if isinstance(value, str) else value
+    return without_passwords(value) if isinstance(value, str) else value
 
 
 def _say(stream: Any, said: str) -> None:

@@ -15,6 +15,7 @@ from pgslate.cli import failing
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 from pgslate.errors import InterruptedRunError, PgslateError, VerificationError
+from pgslate.redacting import without_passwords
 from pgslate.report import verify as report
 from pgslate.report.progress import Lines
 from pgslate.targets.kubernetes import Outcome, exit_status, run_many, summary
@@ -99,12 +100,12 @@ def _progress(output: Output, names: Sequence[str]) -> Iterator[Callable[[str, s
         from pgslate.report.progress import board_of
 
         with board_of(names) as tell:
-            yield lambda name, line: tell(name, failing.without_secrets(line))
+            yield lambda name, line: tell(name, without_passwords(line))
         return
 
     def say(name: str, line: str) -> None:
         if output.verbose or line.startswith(("done in ", "failed: ")):
-            output.say(failing.without_secrets(f"{name}: {line}"))
+            output.say(without_passwords(f"{name}: {line}"))
 
     yield say
 
@@ -117,7 +118,7 @@ def _text(outcomes: Sequence[Outcome[Answer]]) -> str:
         elif isinstance(outcome.error, VerificationError):
             lines.append(f"{outcome.name}: {outcome.error.message.splitlines()[0]}")
             lines += report.differences(outcome.error.differences)
-    return "\n".join([*lines, failing.without_secrets(summary(outcomes))])
+    return "\n".join([*lines, without_passwords(summary(outcomes))])
 
 
 def _document(outcomes: Sequence[Outcome[Answer]]) -> dict[str, Any]:

@@ -185,7 +185,7 @@ def _run(connection: psycopg.Connection[Any], block: sql.Block) -> Iterator[sql.
     if not block.transactional:
         yield from block.statements
         return
-    connection.execute(b"BEGIN")
+    connection.execute(f"BEGIN {block.mode}".encode())
     yield from block.statements
     connection.execute(b"COMMIT")
 

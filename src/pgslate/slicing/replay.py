@@ -61,18 +61,22 @@ def _file(
                 _run(connection, index, number, statement)
             continue
         try:
-            _together(connection, statements)
+            _together(connection, block.opening, statements)
         except psycopg.Error:
             # Once more and one by one, to know which: the transaction left nothing behind.
             with connection.transaction():
+                for text in block.opening:
+                    connection.execute(text.encode(), prepare=False)
                 for number, statement in statements:
                     _run(connection, index, number, statement)
 
 
-def _together(connection: psycopg.Connection[Any], statements: list[tuple[int, Statement]]) -> None:
+def _together(
+    connection: psycopg.Connection[Any], opening: tuple[str, ...], statements: list[tuple[int, Statement]]
+) -> None:
     """One transaction, and one message wherever no COPY data stands between."""
     with connection.transaction():
-        texts: list[str] = []
+        texts = list(opening)
         for _, statement in statements:
             if statement.data is None:
                 texts.append(statement.text)

@@ -133,6 +133,8 @@ class _Tracer:
 
     def _transaction(self, number: int, migration: Migration, block: Block) -> None:
         with self.connection.transaction():
+            for text in block.opening:
+                self.connection.execute(text.encode())
             before = self.observer.counters()
             mark = Mark(before.xid)
             sent: Sent | None = None

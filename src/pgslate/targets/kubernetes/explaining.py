@@ -57,23 +57,6 @@ class Reason:
         return f"pod {self.pod}: {self.code}" + (f": {self.message}" if self.message else "")
 
 
-_PASSWORDS = (
-    re.compile(r"""(password\s*(?:[=:]\s*|(?=['"])))('[^']*'|"[^"]*"|[^\s,;&]+)""", re.I),
-    re.compile(r"(://[^\s:/@]*:)([^\s@]+)(?=@)"),
-)
-
-
-def without_passwords(text: str) -> str:
-    """What a cluster said, for people: a log may hold what no output of ours may.
-
-    >>> without_passwords("ALTER ROLE app PASSWORD 'x'; postgres://app:x@db; password authentication failed")
-    'ALTER ROLE app PASSWORD ***; postgres://app:***@db; password authentication failed'
-    """
-    for pattern in _PASSWORDS:
-        text = pattern.sub(r"\1***", text)
-    return text
-
-
 def reasons(pods: Iterable[Json], events: Sequence[Json] = ()) -> tuple[Reason, ...]:
     """Why these pods aren't ready; nothing for those that are. Events are of the API's ``v1`` kind."""
     found: list[Reason] = []

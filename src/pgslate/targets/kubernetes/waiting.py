@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pgslate.errors import ClusterError, PgslateError, PodNotReadyError, PrivilegeError
+from pgslate.redacting import without_passwords
 from pgslate.targets.kubernetes.api import Api, ExpiredError, error_of, path_of
 from pgslate.targets.kubernetes.explaining import (
     Hopeless,
@@ -15,7 +16,6 @@ from pgslate.targets.kubernetes.explaining import (
     fix_for,
     last_events,
     reasons,
-    without_passwords,
 )
 from pgslate.targets.kubernetes.finding import Backend, belongs, is_ready, list_pods
 
