@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from pgslate import verifying
 from pgslate.applying import ledger, standing
+from pgslate.applying.connecting import connected, read_ledger
 from pgslate.catalog import Catalog
 from pgslate.errors import MissingTablesError, VerificationError
 from pgslate.partitions import PartitionPolicy, Window
 from pgslate.report.columns import counted
-from pgslate.schema.compare import Difference
+from pgslate.schema.compare import MISSING, Difference
+from pgslate.slicing.select import RELATIONS
 from pgslate.slicing.slice import Slice
 from pgslate.targets.target import Target
 from pgslate.verifying import VerifyResult
@@ -31,11 +34,11 @@ def verify(
     """How the database differs from what ``slice_`` requires, and the ledger from the slice's files.
 
     The windows of the ``policies`` at ``as_of`` (UTC; by default the server's clock) must have partitions,
-    and those in ``windows``, by the policy's table. Changes nothing. Raises psycopg.Error where the
-    connection fails.
+    and those in ``windows``, by the policy's table. Changes nothing. Raises ServerNotReadyError where there
+    is no connection, PrivilegeError where the role may not read the ledger.
     """
     required = [(u.kind, u.name) for u in (slice_.trace.units[unit] for unit in slice_.required)]
-    with target.connect(autocommit=True) as connection:
+    with connected(target) as connection:
         found = verifying.verify(
             slice_.expected,
             connection,
@@ -45,7 +48,10 @@ def verify(
             windows=windows,
             as_found=slice_.as_found,
         )
-        applied, _ = ledger.read(connection)
+        applied, _ = read_ledger(connection)
+    finished = {row.version for row in applied.by_version.values() if row.finished}
+    if finished.issuperset(migration.version for migration in slice_.files):
+        found = replace(found, differences=tuple(map(_dropped_since, found.differences)))
     return found.and_also(_ledger_differences(slice_.catalog, applied))
 
 
@@ -58,7 +64,7 @@ def require(result: VerifyResult) -> None:
     if missing:
         raise MissingTablesError(
             f"{counted(len(missing), 'table')} missing: {', '.join(missing)}\n{said}",
-            fix=f"pgslate apply {' '.join(missing)}",
+            fix=result.differences[0].fix,
             tables=missing,
             differences=result.differences,
         )
@@ -66,6 +72,20 @@ def require(result: VerifyResult) -> None:
         f"{counted(len(result.differences), 'difference')} from what should be there\n{said}",
         fix=result.differences[0].fix,
         differences=result.differences,
+    )
+
+
+def _dropped_since(difference: Difference) -> Difference:
+    """What is missing though every migration is recorded as applied: ``apply`` wouldn't make it again."""
+    if difference.found != MISSING or not difference.fix.startswith("pgslate apply"):
+        return difference
+    again = "make it again"
+    if difference.kind in RELATIONS:
+        again += f", as `pgslate snapshot {shlex.quote(difference.object)}` prints it"
+    return replace(
+        difference,
+        fix=f"its migrations are recorded as applied, so somebody dropped it since: {again}, or use an empty"
+        " database",
     )
 
 

@@ -15,7 +15,7 @@ import psycopg
 
 from pgslate.applying import Applied, Progress, apply
 from pgslate.applying.run import LOCK_TIMEOUT
-from pgslate.checking import verify
+from pgslate.checking import require, verify
 from pgslate.errors import PrivilegeError
 from pgslate.partitions import PartitionPolicy, Window, ensure
 from pgslate.prelude import run_prelude
@@ -54,10 +54,12 @@ def provision(
     assume_applied: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Provisioned:
-    """Apply the slice, and make the partitions that the policies and the selection ask for; then verify.
+    """Apply the slice, verify what is there, and make the partitions that the policies and the selection ask
+    for.
 
-    ``timeout`` is in seconds, for locks that others hold. Raises what ``apply`` and ``partitions.ensure``
-    raise, and VerificationError.
+    Where nothing is pending, all is verified in the end, since somebody may have changed it. ``timeout`` is
+    in seconds, for locks that others hold. Raises what ``apply`` and ``partitions.ensure`` raise, and
+    VerificationError.
     """
     limit = timeout or LOCK_TIMEOUT
     applied = apply(
@@ -77,6 +79,8 @@ def provision(
             for policy in policies:
                 also = selection.partitions.get(policy.table, ())
                 made += ensure(connection, policy, as_of=as_of, also=also, timeout=limit).made
+    if not applied.verified:
+        require(check(project, chosen, target, selection=selection, as_of=as_of))
     return Provisioned(applied, tuple(made))
 
 

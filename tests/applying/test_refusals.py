@@ -17,6 +17,7 @@ from pgslate.applying import apply
 from pgslate.applying.ledger import Server as Facts
 from pgslate.applying.ledger import check_usable
 from pgslate.catalog import Catalog
+from pgslate.checking import verify
 from pgslate.errors import (
     InterruptedRunError,
     MigrationFailedError,
@@ -144,6 +145,15 @@ def test_a_grant_that_grants_nothing_is_no_success(
         apply(slice_, limited)
     assert (caught.value.right, caught.value.on) == ("GRANT OPTION", '"given"')
     assert ledger(database) == []
+
+
+def test_a_role_that_may_not_read_the_ledger_is_told_so_by_verify(
+    slice_for: SliceOf, database: Target, limited: Target
+) -> None:
+    slice_ = slice_for({"001_a.sql": "CREATE TABLE a();"})
+    apply(slice_, database)
+    with pytest.raises(PrivilegeError, match="ledger"):
+        verify(slice_, limited)
 
 
 def test_changing_another_roles_table_needs_to_own_it(

@@ -67,6 +67,15 @@ def test_ac5_verify_returns_when_all_is_there(database: Target) -> None:
     assert "verified every table" in told.getvalue()
 
 
+def test_a_table_that_was_dropped_since_is_missed_by_the_next_apply(database: Target) -> None:
+    e2e.apply_audit_migrations("", "", io.StringIO(), dsn=database.dsn)
+    with database.connect(autocommit=True) as connection:
+        connection.execute("DROP TABLE audit_events_y2026m01 CASCADE")
+    with pytest.raises(MissingTablesError) as caught:
+        e2e.apply_audit_migrations("", "", io.StringIO(), dsn=database.dsn)
+    assert caught.value.tables == ("public.audit_events_y2026m01",)
+
+
 def test_ac5_verify_names_the_tables_that_are_missing(database: Target) -> None:
     with pytest.raises(MissingTablesError) as caught:
         e2e.verify_migrations(on(database, "audit_events"), io.StringIO())

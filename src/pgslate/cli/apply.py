@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     options.CATALOG,
 )
 def command(asked: Asked) -> int:
-    """Apply what the TABLEs (or all) need to the target, make the partitions of the policies, then verify.
+    """Apply what the TABLEs (or all) need to the target, verify it, and make the partitions of the policies.
 
-    What stands already is left alone. Running again after a failure, or an interruption, goes on from there.
-    Several --kube are done side by side.
+    What stands already is left alone, and verified, too. Running again after a failure, or an
+    interruption, goes on from there. Several --kube are done side by side.
     """
     from pgslate.report import apply as report
 

@@ -14,7 +14,8 @@ def text(done: Provisioned, label: str) -> str:
     what = ", ".join(plan.tables) or "everything"
     if done.applied.nothing_to_do:
         lines = [
-            f"{label}: nothing to do for {what}; {counted(len(plan.applied), 'migration')} applied before"
+            f"{label}: nothing to do for {what}; {counted(len(plan.applied), 'migration')} applied before;"
+            " verified"
         ]
     else:
         ran = done.applied.migrations
@@ -30,7 +31,7 @@ def text(done: Provisioned, label: str) -> str:
 
 
 def document(done: Provisioned) -> dict[str, Any]:
-    """What was done, for programs; ``verified`` is false where there was nothing to do."""
+    """What was done, for programs."""
     applied = done.applied
     return {
         "tables": list(applied.plan.tables),
@@ -47,5 +48,5 @@ def document(done: Provisioned) -> dict[str, Any]:
         "before": list(applied.plan.applied),
         "partitions": list(done.partitions),
         "nothing_to_do": done.nothing_to_do,
-        "verified": applied.verified,
+        "verified": True,  # else an error was raised
     }
