@@ -20,7 +20,7 @@ from pgslate.errors import PrivilegeError
 from pgslate.partitions import PartitionPolicy, Window, ensure
 from pgslate.prelude import run_prelude
 from pgslate.project import Project, Selection
-from pgslate.slicing.identity import parts
+from pgslate.slicing.identity import qualified
 from pgslate.slicing.slice import Slice
 from pgslate.slicing.trace import create_scratch, drop_scratch
 from pgslate.targets.target import Target
@@ -130,9 +130,9 @@ def scratch_database(target: Target) -> Iterator[Target]:
 
 def policies_within(project: Project, chosen: Slice) -> tuple[PartitionPolicy, ...]:
     """The partition policies of tables that the slice has."""
-    names = {chosen.trace.units[unit].name for unit in chosen.required}
-    bare = {parts(name)[-1] for name in names}
-    return tuple(p for p in project.policies.values() if p.table in (names if "." in p.table else bare))
+    units = (chosen.trace.units[unit] for unit in chosen.required)
+    tables = [qualified(unit.name) for unit in units if unit.kind == "table"]
+    return tuple(p for p in project.policies.values() if any(p.is_of(*table) for table in tables))
 
 
 def _windows(policy: PartitionPolicy, selection: Selection) -> tuple[Window, ...]:

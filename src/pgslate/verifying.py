@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +17,9 @@ from pgslate.partitions.standing import identity
 from pgslate.schema.compare import ANYBODY, MISSING, Difference, compare
 from pgslate.schema.model import Name, Schema
 from pgslate.schema.read import read
+from pgslate.slicing.identity import qualified
 
 _ENSURE = "pgslate partitions ensure"
-_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
 _MANY = 500
 
 _NO_WINDOWS: Mapping[str, Collection[Window]] = {}
@@ -95,26 +94,12 @@ def verify(
 
 
 def _is_required(policy: PartitionPolicy, required: Collection[Name]) -> bool:
-    schema, _, table = policy.table.rpartition(".")
-    return any(
-        kind == "table" and unquoted(name)[1] == table and schema in ("", unquoted(name)[0])
-        for kind, name in required
-    )
-
-
-def unquoted(identity: str) -> tuple[str, str]:
-    """The schema and name of a relation, from how PostgreSQL quotes them.
-
-    >>> unquoted('public."Odd.Table"')
-    ('public', 'Odd.Table')
-    """
-    parts = [quoted.replace('""', '"') or bare for quoted, bare in _PART.findall(identity)]
-    return (parts[0] if len(parts) > 1 else "", parts[-1])
+    return any(kind == "table" and policy.is_of(*qualified(name)) for kind, name in required)
 
 
 def _partition_differences(standing: Survey, expected: Schema) -> Iterator[Difference]:
     table = standing.table
-    known = {unquoted(name) for kind, name in expected.objects if kind == "table"}
+    known = {qualified(name) for kind, name in expected.objects if kind == "table"}
     for each in standing.windows:
         name = (table.schema, each.planned.name)
         if each.state != "covered" and name not in known:

@@ -14,7 +14,7 @@ from pgslate.schema import Schema
 from pgslate.schema.model import Name
 from pgslate.schema.read import read
 from pgslate.targets.target import Target
-from pgslate.verifying import VerifyResult, unquoted, verify
+from pgslate.verifying import VerifyResult, verify
 
 Connection = psycopg.Connection[Any]
 
@@ -130,16 +130,3 @@ def test_a_policy_for_a_table_that_is_not_required_is_passed_over(
 ) -> None:
     other = PartitionPolicy.parse("nowhere", {"every": "day"})
     assert verify(expected, connection, [("table", "public.users")], [other, MONTHLY], FEBRUARY).ok
-
-
-@pytest.mark.parametrize(
-    ("identity", "name"),
-    [
-        ("public.t", ("public", "t")),
-        ('public."Odd.Table"', ("public", "Odd.Table")),
-        ('"a""b".""""', ('a"b', '"')),
-        ("t", ("", "t")),
-    ],
-)
-def test_an_identity_is_taken_apart_as_postgresql_quotes_it(identity: str, name: tuple[str, str]) -> None:
-    assert unquoted(identity) == name

@@ -9,6 +9,7 @@ import pytest
 from pgslate.e2e import available_migrations
 from pgslate.errors import UsageError
 from pgslate.project import Project
+from pgslate.slicing.identity import qualified
 
 SQL = """CREATE TABLE "app.users" (id int); CREATE INDEX "by.id" ON "app.users" (id);
 CREATE TABLE "say ""hi"".y2026m01" (id int);"""
@@ -42,3 +43,16 @@ def test_the_seeds_list_of_tables_has_their_whole_names(folder: Path) -> None:
     (migration,) = available_migrations(folder)
     assert migration.tables == ("app.users", 'say "hi".y2026m01')
     assert migration.indexes == ("by.id",)
+
+
+@pytest.mark.parametrize(
+    ("identity", "name"),
+    [
+        ("public.t", ("public", "t")),
+        ('public."Odd.Table"', ("public", "Odd.Table")),
+        ('"a""b".""""', ('a"b', '"')),
+        ("t", ("", "t")),
+    ],
+)
+def test_a_name_is_taken_apart_as_postgresql_quotes_it(identity: str, name: tuple[str, str]) -> None:
+    assert qualified(identity) == name

@@ -102,9 +102,9 @@ class Schemas:
                         raise migration_failed(error, migration, statement) from error
                 connection.execute(session.RESET_BUT_PREPARED.encode())
             _check(connection, slice_, name)
-            made = {table for _, table in _required_tables(slice_)}
+            made = _required_tables(slice_)
             for policy in self.project.policies.values():
-                if policy.table_name in made:
+                if any(policy.is_of(*table) for table in made):
                     here = _in_schema(policy, name)
                     ensure(
                         connection, here, as_of=self._as_of, also=selection.partitions.get(policy.table, ())
@@ -167,10 +167,10 @@ def _check(connection: psycopg.Connection[Any], slice_: Slice, name: str) -> Non
 
 
 def _required_tables(slice_: Slice) -> list[tuple[str, str]]:
-    from pgslate.verifying import unquoted
+    from pgslate.slicing.identity import qualified
 
     units = (slice_.trace.units[unit] for unit in slice_.required)
-    return [unquoted(unit.name) for unit in units if unit.kind == "table"]
+    return [qualified(unit.name) for unit in units if unit.kind == "table"]
 
 
 def _make_schema(connection: psycopg.Connection[Any], what: str) -> str:

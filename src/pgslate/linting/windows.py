@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pgslate.linting.finding import Case, Finding
 from pgslate.schema.model import SchemaObject
-from pgslate.slicing.identity import parts
+from pgslate.slicing.identity import qualified
 
 _UPPER = re.compile(r"\bTO \('(?P<day>\d{4}-\d\d-\d\d)[^']*'\)")
 
@@ -16,11 +16,11 @@ _UPPER = re.compile(r"\bTO \('(?P<day>\d{4}-\d\d-\d\d)[^']*'\)")
 def check(case: Case) -> Iterator[Finding]:
     """Tables partitioned by time whose last partition ends before ``months`` from the day asked for."""
     until = _months_after(case.as_of.date(), case.months)
-    governed = {policy.table for policy in case.project.policies.values()}
+    policies = case.project.policies.values()
     for table in case.trace.schema:
         if table.kind != "table" or not str(table.get("partition_key")).startswith("RANGE"):
             continue
-        if table.name in governed or parts(table.name)[-1] in governed:
+        if any(policy.is_of(*qualified(table.name)) for policy in policies):
             continue
         partitions = [each for each in case.trace.schema if each.get("partition_of") == table.name]
         ends = _ends(partitions)

@@ -105,6 +105,16 @@ class PartitionPolicy:
         """The table's name without its schema."""
         return self.table.rpartition(".")[2]
 
+    def is_of(self, schema: str, name: str) -> bool:
+        """Whether it is the policy of a table, whose schema and name are given as they are, without quotes.
+
+        >>> policy = PartitionPolicy.parse("app.Events", {"every": "month"})
+        >>> policy.is_of("app", "Events"), policy.is_of("public", "Events")
+        (True, False)
+        """
+        own_schema, _, own_name = self.table.rpartition(".")
+        return own_name == name and own_schema in ("", schema)
+
     @property
     def default_name(self) -> str:
         """What the DEFAULT partition is called."""
