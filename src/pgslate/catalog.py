@@ -75,7 +75,7 @@ class Migration:
 
     @cached_property
     def checksum(self) -> str:
-        """SHA-256, 64 hexadecimal digits."""
+        """SHA-256, 64 hexadecimal digits; line ends, and blanks at the ends of lines, don't count."""
         normalised = "\n".join(line.rstrip() for line in self.source.splitlines()).strip()
         how = "" if self.transactional else "\0no transaction"
         return hashlib.sha256((normalised + how).encode()).hexdigest()

@@ -89,6 +89,14 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ESCAPE_STRING = re.compile(r"[eE]'[^'\\]*(?:(?:''|\\.)[^'\\]*)*'?", re.DOTALL)
+_SPACING = re.compile(
+    rf"""
+      (?P<kept>--[^\n]* | /\*.*?\*/ | (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+        | (?P<tag>\$(?:{LETTER}(?:(?!\$){LETTER_OR_DIGIT})*)?\$).*?(?P=tag))
+    | \s+
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 _END_OF_DATA = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
 
@@ -113,6 +121,16 @@ def split(text: str, *, file: str = "<sql>", first_line: int = 1) -> tuple[State
     """
     source = _Source(text, file, first_line)
     return tuple(_statement(source, *piece) for piece in _pieces(source))
+
+
+def without_spacing(statement: Statement) -> str:
+    """The statement with its data, told as one line where PostgreSQL doesn't mind: not in strings and names.
+
+    >>> [without_spacing(each) for each in split("SELECT  1,\\n  'a  b';")]
+    ["SELECT 1, 'a  b'"]
+    """
+    text = _SPACING.sub(lambda found: found.group() if found["kept"] else " ", statement.text)
+    return text if statement.data is None else f"{text}\n{statement.data}"
 
 
 def parse(text: str) -> list[Node]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pgslate.errors import CatalogError, SqlSyntaxError
-from pgslate.sql import Statement, blocks, split
+from pgslate.sql import Statement, blocks, split, without_spacing
 
 
 def texts(source: str) -> list[str]:
@@ -193,3 +193,20 @@ def test_the_first_line_of_a_statement_is_short() -> None:
     statement = Statement("SELECT\n  " + "1, " * 80 + "2", 1, 1, "SelectStmt")
     assert len(statement.first_line) == 100
     assert "\n" not in statement.first_line
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "is_same"),
+    [
+        ("SELECT  1 ,\n 2", "SELECT 1 , 2", True),
+        ("SELECT 'a  b'", "SELECT 'a b'", False),
+        ("SELECT E'it\\'s  a'", "SELECT E'it\\'s a'", False),
+        ("SELECT $x$a\n b$x$", "SELECT $x$a b$x$", False),
+        ('SELECT 1 AS "a  b"', 'SELECT 1 AS "a b"', False),
+        ("SELECT 1 -- it's\n,  2, 'a'", "SELECT 1 -- it's\n, 2,\n'a'", True),
+        ("COPY a FROM stdin;\nx\ty\n\\.\n", "COPY a FROM stdin;\nx y\n\\.\n", False),
+    ],
+)
+def test_spacing_counts_where_it_is_data(text: str, other: str, is_same: bool) -> None:
+    (one,), (two,) = split(text), split(other)
+    assert (without_spacing(one) == without_spacing(two)) is is_same

@@ -14,7 +14,7 @@ from typing import Any
 from pgslate import collector
 from pgslate.slicing.effects import Effect, Trace, Uncertainty, UnitInfo
 
-VERSION = 7
+VERSION = 8
 """Of the document's layout and of what tracing observes: another number, and traces are made anew."""
 
 _UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes", "reads")

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import sql as pgsql
 
-from pgslate import session
+from pgslate import session, sql
 from pgslate.catalog import Catalog, Migration
 from pgslate.failures import migration_failed
 from pgslate.prelude import run_prelude
@@ -325,8 +325,7 @@ def _sets_session(statement: Statement) -> bool:
 
 def _digest(statement: Statement) -> str:
     """What stands for a statement's text: 12 hexadecimal digits; its spacing does not count."""
-    text = " ".join(f"{statement.text} {statement.data or ''}".split())
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return hashlib.sha256(sql.without_spacing(statement).encode()).hexdigest()[:12]
 
 
 def create_scratch(connection: psycopg.Connection[Any], name: str) -> None:
