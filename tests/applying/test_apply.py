@@ -10,6 +10,7 @@ from tests.applying.looking import index_is_valid, ledger, rows, run, tables
 from tests.applying.wiretap import Wiretap
 
 from pgslate.applying import Plan, Silent, Step, apply, plan_for
+from pgslate.catalog import Catalog
 from pgslate.errors import EditedMigrationError, MigrationFailedError, VerificationError
 from pgslate.slicing.slice import Form
 from pgslate.targets.target import Target, dsn_with
@@ -46,6 +47,14 @@ def test_a_slice_is_applied_and_recorded(slice_for: SliceOf, any_database: Targe
     assert ledger(any_database) == ["001", "002"]
     assert [each.file for each in done.migrations] == ["001_users.sql", "002_orders.sql"]
     assert done.verified
+
+
+def test_the_objects_form_needs_nothing_but_the_slice(database: Target, tmp_path: Path) -> None:
+    for name, text in THREE.items():
+        (tmp_path / name).write_text(text)
+    orders = Catalog.load(tmp_path).slice("orders", form="objects")
+    assert apply(orders, database).verified
+    assert tables(database) == ["orders", "users"]
 
 
 LEVEL = "INSERT INTO seen SELECT current_setting('transaction_isolation');"

@@ -13,11 +13,11 @@ import psycopg
 from pgslate.applying import extensions, ledger, locks
 from pgslate.applying.connecting import connected, read_ledger
 from pgslate.applying.executing import AppliedMigration, Execution
-from pgslate.applying.ledger import Ledger
+from pgslate.applying.ledger import Ledger, Server
 from pgslate.applying.plan import Plan, plan
 from pgslate.applying.progress import Progress, Silent
 from pgslate.catalog import shown
-from pgslate.errors import InterruptedRunError, UsageError
+from pgslate.errors import InterruptedRunError
 from pgslate.partitions import PartitionPolicy
 from pgslate.slicing.slice import Slice
 from pgslate.targets.target import Target
@@ -60,7 +60,8 @@ def apply(
     """Apply what of ``slice_`` is not in ``target``'s ledger, then verify what is there.
 
     Timeouts are in seconds: ``lock_timeout`` for another run to end, ``statement_timeout`` for each
-    statement. ``definitions`` gives the final DDL for the objects form, asked for only when it is to be run.
+    statement. ``definitions`` gives the final DDL for the objects form, asked for only when it is to be run;
+    by default it is taken from the catalog, without a prelude, on a scratch server.
     The verification covers the windows of ``policies`` at ``as_of`` (UTC; the server's clock if None), too.
 
     Where nothing is pending it takes no lock and one round trip, and doesn't verify. Raises LedgerError and
@@ -108,7 +109,7 @@ def apply(
                 label=target.label,
                 tool_version=_version(),
             )
-            _run(execution, connection, current, definitions)
+            _run(execution, connection, current, definitions or (lambda: _definitions(slice_, server)))
         require(_verify(slice_, connection, policies, as_of))
     return Applied(current, tuple(execution.done), verified=True)
 
@@ -137,17 +138,22 @@ def _run(
     execution: Execution,
     connection: psycopg.Connection[Any],
     current: Plan,
-    definitions: Callable[[], Sequence[str]] | None,
+    definitions: Callable[[], Sequence[str]],
 ) -> None:
     try:
         if current.form == "objects" and current.fresh and current.steps:
-            if definitions is None:
-                raise UsageError("the objects form needs its definitions", fix="use another form here")
             execution.run_definitions(definitions())
         else:
             execution.run()
     except KeyboardInterrupt:
         raise _interrupted(execution, connection) from None
+
+
+def _definitions(slice_: Slice, server: Server) -> list[str]:
+    from pgslate.slicing.known import snapshot_of
+    from pgslate.slicing.snapshot import script_of
+
+    return [script_of(slice_, snapshot_of(slice_.catalog, major=server.version // 10000))]
 
 
 def _interrupted(execution: Execution, connection: psycopg.Connection[Any]) -> InterruptedRunError:
