@@ -11,9 +11,7 @@ from pgslate import verifying
 from pgslate.applying import ledger, standing
 from pgslate.applying.connecting import connected, read_ledger
 from pgslate.catalog import Catalog
-from pgslate.errors import MissingTablesError, VerificationError
 from pgslate.partitions import PartitionPolicy, Window
-from pgslate.report.columns import counted
 from pgslate.schema.compare import MISSING, Difference
 from pgslate.slicing.select import RELATIONS
 from pgslate.slicing.slice import Slice
@@ -53,26 +51,6 @@ def verify(
     if finished.issuperset(migration.version for migration in slice_.files):
         found = replace(found, differences=tuple(map(_dropped_since, found.differences)))
     return found.and_also(_ledger_differences(slice_.catalog, applied))
-
-
-def require(result: VerifyResult) -> None:
-    """Raise MissingTablesError, or VerificationError, where something is not as it should be."""
-    if result.ok:
-        return
-    said = "\n".join(f"  {difference}" for difference in result.differences[:20])
-    missing = result.missing_tables
-    if missing:
-        raise MissingTablesError(
-            f"{counted(len(missing), 'table')} missing: {', '.join(missing)}\n{said}",
-            fix=result.differences[0].fix,
-            tables=missing,
-            differences=result.differences,
-        )
-    raise VerificationError(
-        f"{counted(len(result.differences), 'difference')} from what should be there\n{said}",
-        fix=result.differences[0].fix,
-        differences=result.differences,
-    )
 
 
 def _dropped_since(difference: Difference) -> Difference:

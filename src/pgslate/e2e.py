@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TextIO
 
 from pgslate.catalog import Migration as CatalogMigration
-from pgslate.checking import require
 from pgslate.config import FILE_NAME
 from pgslate.errors import MigrationFailedError, MissingTablesError, ServerNotReadyError, UsageError
 from pgslate.project import Project
@@ -27,6 +26,7 @@ from pgslate.slicing.effects import Effect, Trace
 from pgslate.slicing.identity import parts
 from pgslate.slicing.slice import Slice
 from pgslate.targets.target import Target
+from pgslate.verifying import require
 
 __all__ = [
     "Migration",

@@ -15,7 +15,7 @@ import psycopg
 
 from pgslate.applying import Applied, Progress, apply
 from pgslate.applying.run import LOCK_TIMEOUT
-from pgslate.checking import require, verify
+from pgslate.checking import verify
 from pgslate.errors import PrivilegeError
 from pgslate.partitions import PartitionPolicy, Window, ensure
 from pgslate.prelude import run_prelude
@@ -24,7 +24,7 @@ from pgslate.slicing.identity import qualified
 from pgslate.slicing.slice import Slice
 from pgslate.slicing.trace import create_scratch, drop_scratch
 from pgslate.targets.target import Target
-from pgslate.verifying import VerifyResult
+from pgslate.verifying import VerifyResult, require
 
 _EVERYTHING = Selection()
 

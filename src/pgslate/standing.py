@@ -87,7 +87,7 @@ def up(
     server = servers.up(called, key=key, prepare=prepare, extensions=extensions(chosen))
     if not server.started or server.from_kept:
         from pgslate import provisioning
-        from pgslate.checking import require
+        from pgslate.verifying import require
 
         # what it lacks is applied: more tables, the partitions of a new month
         target = server.target()

@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 
-from pgslate.errors import UnknownTableError
+from pgslate.errors import MissingTablesError, UnknownTableError, VerificationError
 from pgslate.partitions.coverage import Coverage, Survey
 from pgslate.partitions.ensuring import survey
 from pgslate.partitions.policy import PartitionPolicy, Window
 from pgslate.partitions.standing import identity
+from pgslate.report.columns import counted
 from pgslate.schema.compare import ANYBODY, MISSING, Difference, compare
 from pgslate.schema.model import Name, Schema
 from pgslate.schema.read import read
@@ -91,6 +92,26 @@ def verify(
         differences += _partition_differences(standing, wanted)
     differences.sort(key=lambda d: not (d.kind == "table" and d.found == MISSING))
     return VerifyResult(tuple(differences), tuple(surveys))
+
+
+def require(result: VerifyResult) -> None:
+    """Raise MissingTablesError, or VerificationError, where something is not as it should be."""
+    if result.ok:
+        return
+    said = "\n".join(f"  {difference}" for difference in result.differences[:20])
+    missing = result.missing_tables
+    if missing:
+        raise MissingTablesError(
+            f"{counted(len(missing), 'table')} missing: {', '.join(missing)}\n{said}",
+            fix=result.differences[0].fix,
+            tables=missing,
+            differences=result.differences,
+        )
+    raise VerificationError(
+        f"{counted(len(result.differences), 'difference')} from what should be there\n{said}",
+        fix=result.differences[0].fix,
+        differences=result.differences,
+    )
 
 
 def _is_required(policy: PartitionPolicy, required: Collection[Name]) -> bool:

@@ -21,7 +21,7 @@ from pgslate.errors import InterruptedRunError
 from pgslate.partitions import PartitionPolicy
 from pgslate.slicing.slice import Slice
 from pgslate.targets.target import Target
-from pgslate.verifying import VerifyResult, verify
+from pgslate.verifying import VerifyResult, require, verify
 
 #: Seconds to wait for another run's lock.
 LOCK_TIMEOUT = 60.0
@@ -68,8 +68,6 @@ def apply(
     its kinds before anything is run, MigrationFailedError, PrivilegeError, MissingExtensionError or
     TargetError when a statement fails, LockTimeoutError, InterruptedRunError on Ctrl-C, VerificationError.
     """
-    from pgslate.checking import require  # reads ledgers, and so imports this package
-
     told = progress or Silent()
     accepted, assumed = tuple(accept_edited), tuple(assume_applied)
 

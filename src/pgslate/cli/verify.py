@@ -32,8 +32,8 @@ def command(asked: Asked) -> int:
             selection, chosen = opening.chosen(asked, project)
             result, label = _verified(asked, output, project, selection, chosen)
         else:
-            from pgslate.checking import require
             from pgslate.cli.many import Answer, on_each
+            from pgslate.verifying import require
 
             each = {part.kube: opening.chosen(part, project) for part in parts}
 

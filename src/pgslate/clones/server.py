@@ -38,7 +38,6 @@ class ServerFacts:
     role: str
     may_create: bool
     durable: bool
-    commits_wait: bool
     counts: bool
     now: datetime
     locale: str
@@ -61,7 +60,6 @@ class ServerFacts:
 _FACTS = """
 SELECT current_setting('server_version_num')::int / 10000, current_user::text,
     r.rolcreatedb OR r.rolsuper, current_setting('fsync')::bool,
-    current_setting('synchronous_commit') <> 'off',
     r.rolsuper AND current_setting('track_counts')::bool
         AND current_setting('server_version_num')::int >= 150000,
     now(),
@@ -79,13 +77,12 @@ def facts_of(connection: psycopg.Connection[Any]) -> ServerFacts:
     """The facts of the server that ``connection`` leads to."""
     row = connection.execute(_FACTS, {"settings": list(_SETTINGS)}).fetchone()
     assert row is not None, "template0 and the current role are there on every server"
-    major, role, may_create, durable, waits, counts, now, locale, encoding, settings, extensions = row
+    major, role, may_create, durable, counts, now, locale, encoding, settings, extensions = row
     return ServerFacts(
         major,
         role,
         may_create,
         durable,
-        waits,
         counts,
         now,
         locale,

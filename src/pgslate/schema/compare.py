@@ -48,8 +48,6 @@ def compare(
     found: Schema,
     *,
     owners: str | None = None,
-    expected_major: int | None = None,
-    found_major: int | None = None,
 ) -> tuple[Difference, ...]:
     """How ``found`` differs from ``expected``; empty where everything expected is there, and just so.
 
@@ -57,15 +55,11 @@ def compare(
     expected (a stray index, a column added by hand), are differences. Missing tables come first, then what
     else is missing, then what is there but different, by name.
 
-    Definitions are compared by what they say, so the servers' majors may differ; ``expected_major`` and
-    ``found_major`` are those of the schemas unless given. An object that ``expected`` leaves to whoever
-    applied the migrations must be owned by ``owners``: by default the role that read ``found``; ANYBODY asks
-    for no role in particular.
+    Definitions are compared by what they say, so the servers' majors may differ. An object that ``expected``
+    leaves to whoever applied the migrations must be owned by ``owners``: by default the role that read
+    ``found``; ANYBODY asks for no role in particular.
     """
-    majors = (
-        expected.major if expected_major is None else expected_major,
-        found.major if found_major is None else found_major,
-    )
+    majors = (expected.major, found.major)
     differences: list[tuple[tuple[int, str, str], Difference]] = []
     for each in expected:
         there = found.objects.get(each.key)
