@@ -14,6 +14,8 @@ import pytest
 from psycopg import sql
 
 from pgslate.clones import names
+from pgslate.clones.base import ensure_base
+from pgslate.clones.book import Book
 from pgslate.clones.contents import Contents
 from pgslate.clones.template import ensure_template
 from pgslate.errors import LockTimeoutError, MigrationFailedError, ProofError
@@ -79,7 +81,14 @@ def other_builder() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def unlucky(server: Server) -> Iterator[Path]:
-    """A catalog with one table, which no other test asks for; its template is gone afterwards."""
+    """A catalog with one table, which no other test asks for; its template is gone afterwards.
+
+    What templates are made from is there already.
+    """
+    book = Book(server.target())
+    with book.connect() as connection:
+        assert ensure_base(book, connection)
+    book.close()
     before = set(templates(server))
     yield Path(__file__).parent / "unlucky"
     with server.target().connect(autocommit=True) as connection:

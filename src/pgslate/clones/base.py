@@ -38,7 +38,7 @@ def create_from_base(book: Book, connection: psycopg.Connection[Any], name: str)
 
     Raises psycopg.errors.DiskFull, and psycopg.Error where the role may not make databases.
     """
-    base = _ensure_base(book, connection)
+    base = ensure_base(book, connection)
     if base is not None:
         try:
             connection.execute(_create(book.facts, name, base))
@@ -54,7 +54,8 @@ def create_from_base(book: Book, connection: psycopg.Connection[Any], name: str)
     connection.execute(_create(book.facts, name, "template0"))
 
 
-def _ensure_base(book: Book, connection: psycopg.Connection[Any]) -> str | None:
+def ensure_base(book: Book, connection: psycopg.Connection[Any]) -> str | None:
+    """The name of the base, which is made if it isn't there; None where the server won't have it."""
     name = names.template_name(_key(book.facts))
     try:
         if not is_complete(connection, name):
