@@ -179,7 +179,6 @@ def _reason(error: tomllib.TOMLDecodeError) -> str:
 
 
 def _place(path: Path, text: str, error: tomllib.TOMLDecodeError) -> Place:
-    # attributes from 3.14 on; words before that
     said = str(error).rpartition("(at ")[2].rstrip(")")
     if said.startswith("line ") and ", column " in said:
         line, column = (int(part) for part in said.removeprefix("line ").split(", column "))

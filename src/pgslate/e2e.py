@@ -88,7 +88,7 @@ def available_migrations(catalog: str | Path | None = None) -> tuple[Migration, 
     project = _project(catalog)
     found = []
     for number, migration in enumerate(project.catalog):
-        effects = [effect for effect in project.trace.effects if effect.migration == number]
+        effects = [project.trace.effects[index] for index in project.trace.by_migration[number]]
         found.append(
             Migration(
                 name=migration.name,

@@ -38,10 +38,11 @@ def explore(project: Project, path: str | Path = "catalog.html") -> Path:
 def gathered(project: Project) -> dict[str, Any]:
     """What the page shows, as JSON.
 
-    ``files`` are ``{file, first}``, with the index of its first statement; ``statements`` ``[file, line,
-    text]``; ``reasons`` are chains of phrases; ``tables`` have ``name``, ``kind``, ``columns``, ``required``
-    (``[kind, name, reason]``), ``needed`` (``[statement, reason]``) and ``along`` (statements that only come
-    with their file), each a number in those lists.
+    ``name`` is the catalog's folder, ``format`` its layout, ``server`` the version that it was traced on.
+    ``files`` are what migrations are called; ``statements`` ``[file, line, text]``; ``reasons`` are chains of
+    phrases; ``tables`` have ``name``, ``kind``, ``columns``, ``required`` (``[kind, name, reason]``),
+    ``needed`` (``[statement, reason]``) and ``along`` (statements that only come with their file), each a
+    number in those lists. ``contracts`` are tables by contract, ``unseen`` ``[file, line, what]``.
     """
     catalog, trace = project.catalog, project.trace
     reasons: dict[tuple[str, ...], int] = {}

@@ -141,12 +141,12 @@ def why_table(chosen: Slice) -> WhyTable:
     migrations = tuple(
         MigrationReason(
             catalog.migrations[index],
-            sum(1 for effect in trace.effects if effect.migration == index),
+            len(trace.by_migration[index]),
             statements_needed(chosen, index),
         )
         for index in chosen.migrations
     )
-    left_out = [index for index in range(len(catalog)) if index not in set(chosen.migrations)]
+    left_out = sorted(set(range(len(catalog))) - set(chosen.migrations))
     return WhyTable(
         ", ".join(chosen.tables) or "every table",
         tuple(required),

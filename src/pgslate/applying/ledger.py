@@ -85,8 +85,7 @@ class Row:
     ``form`` is "files", "statements" or "objects", or "assumed" where a user said that it was applied by
     other means. ``statements`` are the indexes in the file of those that were run, None for all ``of`` them.
     ``next`` is where a file that is not one transaction goes on, None where it is finished; ``begun`` what
-    was
-    there before that statement was begun outside a transaction, None where it was not begun;
+    was there before that statement was begun outside a transaction, None where it was not begun;
     ``done_checksum`` covers the statements before it. ``applied_at`` is ISO 8601 with an offset.
     """
 

@@ -53,7 +53,7 @@ class Effect(NamedTuple):  # a lock has thousands: a frozen dataclass takes five
     ``calls`` are what running it several times showed: it changes or makes the first only where the second is
     there; where the first is there, it fails without the second. ``takes`` and ``frees`` are names, with
     their namespace; ``passes`` are names that were free before and after it, and that code which it ran may
-    have taken in between. ``session`` marks a change of session state (SET, a temporary table), which a later
+    have taken in between. ``session`` marks a change of session state (SET, set_config), which a later
     statement may rely on.
     """
 

@@ -8,8 +8,8 @@ Two things more, found by running the slice in mind:
 
 - a name it takes may still be held by something that an excluded statement freed: bring that statement;
 - something alive in the slice may lean on a unit that the slice goes on to change, where an excluded
-statement
-  had loosened it: bring that statement. (An included file made a foreign key, an excluded one dropped it.)
+  statement had loosened it: bring that statement. (An included file made a foreign key, an excluded one
+  dropped it.)
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _END = 1 << 60
 class Cause:
     """Why a unit or a statement is in a slice.
 
-    ``how`` is a phrase ("asked for", "foreign key of", "used by", "creates", "same file as", "frees the
-    name"); ``unit`` and ``effect`` are what it refers to, where it refers to one.
+    ``how`` is a phrase ("asked for", "used by", "creates", "same file", "frees the name ..."); ``unit`` and
+    ``effect`` are what it refers to, where it refers to one.
     """
 
     how: str
@@ -96,8 +96,8 @@ class Slice:
         """The indexes, in its file, of the migration's statements that are replayed (or only those
         needed)."""
         chosen = self.needed if needed else self.effects
-        found = (self.trace.effects[index] for index in chosen)
-        return tuple(sorted(effect.statement for effect in found if effect.migration == migration))
+        there = self.trace.by_migration[migration]
+        return tuple(sorted(self.trace.effects[index].statement for index in there if index in chosen))
 
     @property
     def is_whole(self) -> bool:
