@@ -118,3 +118,14 @@ def test_two_ups_at_once_start_one_server() -> None:
     code = "from pgslate.targets.embedded.up import up; print(up('app').port)"
     starters = [python(code) for _ in range(3)]
     assert len({output(starter) for starter in starters}) == 1
+
+
+def test_what_stays_up_is_written_down_in_a_folder_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up("elsewhere")
+    monkeypatch.setenv("PGSLATE_STATE", str(tmp_path))
+    assert standing() == ()
+    assert not down("elsewhere")
+    monkeypatch.undo()
+    assert down("elsewhere")

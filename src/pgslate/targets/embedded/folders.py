@@ -33,7 +33,11 @@ def cache_folder() -> Path:
 
 
 def state_folder() -> Path:
-    """Where ``pgslate up`` writes down what it started: in ``PGSLATE_CACHE``, or the user's state folder."""
+    """Where ``pgslate up`` writes down what it started: ``PGSLATE_STATE``, or in ``PGSLATE_CACHE``, or the
+    user's state folder."""
+    own = os.environ.get("PGSLATE_STATE")
+    if own:
+        return Path(own).expanduser().absolute()
     forced = os.environ.get("PGSLATE_CACHE")
     if forced:
         return Path(forced).expanduser().absolute() / "state"
