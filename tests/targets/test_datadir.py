@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import psycopg
 import pytest
 from tests.targets.processes import OWNER, python, said
 
+from pgslate.errors import TargetError
 from pgslate.targets.embedded.accounts import server_account
 from pgslate.targets.embedded.datadir import MOST_KEPT, copy_kept, keep
 from pgslate.targets.embedded.datadir import kept as kept_under
@@ -183,6 +185,16 @@ def test_a_file_that_was_written_to_is_not_shared_whatever_the_clock_says(cache:
     place = keep(copy, installation, "next", origin=origin)
     assert (place / "data/two").read_text() == "c"
     assert [(place / "data" / name).stat().st_nlink for name in ("one", "two")] == [2, 1]
+
+
+def test_a_cache_that_may_only_be_read_is_told_with_what_to_do(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSLATE_CACHE", str(small_disk))
+    (small_disk / "data").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(TargetError, match="PGSLATE_CACHE"):
+        Server.start()
 
 
 def test_an_unknown_key_starts_an_empty_server() -> None:

@@ -170,12 +170,13 @@ def _locked(place: Path) -> Iterator[None]:
     """Hold the lock that goes with a kept directory; the kernel lets go of it when we end."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (place.parent / f".{place.name}.lock").open("w")
     except OSError as error:
         raise TargetError(
-            f"the cache folder {cache_folder()} can't be made: {error.strerror}",
-            fix="name one that can be written in PGSLATE_CACHE or XDG_CACHE_HOME",
+            f"the cache folder {cache_folder()} can't be written to: {error.strerror}",
+            fix="name one that can be written to in PGSLATE_CACHE or XDG_CACHE_HOME",
         ) from None
-    with (place.parent / f".{place.name}.lock").open("w") as lock:
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
