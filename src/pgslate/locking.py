@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -92,12 +93,26 @@ def lock(
     changed = not path.exists() or path.read_bytes() != text.encode()
     if changed:
         try:
-            path.write_text(text, encoding="utf-8")
+            _write(path, text)
         except OSError as error:
             raise ConfigError(
                 f"{path} can't be written: {error.strerror}", fix="make its folder writable"
             ) from None
     return Locked(path, found, changed)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write the file so that whoever interrupts it finds the old one; a link stays one, the mode stays."""
+    place = path.resolve()
+    aside = place.with_name(f"{place.name}.{os.getpid()}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        if place.exists():
+            shutil.copymode(place, aside)
+        aside.replace(place)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
 
 
 def refuse_unseen(project: Project) -> None:

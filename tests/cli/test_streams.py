@@ -65,5 +65,5 @@ def test_a_broken_lock_is_not_passed_over(folder: Path) -> None:
 def test_a_cache_that_cannot_be_written_is_named(folder: Path) -> None:
     done = run(folder, "PGSLATE_CACHE=/proc/none pgslate plan users")
     assert done.returncode == 3
-    assert "the cache folder /proc/none can't be made" in done.stderr
+    assert "the cache folder /proc/none can't be written to" in done.stderr
     assert "PGSLATE_CACHE" in done.stderr.partition("fix:")[2]

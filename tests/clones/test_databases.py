@@ -39,6 +39,15 @@ def test_rows_that_migrations_seeded_are_there(databases: Databases) -> None:
         assert connection.execute("SELECT code FROM countries ORDER BY 1").fetchall() == [("at",), ("ch",)]
 
 
+def test_where_nothing_can_be_cached_a_database_is_made_all_the_same(
+    server: Server, shop: Project, databases_on: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("PGSLATE_CACHE", str(tmp_path / "cache"))
+    with databases_on(server, shop).database("stock") as database:
+        assert tables_of(database.dsn) == ["stock"]
+
+
 def test_two_databases_share_nothing(databases: Databases) -> None:
     with databases.database("stock") as one, databases.database("stock") as other:
         with one.connect() as connection:

@@ -28,6 +28,19 @@ def test_it(pgslate_database):
 FAILS = USES + "    assert False\n"
 
 
+# Each process that runs it leaves a file named for its worker, which holds the DSN of its server.
+WRITES_ITS_SERVER_DOWN = """
+import os
+def test_it(pgslate_server):
+    with open(os.environ["PYTEST_XDIST_WORKER"] + ".dsn", "w") as file:
+        file.write(pgslate_server.dsn)
+"""
+
+
+def servers_of(folder: Path) -> set[str]:
+    return {file.read_text() for file in folder.glob("*.dsn")}
+
+
 def repeated(test: str, times: int) -> str:
     """The test, run so many times."""
     marked = f"import pytest\n@pytest.mark.parametrize('n', range({times}))\n"
@@ -233,6 +246,35 @@ def test_a_worker_that_crashes_takes_no_server_with_it(project: Make, run_pytest
     )
     ran = run_pytest(folder, "-n", "2", plugins=("xdist",))
     assert ran.outcomes == {"failed": 1, "passed": 7}, ran.out
+
+
+def test_workers_share_a_server_where_the_temporary_folder_has_a_long_path(
+    project: Make, run_pytest: RunPytest, tmp_path: Path
+) -> None:
+    pytest.importorskip("xdist")
+    folder = project(WRITES_ITS_SERVER_DOWN)
+    (tmp_path / ("long" * 30)).mkdir()
+    ran = run_pytest(
+        folder, "-n", "2", "--dist", "each", plugins=("xdist",), TMPDIR=str(tmp_path / ("long" * 30))
+    )
+    assert ran.outcomes == {"passed": 2}, ran.out
+    assert len(servers_of(folder)) == 1
+
+
+def test_where_nobody_can_listen_for_workers_each_has_a_server_of_its_own(
+    project: Make, run_pytest: RunPytest
+) -> None:
+    pytest.importorskip("xdist")
+    folder = project(WRITES_ITS_SERVER_DOWN)
+    (folder / "conftest.py").write_text(
+        "import socket\n"
+        "def pytest_configure(config):\n"
+        "    if not hasattr(config, 'workerinput'):\n"
+        "        socket.AF_UNIX = 255  # as on a machine that has no such sockets\n"
+    )
+    ran = run_pytest(folder, "-n", "2", "--dist", "each", plugins=("xdist",))
+    assert ran.outcomes == {"passed": 2}, ran.out
+    assert len(servers_of(folder)) == 2
 
 
 def test_a_slow_server_is_told_of_once(project: Make, run_here: RunPytest) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import psycopg
 import pytest
 from tests.targets.processes import OWNER, python, said
 
+from pgslate.errors import TargetError
 from pgslate.targets.embedded.accounts import server_account
 from pgslate.targets.embedded.datadir import MOST_KEPT, copy_kept, keep
 from pgslate.targets.embedded.datadir import kept as kept_under
@@ -43,6 +46,26 @@ def kept(shared_cache: Path) -> Path:
 
 def kept_in(cache: Path) -> list[Path]:
     return [path for path in (cache / "data").iterdir() if not path.name.startswith(".")]
+
+
+def left_aside(cache: Path) -> list[Path]:
+    return [path for path in (cache / "data").glob(".*") if path.is_dir()]
+
+
+# Keeps data, and is killed when it opens the first file to copy it.
+KILLED_WHILE_IT_KEEPS = """
+import os, signal, sys
+from pathlib import Path
+from pgslate.targets.embedded.datadir import keep
+from pgslate.targets.embedded.installations import choose
+
+def kill(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("PG_VERSION"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill)
+keep(Path({data!r}), choose(), "key")
+"""
 
 
 def test_eight_processes_at_first_use_share_one_data_directory(cache: Path) -> None:
@@ -185,9 +208,33 @@ def test_a_file_that_was_written_to_is_not_shared_whatever_the_clock_says(cache:
     assert [(place / "data" / name).stat().st_nlink for name in ("one", "two")] == [2, 1]
 
 
+def test_a_cache_that_may_only_be_read_is_told_with_what_to_do(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSLATE_CACHE", str(small_disk))
+    (small_disk / "data").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(TargetError, match="PGSLATE_CACHE"):
+        Server.start()
+
+
 def test_an_unknown_key_starts_an_empty_server() -> None:
     with Server.start(key="nothing was kept under this key") as server:
         assert not server.from_kept
+
+
+def test_what_a_killed_process_left_half_kept_is_removed_after_ten_minutes(cache: Path) -> None:
+    data = cache / "some data"
+    data.mkdir()
+    (data / "PG_VERSION").write_text("18\n")
+    with python(KILLED_WHILE_IT_KEEPS.format(data=str(data))) as process:
+        assert process.wait() == -signal.SIGKILL
+    (left,) = left_aside(cache)
+    keep(data, choose(), "another")
+    assert left_aside(cache) == [left]  # for all one knows it is still being made
+    os.utime(left, ns=(1, 1))
+    keep(data, choose(), "another")
+    assert left_aside(cache) == []
 
 
 def test_what_was_not_used_for_longest_is_forgotten_first(cache: Path) -> None:

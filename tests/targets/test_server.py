@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pwd
 import signal
@@ -83,6 +84,21 @@ def test_a_port_that_was_taken_meanwhile_is_given_up_for_another() -> None:
     watcher.stop()
     run.release()
     assert port != busy
+
+
+def test_a_port_that_was_taken_once_does_not_hide_why_a_later_start_fails() -> None:
+    how = recipe(
+        extensions=(), major=None, installation=None, max_connections=10, settings=None, defaults=THROW_AWAY
+    )
+    run = make_run_directory(run_folder(how.account, tmpfs=None))
+    fill(run, how, None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        watcher, _ = launch(run, how, port=taken.getsockname()[1])
+    watcher.stop_cleanly()
+    broken = dataclasses.replace(how, settings={"shared_preload_libraries": "nosuchlibrary"})
+    with pytest.raises(TargetError, match=r"did not start:\n.*nosuchlibrary"):
+        launch(run, broken)
+    run.remove()
 
 
 def test_a_stopped_server_leaves_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from tests.targets.processes import output, python, wait_for_end
 
 from pgslate.targets.embedded.rundirs import server_pid
+from pgslate.targets.embedded.server import Server
 from pgslate.targets.embedded.up import down, standing, up
 from pgslate.targets.target import Target
 
@@ -86,6 +88,21 @@ def test_what_was_prepared_is_kept_for_the_next_time() -> None:
     with second.target().connect() as connection:
         assert connection.info.dbname == "app"
         assert connection.execute("SELECT n FROM t").fetchone() == (1,)
+
+
+def test_a_server_whose_data_cannot_be_kept_is_up_all_the_same(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGSLATE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(small_disk))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    Server.start().stop()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    try:
+        with up("app", key="not kept", prepare=make_table).target().connect() as connection:
+            assert connection.execute("SELECT n FROM t").fetchone() == (1,)
+    finally:
+        down("app")
 
 
 def test_another_key_is_prepared_anew() -> None:

@@ -2,13 +2,14 @@
 
 The controller of pytest-xdist listens on a socket in a folder only it can enter; a worker asks for a server
 with certain extensions, and is told its DSN. So the server lives as long as the run, whichever worker is
-killed, and a run that needs none starts none.
+killed, and a run that needs none starts none. It listens all the same: a worker has no other way to ask.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import tempfile
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 
 #: Connections that a server for tests takes: several for each worker.
 MAX_CONNECTIONS = 200
+
+#: A socket's path may have 103 bytes (``sun_path`` of macOS); ``/pgslate-12345678/broker`` takes 24 of them.
+TEMPORARY_FOLDER_LENGTH = 103 - 24
+
+#: Where the socket is if TMPDIR is longer than that.
+SHARED_TEMPORARY = "/tmp"  # noqa: S108 - what we make in it is ours alone
 
 _Wanted = tuple[tuple[str, ...], int | None]
 
@@ -43,16 +50,22 @@ def start_server(extensions: Iterable[str] = (), major: int | None = None) -> Se
 
 
 class Broker:
-    """Starts servers for the processes that are told ``address``; ``close`` ends them."""
+    """Starts servers for the processes that are told ``address``; ``close`` ends them.
+
+    Raises OSError where there can be no socket.
+    """
 
     def __init__(self) -> None:
         self.servers: dict[_Wanted, Server] = {}
-        self._folder = Path(tempfile.mkdtemp(prefix="pgslate-"))
-        self.address = str(self._folder / "broker")
         self._lock = threading.Lock()
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(self.address)
-        self._socket.listen(64)
+        with contextlib.ExitStack() as undo:
+            self._folder = _short_folder()
+            undo.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            self.address = str(self._folder / "broker")
+            self._socket = undo.enter_context(socket.socket(socket.AF_UNIX))
+            self._socket.bind(self.address)
+            self._socket.listen(64)
+            undo.pop_all()
         threading.Thread(target=self._listen, name="pgslate-broker", daemon=True).start()
 
     def close(self, *, keep: Iterable[str] = ()) -> None:
@@ -97,6 +110,12 @@ class Broker:
                     return server
             self.servers[wanted] = start_server(*wanted)
             return self.servers[wanted]
+
+
+def _short_folder() -> Path:
+    """A new folder that only we can enter, for a socket."""
+    is_short = len(os.fsencode(tempfile.gettempdir())) <= TEMPORARY_FOLDER_LENGTH
+    return Path(tempfile.mkdtemp(prefix="pgslate-", dir=None if is_short else SHARED_TEMPORARY))
 
 
 def ask(address: str, extensions: Iterable[str], major: int | None) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ import fcntl
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -147,11 +147,16 @@ def _script(project: Project, chosen: Slice, major: int) -> str:
 
 @contextmanager
 def _one_at_a_time(catalog: Catalog) -> Iterator[None]:
-    """One process of this machine traces a catalog; the others then find the trace in the cache."""
+    """One process of this machine traces a catalog; the others then find the trace in the cache.
+
+    Where nothing can be cached, each traces for itself.
+    """
     from pgslate.targets.embedded.folders import cache_folder
 
     folder = cache_folder() / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"trace-{catalog.checksum[:16]}").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with ExitStack() as held:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = held.enter_context((folder / f"trace-{catalog.checksum[:16]}").open("w"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield

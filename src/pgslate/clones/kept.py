@@ -66,17 +66,33 @@ def start_again(name: str) -> tuple[str, str]:
     """The DSN of a database that was kept, and the name of its server, which stays up until
     ``pgslate down --name`` that.
 
-    Raises UsageError where no run kept a database of that name.
+    Raises UsageError where no run kept a database of that name, or its data was forgotten since.
     """
     for file in sorted(_folder().glob("*.json")):
         said = json.loads(file.read_text())
         if name in said["names"]:
-            installation = next((one for one in installations() if one.major == said["major"]), None)
-            standing = up.up(said["key"], key=said["key"], installation=installation)
+            standing = _started(said["key"], said["major"])
+            if standing is None:
+                raise UsageError(
+                    f"the data of {name} is no longer kept: newer data took its place, or the PostgreSQL that"
+                    " it was kept for was replaced",
+                    fix="run the tests again, and look into what fails then",
+                )
             return url_with(standing.dsn, dbname=name), standing.name
     raise UsageError(
         f"no test run kept a database {name}", fix=f"the last {_KEPT_RUNS} runs with failed tests are kept"
     )
+
+
+def _started(key: str, major: int) -> up.Standing | None:
+    """The server with the data kept under ``key``, by whichever installation of that version kept it."""
+    for installation in installations():
+        if installation.major == major:
+            standing = up.up(key, key=key, installation=installation)
+            if standing.from_kept or not standing.started:
+                return standing
+            up.down(key)  # a fresh one
+    return None
 
 
 def _folder() -> Path:

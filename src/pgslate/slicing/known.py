@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from pgslate import sql
 from pgslate.catalog import Catalog
-from pgslate.errors import LockVersionError, MissingExtensionError
+from pgslate.errors import LockVersionError, MissingExtensionError, TargetError
 from pgslate.slicing import document
 from pgslate.slicing.effects import Trace
 from pgslate.targets.embedded.folders import cache_folder
@@ -85,9 +85,12 @@ def snapshot_of(catalog: Catalog, *, prelude: Sequence[str] = (), major: int | N
     kind = f"snapshot-{VERSION}-{major or 0}"
     path = _folder() / f"{key_of(catalog, prelude, len(catalog)).replace('trace', kind)}.json"
     try:
-        return Snapshot.loads(path.read_text())
+        kept = Snapshot.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError):
         pass
+    else:
+        _is_used(path)
+        return kept
     with scratch_server(catalog, major=major) as server:
         server.create_database(SCRATCH, template="template0")
         with server.target(SCRATCH).connect(
@@ -211,10 +214,10 @@ def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> tuple[Trace 
     """The trace of the first ``done`` migrations, and the digest of its world, if that was kept with it."""
     path = _folder() / f"{key_of(catalog, prelude, done)}.json"
     try:
-        found, whole = document.loads(path.read_text())
+        found, whole = document.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None, ""
-    os.utime(path)
+    _is_used(path)
     return found, "".join(map(str, whole.get("world", ())))
 
 
@@ -225,8 +228,9 @@ def _store(catalog: Catalog, prelude: Sequence[str], found: Traced, server: Serv
     kept: dict[str, list[str]] = {}
     if server is not None:
         note = worlds.dumps(found.world)
-        server.keep(key, restart=False, note=note)
-        kept["world"] = [f'"{hashlib.sha256(note).hexdigest()}"']
+        with contextlib.suppress(OSError, TargetError):  # as in ``write_cached``
+            server.keep(key, restart=False, note=note)
+            kept["world"] = [f'"{hashlib.sha256(note).hexdigest()}"']
     text = document.dumps(found.trace, {m.version: m.file for m in catalog}, kept)
     write_cached(_folder() / f"{key}.json", text)
     _forget_oldest(_folder())
@@ -236,9 +240,17 @@ def write_cached(path: Path, text: str) -> None:
     """Keep a text in the cache, if that can be: it saves time, and nothing is wrong without it."""
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, suffix=".new") as file:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, delete=False, suffix=".new"
+        ) as file:
             file.write(text)
         Path(file.name).replace(path)
+
+
+def _is_used(path: Path) -> None:
+    """Say of a file of the cache that it was used, if that can be: it is then not the next to go."""
+    with contextlib.suppress(OSError):  # it may only be read, or another process forgot it just now
+        os.utime(path)
 
 
 def oldest(folder: Path, *, kept: int) -> list[Path]:
@@ -255,11 +267,12 @@ def _forget_oldest(folder: Path) -> None:
     from pgslate.targets.embedded.installations import installations
 
     for path in oldest(folder, kept=_KEPT):
-        for installation in installations():
-            kept = datadir.kept(installation, path.stem)
-            if kept is not None:
-                datadir.forget(kept)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it is not ours to remove
+            for installation in installations():
+                kept = datadir.kept(installation, path.stem)
+                if kept is not None:
+                    datadir.forget(kept)
+            path.unlink(missing_ok=True)
 
 
 def _folder() -> Path:

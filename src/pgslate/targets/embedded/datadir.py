@@ -16,6 +16,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ LAYOUT = "3"
 
 #: Names of what is kept by key begin with this; so many are kept, of 25 MB or more each.
 KEPT, MOST_KEPT = "kept-", 16
+
+#: What is still being made, or being removed, is this old (seconds) only if the process that did it died.
+MAKING_AGE = 600.0
 
 #: Blocks of zeros of this size become holes in what is kept; a page of PostgreSQL's log.
 SPARSE_BLOCK = 8192
@@ -103,13 +107,20 @@ def keep(
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Forget what was kept by key and not used for longest; whoever is copying it finds it damaged."""
+    """Forget what was kept by key and not used for longest; whoever is copying it finds it damaged.
+
+    What processes that died left aside goes too.
+    """
     by_use = []
     for place in folder.glob(f"{KEPT}*"):
         with contextlib.suppress(FileNotFoundError):  # another process forgot it meanwhile
             by_use.append((place.stat().st_mtime_ns, place))
     for _, place in sorted(by_use, reverse=True)[MOST_KEPT:]:
         forget(place)
+    for aside in folder.glob(".*/"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - aside.stat().st_mtime > MAKING_AGE:
+                shutil.rmtree(aside, ignore_errors=True)
 
 
 def forget(place: Path) -> None:
@@ -170,12 +181,13 @@ def _locked(place: Path) -> Iterator[None]:
     """Hold the lock that goes with a kept directory; the kernel lets go of it when we end."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (place.parent / f".{place.name}.lock").open("w")
     except OSError as error:
         raise TargetError(
-            f"the cache folder {cache_folder()} can't be made: {error.strerror}",
-            fix="name one that can be written in PGSLATE_CACHE or XDG_CACHE_HOME",
+            f"the cache folder {cache_folder()} can't be written to: {error.strerror}",
+            fix="name one that can be written to in PGSLATE_CACHE or XDG_CACHE_HOME",
         ) from None
-    with (place.parent / f".{place.name}.lock").open("w") as lock:
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

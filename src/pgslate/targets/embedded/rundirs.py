@@ -18,11 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgslate.targets.embedded.accounts import Account
-from pgslate.targets.embedded.datadir import Origin, copy_kept
+from pgslate.targets.embedded.datadir import MAKING_AGE, Origin, copy_kept
 
-#: Directories still being made have this prefix; one this old (seconds) was left by a process that died.
+#: Directories still being made have this prefix.
 MAKING = ".making-"
-MAKING_AGE = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ nothing that runs is unknown. Its data is thrown away with it: a server that cra
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pgslate.errors import TargetError
 from pgslate.targets.embedded import datadir
 from pgslate.targets.embedded.folders import state_folder, up_folder
 from pgslate.targets.embedded.installations import Installation
@@ -78,9 +80,9 @@ def up(
     """The server of that name: the one that runs, or a new one that outlives this process.
 
     A new one begins with the data kept under ``key``. Where there is none, ``prepare`` is called once with
-    the database ``dbname`` of a fresh server, and what it made there is kept under ``key`` for the next time;
-    if it raises, no server is left and nothing is kept. A server that runs is returned as it is: compare
-    ``key``.
+    the database ``dbname`` of a fresh server, and what it made there is kept under ``key`` for the next time,
+    if that can be; if it raises, no server is left and nothing is kept. A server that runs is returned as it
+    is: compare ``key``.
 
     Raises ``MissingExtensionError`` or ``TargetError`` as ``Server.start`` does, and what ``prepare`` raises.
     """
@@ -138,7 +140,8 @@ def _start(
     if not origin.has_key and (prepare is not None or fresh.dbname != "postgres"):
         port = _prepare(run, how, fresh, prepare)
         if kept_as is not None:
-            datadir.keep(run.data, how.installation, kept_as, origin=origin)
+            with contextlib.suppress(OSError, TargetError):  # it is prepared again the next time
+                datadir.keep(run.data, how.installation, kept_as, origin=origin)
     watcher, port = launch(run, how, port=port, detached=True)
     watcher.detach()
     return dataclasses.replace(fresh, port=port, started=True, from_kept=origin.has_key)

@@ -63,15 +63,21 @@ class ServerExitedError(Exception):
 
 
 class Watcher:
-    """The shell that is a server's parent, and our ends of its pipes."""
+    """The shell that is a server's parent, and our ends of its pipes.
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    ``logged`` is the size of the log before this server: what earlier ones said in it is not this one's.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], logged: int) -> None:
         self._process = process
+        self._logged = logged
         self._owner = os.getpid()
 
     @classmethod
     def start(cls, command: list[str], run: Path, account: Account, *, detached: bool) -> Watcher:
         """Start ``command`` as the account, with its output in ``run/log``."""
+        log = run / "log"
+        logged = log.stat().st_size if log.exists() else 0
         return cls(
             subprocess.Popen(
                 ["/bin/sh", "-c", DETACHED if detached else WATCHED, "pgslate", str(run), *command],
@@ -82,7 +88,8 @@ class Watcher:
                 cwd="/",
                 env=server_environment(),
                 **account.popen_options(),
-            )
+            ),
+            logged,
         )
 
     def wait_until_ready(self, data: Path, log: Path, timeout: float) -> None:
@@ -91,14 +98,13 @@ class Watcher:
         Raises ``ServerExitedError`` where it ends before, ``TargetError`` after ``timeout`` seconds.
         """
         assert self._process.stdout is not None
-        started = log.stat().st_size if log.exists() else 0
         until = time.monotonic() + timeout
         while not is_ready(data):
             if select.select([self._process.stdout], [], [], LOOK_EVERY)[0]:
-                raise ServerExitedError(_read_from(log, 0).strip())
+                raise ServerExitedError(self._said(log).strip())
             if time.monotonic() > until:
                 raise TargetError(
-                    f"the server was not ready within {timeout:g} s; it said:\n{_read_from(log, started)}",
+                    f"the server was not ready within {timeout:g} s; it said:\n{self._said(log)}",
                     fix="look whether the machine is overloaded, or the disk is full",
                 )
 
@@ -114,6 +120,14 @@ class Watcher:
     def stop_cleanly(self) -> None:
         """End the server with a checkpoint, keep its directory; returns when it is done."""
         self._close(b"keep\n")
+
+    def _said(self, log: Path) -> str:
+        try:
+            with log.open("rb") as file:
+                file.seek(self._logged)
+                return file.read().decode(errors="replace")
+        except OSError:
+            return ""
 
     def _close(self, message: bytes) -> None:
         process = self._process
@@ -135,12 +149,3 @@ def is_ready(data: Path) -> bool:
     except OSError:
         return False
     return len(lines) > 7 and lines[7].strip() == "ready"
-
-
-def _read_from(log: Path, start: int) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(start)
-            return file.read().decode(errors="replace")
-    except OSError:
-        return ""
