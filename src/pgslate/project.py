@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pgslate.catalog import Catalog, Migration
 from pgslate.config import Config, Contract, suggestion
 from pgslate.errors import ConfigError, UnknownTableError, UsageError
+from pgslate.owning import configuration, is_anothers_beside, is_own, usual_folder
 from pgslate.slicing.identity import parts
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 EVERYTHING = "*"
 LOCK_NAME = "pgslate.lock"
-
-# Where a catalog is looked for when nothing says where it is.
-_USUAL_FOLDERS = ("migrations", "db/migrations", "prisma/migrations", "supabase/migrations", "sql/migrations")
 
 Progress = Callable[[int, int, Migration], None]
 
@@ -70,18 +68,20 @@ class Project:
     ) -> Project:
         """Read the configuration (``config``, or the nearest one from ``start`` upward) and its catalog.
 
-        What is given here wins over what the file says. ``progress`` is told of each migration where the
-        catalog has to be traced. Raises ConfigError and CatalogError.
+        For a ``catalog`` that isn't the nearest configuration's own, that configuration says nothing: the
+        nearest one from the folder upward counts, if the folder is its own. What is given here wins over what
+        the file says. ``progress`` is told of each migration where the catalog has to be traced. Raises
+        ConfigError and CatalogError.
         """
-        said = Config.load(config) if config is not None else Config.find(start)
+        said = configuration(catalog, config=config, start=start)
         folder = Path(catalog) if catalog is not None else said.catalog or usual_folder(said.file, start)
         found = Catalog.load(
             folder,
-            format=format or (said.format if catalog is None else None),
+            format=format or said.format,
             defines={**said.defines, **(defines or {})},
             skip_code=skip_code or said.skip_code,
-            ignore=said.ignore if catalog is None else (),
-            versions=said.versions if catalog is None else "numbers",
+            ignore=said.ignore,
+            versions=said.versions,
         )
         return Project(replace(found, settings=said.session), said, progress)
 
@@ -100,10 +100,21 @@ class Project:
         return (*said, self.catalog.bookkeeping) if self.catalog.bookkeeping else said
 
     @property
+    def home(self) -> Path:
+        """The configuration's file, or the folder of migrations where that is not the configuration's own."""
+        file, folder = self.config.file, self.catalog.root.resolve()
+        return file if file is not None and is_own(self.config, folder) else folder
+
+    @property
     def lock_file(self) -> Path:
-        """Where the lock is: beside the configuration, else beside the catalog."""
-        beside = self.config.file or self.catalog.root.resolve()
-        return beside.with_name(LOCK_NAME)
+        """Where the lock is: beside the configuration, else beside the catalog.
+
+        It is in the catalog where the lock beside it would be another's: a configuration lies there too.
+        """
+        home = self.home
+        if home != self.config.file and is_anothers_beside(home):
+            return home / LOCK_NAME
+        return home.with_name(LOCK_NAME)
 
     @property
     def policies(self) -> Mapping[str, PartitionPolicy]:
@@ -225,19 +236,3 @@ def extensions(chosen: Slice) -> tuple[str, ...]:
     made = {unit for index in chosen.effects for unit in chosen.trace.effects[index].creates}
     units = (chosen.trace.units[unit] for unit in made | chosen.required)
     return tuple(sorted({unit.name.strip('"') for unit in units if unit.kind == "extension"} - {"plpgsql"}))
-
-
-def usual_folder(config: Path | None, start: str | Path) -> Path:
-    """The folder of migrations where neither the configuration's file nor the user says which it is.
-
-    Raises ConfigError where there is none.
-    """
-    base = config.parent if config else Path(start)
-    for name in _USUAL_FOLDERS:
-        if (base / name).is_dir():
-            return base / name
-    where = f"{config} names no catalog" if config else f"no pgslate.toml from {Path(start).resolve()} upward"
-    raise ConfigError(
-        f"{where}, and there is no folder {_USUAL_FOLDERS[0]} either",
-        fix='give --catalog DIR, or write catalog = "DIR" into pgslate.toml',
-    )
