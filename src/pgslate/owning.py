@@ -59,7 +59,7 @@ def usual_folder(config: Path | None, start: str | Path) -> Path:
         return found
     where = f"{config} names no catalog" if config else f"no pgslate.toml from {Path(start).resolve()} upward"
     raise ConfigError(
-        f"{where}, and there is no folder {_USUAL_FOLDERS[0]} either",
+        f"{where}, and none of {', '.join(_USUAL_FOLDERS)} is there either",
         fix='give --catalog DIR, or write catalog = "DIR" into pgslate.toml',
     )
 
