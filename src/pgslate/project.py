@@ -6,6 +6,7 @@ configuration needs only ``Catalog.load(folder).slice("users")``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from pgslate.catalog import Catalog, Migration
 from pgslate.config import Config, Contract, suggestion
 from pgslate.errors import ConfigError, UnknownTableError, UsageError
 from pgslate.owning import configuration, is_anothers_beside, is_own, usual_folder
+from pgslate.prelude import PreludeFile
 from pgslate.slicing.identity import parts
 
 if TYPE_CHECKING:
@@ -86,18 +88,22 @@ class Project:
         return Project(replace(found, settings=said.session), said, progress)
 
     @cached_property
-    def prelude(self) -> tuple[str, ...]:
-        """The SQL of the prelude files, in order, and what makes the tool's own table, if that is needed.
+    def prelude(self) -> tuple[PreludeFile, ...]:
+        """The prelude files, in order, and what makes the tool's own table, if that is needed.
 
         Raises ConfigError where a file can't be read.
         """
         try:
-            said = tuple(file.read_text(encoding="utf-8") for file in self.config.prelude)
+            said = tuple(
+                PreludeFile(self._spelled(file), file.read_text(encoding="utf-8"))
+                for file in self.config.prelude
+            )
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"a prelude file can't be read: {error}", fix="see [prelude] in pgslate.toml"
             ) from None
-        return (*said, self.catalog.bookkeeping) if self.catalog.bookkeeping else said
+        own = self.catalog.bookkeeping
+        return (*said, PreludeFile(f"the table that {self.catalog.format} keeps", own)) if own else said
 
     @property
     def home(self) -> Path:
@@ -204,6 +210,10 @@ class Project:
                 self.note(f"proving the slice for {', '.join(self.trace.units[unit].name for unit in units)}")
 
         return proved_widening(self.catalog, self.prelude, self.trace, units, form, telling=tell)
+
+    def _spelled(self, file: Path) -> str:
+        """A path as the configuration has it: relative to its own file."""
+        return os.path.relpath(file, self.config.file.parent.resolve()) if self.config.file else str(file)
 
     def _rolling(self, name: str) -> PartitionPolicy | None:
         """The policy of a partition that only a policy makes."""

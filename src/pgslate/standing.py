@@ -145,8 +145,8 @@ def _name_for_folder(folder: Path, config: str | Path | None, start: str | Path)
 def _key(project: Project, chosen: Slice) -> str:
     """The hash of all that goes into the data directory."""
     digest = hashlib.sha256(chosen.form.encode())
-    for text in project.prelude:
-        digest.update(f"\0prelude {text}".encode())
+    for file in project.prelude:
+        digest.update(f"\0prelude {file.text}".encode())
     for name, value in sorted(project.catalog.settings.items()):
         digest.update(f"\0setting {name} {value}".encode())
     for index, migration in zip(chosen.migrations, chosen.files, strict=True):

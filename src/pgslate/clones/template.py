@@ -142,8 +142,8 @@ def fill(connection: psycopg.Connection[Any], contents: Contents, as_of: datetim
     """
     from pgslate.partitions.ensuring import ensure
 
-    for text in contents.prelude:
-        connection.execute(text.encode(), prepare=False)
+    for file in contents.prelude:
+        connection.execute(file.text.encode(), prepare=False)
     if contents.script is not None:
         with connection.transaction():
             connection.execute(contents.script.encode(), prepare=False)
