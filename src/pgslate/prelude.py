@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # imported when a prelude is run: to know one needs no driver
 
 _FIXES = {
     "42501": "run as a role that may do this, or leave it to one that may",
+    "53100": "free disk space on the server, then run again",
     "42710": "let it run twice: a role belongs to the whole server, and may be there from another database",
 }
 
