@@ -76,11 +76,12 @@ class Project:
         ConfigError and CatalogError.
         """
         said = configuration(catalog, config=config, start=start)
+        said = replace(said, defines={**said.defines, **(defines or {})})
         folder = Path(catalog) if catalog is not None else said.catalog or usual_folder(said.file, start)
         found = Catalog.load(
             folder,
             format=format or said.format,
-            defines={**said.defines, **(defines or {})},
+            defines=said.defines,
             skip_code=skip_code or said.skip_code,
             ignore=said.ignore,
             versions=said.versions,

@@ -55,6 +55,13 @@ def test_what_the_command_line_defines_counts_for_another_folder(full: Path) -> 
     assert other.catalog.migrations[0].source == "CREATE TABLE ours (id int);"
 
 
+def test_what_the_command_line_defines_counts_for_downs_too(project: Path, run: Run) -> None:
+    folder = catalog_in(
+        project / "vendor" / "db", 'CREATE TABLE :"t" (id int);\n-- //@UNDO\nDROP TABLE :"t";'
+    )
+    assert run("lint", "--catalog", str(folder), "--define", "t=parts", "--rule", "down").status == 0
+
+
 def test_another_folders_own_configuration_counts_for_it(full: Path) -> None:
     folder = catalog_in(full / "vendor" / "sql" / "parts")
     (full / "vendor" / "pgslate.toml").write_text(
