@@ -135,15 +135,16 @@ class Config:
         return self.bundles[name]
 
     def _unknown(self, what: str, name: str, known: Mapping[str, Any]) -> UsageError:
-        where = self.file or "no configuration file"
-        if not known:
-            return UsageError(
-                f"there is no {what} {name!r}: {where} has none",
-                fix=f"add [{what}s.{name}] to pgslate.toml"
-                if what == "contract"
-                else "add it under [bundles]",
-            )
-        return UsageError(f"there is no {what} {name!r} in {where}", fix=suggestion(name, known))
+        add = f"add [{what}s.{name}] to pgslate.toml" if what == "contract" else "add it under [bundles]"
+        if known:
+            where = f" in {self.file}" if self.file else ""
+            return UsageError(f"there is no {what} {name!r}{where}", fix=suggestion(name, known))
+        if self.file:
+            return UsageError(f"there is no {what} {name!r}: {self.file} has none", fix=add)
+        return UsageError(
+            f"there is no {what} {name!r}: this catalog has no configuration file",
+            fix=f"{add}, or name its file with --config",
+        )
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-import psycopg
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from pgslate.errors import MigrationFailedError, Place
 from pgslate.failures import message_of
 
+if TYPE_CHECKING:  # imported when a prelude is run: to know one needs no driver
+    import psycopg
+
 _FIXES = {
     "42501": "run as a role that may do this, or leave it to one that may",
+    "53100": "free disk space on the server, then run again",
     "42710": "let it run twice: a role belongs to the whole server, and may be there from another database",
 }
 
 
-def run_prelude(connection: psycopg.Connection[Any], prelude: Iterable[str]) -> None:
-    """Run the texts of the prelude's files, in order, each as one message.
+@dataclass(frozen=True, slots=True)
+class PreludeFile:
+    """SQL to run before the first migration.
 
-    Raises MigrationFailedError with the file's number and the place, where PostgreSQL refuses one.
+    ``name`` is its path from where the configuration is, or says in words what it makes.
     """
-    for number, text in enumerate(prelude, start=1):
+
+    name: str
+    text: str
+
+
+def run_prelude(connection: psycopg.Connection[Any], prelude: Iterable[PreludeFile]) -> None:
+    """Run the prelude's files, in order, each as one message.
+
+    Raises MigrationFailedError with the file and the place in it, where PostgreSQL refuses one.
+    """
+    import psycopg
+
+    for file in prelude:
         try:
-            connection.execute(text.encode())
+            connection.execute(file.text.encode())
         except psycopg.Error as error:
-            raise _failed(error, number, text) from None
+            raise _failed(error, file) from None
 
 
-def _failed(error: psycopg.Error, number: int, text: str) -> MigrationFailedError:
-    told = error.diag
+def _failed(error: psycopg.Error, file: PreludeFile) -> MigrationFailedError:
+    told, text = error.diag, file.text
     place = None
     if told.statement_position:
         before = text[: int(told.statement_position) - 1]
         line, column = before.count("\n"), len(before) - before.rfind("\n")
-        place = Place(f"prelude file {number}", line + 1, column, text.split("\n")[line].rstrip("\r"))
+        place = Place(file.name, line + 1, column, text.split("\n")[line].rstrip("\r"))
     return MigrationFailedError(
-        message_of(error, f"prelude file {number}"),
+        message_of(error, file.name),
         place=place,
         fix=_FIXES.get(error.sqlstate or "", "correct the file; [prelude] in pgslate.toml names it"),
         migration="",

@@ -6,6 +6,7 @@ configuration needs only ``Catalog.load(folder).slice("users")``.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 from pgslate.catalog import Catalog, Migration
 from pgslate.config import Config, Contract, suggestion
 from pgslate.errors import ConfigError, UnknownTableError, UsageError
+from pgslate.owning import configuration, is_anothers_beside, is_own, usual_folder
+from pgslate.prelude import PreludeFile
 from pgslate.slicing.identity import parts
 
 if TYPE_CHECKING:
@@ -25,9 +28,6 @@ if TYPE_CHECKING:
 
 EVERYTHING = "*"
 LOCK_NAME = "pgslate.lock"
-
-# Where a catalog is looked for when nothing says where it is.
-_USUAL_FOLDERS = ("migrations", "db/migrations", "prisma/migrations", "supabase/migrations", "sql/migrations")
 
 Progress = Callable[[int, int, Migration], None]
 
@@ -70,40 +70,58 @@ class Project:
     ) -> Project:
         """Read the configuration (``config``, or the nearest one from ``start`` upward) and its catalog.
 
-        What is given here wins over what the file says. ``progress`` is told of each migration where the
-        catalog has to be traced. Raises ConfigError and CatalogError.
+        For a ``catalog`` that isn't the nearest configuration's own, that configuration says nothing: the
+        nearest one from the folder upward counts, if the folder is its own. What is given here wins over what
+        the file says. ``progress`` is told of each migration where the catalog has to be traced. Raises
+        ConfigError and CatalogError.
         """
-        said = Config.load(config) if config is not None else Config.find(start)
+        said = configuration(catalog, config=config, start=start)
+        said = replace(said, defines={**said.defines, **(defines or {})})
         folder = Path(catalog) if catalog is not None else said.catalog or usual_folder(said.file, start)
         found = Catalog.load(
             folder,
-            format=format or (said.format if catalog is None else None),
-            defines={**said.defines, **(defines or {})},
+            format=format or said.format,
+            defines=said.defines,
             skip_code=skip_code or said.skip_code,
-            ignore=said.ignore if catalog is None else (),
-            versions=said.versions if catalog is None else "numbers",
+            ignore=said.ignore,
+            versions=said.versions,
         )
         return Project(replace(found, settings=said.session), said, progress)
 
     @cached_property
-    def prelude(self) -> tuple[str, ...]:
-        """The SQL of the prelude files, in order, and what makes the tool's own table, if that is needed.
+    def prelude(self) -> tuple[PreludeFile, ...]:
+        """The prelude files, in order, and what makes the tool's own table, if that is needed.
 
         Raises ConfigError where a file can't be read.
         """
         try:
-            said = tuple(file.read_text(encoding="utf-8") for file in self.config.prelude)
+            said = tuple(
+                PreludeFile(self._spelled(file), file.read_text(encoding="utf-8"))
+                for file in self.config.prelude
+            )
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(
                 f"a prelude file can't be read: {error}", fix="see [prelude] in pgslate.toml"
             ) from None
-        return (*said, self.catalog.bookkeeping) if self.catalog.bookkeeping else said
+        own = self.catalog.bookkeeping
+        return (*said, PreludeFile(f"the table that {self.catalog.format} keeps", own)) if own else said
+
+    @property
+    def home(self) -> Path:
+        """The configuration's file, or the folder of migrations where that is not the configuration's own."""
+        file, folder = self.config.file, self.catalog.root.resolve()
+        return file if file is not None and is_own(self.config, folder) else folder
 
     @property
     def lock_file(self) -> Path:
-        """Where the lock is: beside the configuration, else beside the catalog."""
-        beside = self.config.file or self.catalog.root.resolve()
-        return beside.with_name(LOCK_NAME)
+        """Where the lock is: beside the configuration, else beside the catalog.
+
+        It is in the catalog where the lock beside it would be another's: a configuration lies there too.
+        """
+        home = self.home
+        if home != self.config.file and is_anothers_beside(home):
+            return home / LOCK_NAME
+        return home.with_name(LOCK_NAME)
 
     @property
     def policies(self) -> Mapping[str, PartitionPolicy]:
@@ -194,6 +212,10 @@ class Project:
 
         return proved_widening(self.catalog, self.prelude, self.trace, units, form, telling=tell)
 
+    def _spelled(self, file: Path) -> str:
+        """A path as the configuration has it: relative to its own file."""
+        return os.path.relpath(file, self.config.file.parent.resolve()) if self.config.file else str(file)
+
     def _rolling(self, name: str) -> PartitionPolicy | None:
         """The policy of a partition that only a policy makes."""
         for policy in self.policies.values():
@@ -225,19 +247,3 @@ def extensions(chosen: Slice) -> tuple[str, ...]:
     made = {unit for index in chosen.effects for unit in chosen.trace.effects[index].creates}
     units = (chosen.trace.units[unit] for unit in made | chosen.required)
     return tuple(sorted({unit.name.strip('"') for unit in units if unit.kind == "extension"} - {"plpgsql"}))
-
-
-def usual_folder(config: Path | None, start: str | Path) -> Path:
-    """The folder of migrations where neither the configuration's file nor the user says which it is.
-
-    Raises ConfigError where there is none.
-    """
-    base = config.parent if config else Path(start)
-    for name in _USUAL_FOLDERS:
-        if (base / name).is_dir():
-            return base / name
-    where = f"{config} names no catalog" if config else f"no pgslate.toml from {Path(start).resolve()} upward"
-    raise ConfigError(
-        f"{where}, and there is no folder {_USUAL_FOLDERS[0]} either",
-        fix='give --catalog DIR, or write catalog = "DIR" into pgslate.toml',
-    )

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgslate.config import Config
-from pgslate.project import Project, Selection, extensions, usual_folder
+from pgslate.errors import ConfigError
+from pgslate.owning import configuration, is_own, usual_folder
+from pgslate.project import Project, Selection, extensions
 from pgslate.slicing.slice import Form, Slice
 from pgslate.targets.embedded import up as servers
 
@@ -112,7 +114,7 @@ def running(project: Project, *, name: str | None = None) -> Standing | None:
 
 def name_of(project: Project) -> str:
     """What a project's server is called: the path of its configuration, or of its catalog."""
-    return str(project.config.file or project.catalog.root.resolve())
+    return str(project.home)
 
 
 def name_for(
@@ -120,20 +122,29 @@ def name_for(
 ) -> str:
     """What the server of the project that ``Project.open`` would open is called.
 
-    Neither the configuration nor the catalog is read, for a server has to be ended where they are broken,
-    too. Raises ConfigError where nothing says where the project is.
+    The catalog isn't read, nor the configuration unless it has to say whether ``catalog`` is its own: a
+    server has to be ended where they are broken, too. Raises ConfigError where nothing says where the project
+    is.
     """
+    if catalog is not None:
+        return _name_for_folder(Path(catalog), config, start)
     file = Config.file_of(config) if config is not None else Config.nearest(start)
-    if file is not None:
-        return str(file)
-    return str((Path(catalog) if catalog is not None else usual_folder(None, start)).resolve())
+    return str(file or usual_folder(None, start).resolve())
+
+
+def _name_for_folder(folder: Path, config: str | Path | None, start: str | Path) -> str:
+    try:
+        said = configuration(folder, config=config, start=start)
+    except ConfigError:  # better to find no server than to end another catalog's
+        return str(folder.resolve())
+    return str(said.file if is_own(said, folder) else folder.resolve())
 
 
 def _key(project: Project, chosen: Slice) -> str:
     """The hash of all that goes into the data directory."""
     digest = hashlib.sha256(chosen.form.encode())
-    for text in project.prelude:
-        digest.update(f"\0prelude {text}".encode())
+    for file in project.prelude:
+        digest.update(f"\0prelude {file.text}".encode())
     for name, value in sorted(project.catalog.settings.items()):
         digest.update(f"\0setting {name} {value}".encode())
     for index, migration in zip(chosen.migrations, chosen.files, strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pgslate.catalog import Catalog
+from pgslate.prelude import PreludeFile
 from pgslate.slicing.select import select
 from pgslate.slicing.slice import Form, Slice, slice_of, whole
 from pgslate.slicing.trace import trace
@@ -38,7 +39,8 @@ def slice_for(server: Server, tmp_path: Path) -> SliceOf:
         catalog = Catalog.load(folder)
         name = f"applying_scratch_{number}"
         try:
-            traced = trace(catalog, server.create_database(name), prelude=prelude).trace
+            before = [PreludeFile("prelude", text) for text in prelude]
+            traced = trace(catalog, server.create_database(name), prelude=before).trace
         finally:
             server.drop_database(name)
         if not tables:

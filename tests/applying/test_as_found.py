@@ -8,6 +8,7 @@ import pytest
 from tests.slicing.judging import catalog_of
 
 from pgslate import apply, verify
+from pgslate.prelude import PreludeFile
 from pgslate.slicing.select import select
 from pgslate.slicing.slice import Slice, slice_of, whole
 from pgslate.slicing.trace import trace
@@ -25,7 +26,7 @@ def whole_of(server: Server) -> Traced:
         catalog = catalog_of(*sources)
         scratch = server.create_database("as_found", template="template0")
         try:
-            found = trace(catalog, scratch, prelude=[prelude]).trace
+            found = trace(catalog, scratch, prelude=[PreludeFile("prelude", prelude)]).trace
         finally:
             server.drop_database("as_found")
         if not table:

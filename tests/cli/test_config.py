@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,13 @@ def test_an_unknown_contract_or_bundle_is_suggested(tmp_path: Path) -> None:
     assert caught.value.fix == "use one of audit"
 
 
+@pytest.mark.parametrize("ask", [Config.contract, Config.bundle])
+def test_where_there_is_no_configuration_that_is_said(ask: Callable[[Config, str], object]) -> None:
+    with pytest.raises(UsageError, match="'gateway': this catalog has no configuration file") as caught:
+        ask(Config(), "gateway")
+    assert "name its file with --config" in caught.value.fix
+
+
 def test_the_usual_folder_is_taken_where_nothing_names_one(tmp_path: Path) -> None:
     (tmp_path / "migrations").mkdir()
     (tmp_path / "migrations" / "1_a.sql").write_text("CREATE TABLE a (i int);")
@@ -136,6 +144,7 @@ def test_no_folder_at_all_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         Project.open(config=written(tmp_path, ""))
     assert "--catalog" in caught.value.fix
+    assert "none of migrations, db/migrations, prisma/migrations, " in caught.value.message
 
 
 def test_a_name_that_a_policy_would_give_selects_its_table(project: Path) -> None:

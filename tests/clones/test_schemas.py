@@ -73,6 +73,22 @@ def test_partitions_are_in_the_schema_too(modest: Target, shop: Project) -> None
         connection.execute("INSERT INTO visits VALUES ('2031-06-01', 'home')")
 
 
+def test_the_settings_of_the_session_hold_in_every_migration(modest: Target, tmp_path: Path) -> None:
+    (tmp_path / "migrations").mkdir()
+    for number, table in enumerate("ab"):
+        (tmp_path / "migrations" / f"{number}_{table}.sql").write_text(
+            f"CREATE TABLE {table} AS SELECT current_setting('app.tenant') AS tenant; SET app.tenant = 'y';"
+        )
+    (tmp_path / "pgslate.toml").write_text('[session]\napp.tenant = "x"\nsearch_path = "public"\n')
+    with (
+        Schemas(modest, Project.open(start=tmp_path)) as schemas,
+        schemas.database("a", "b") as one,
+        one.connect() as connection,
+    ):
+        rows = connection.execute("SELECT tenant FROM a UNION ALL SELECT tenant FROM b").fetchall()
+    assert rows == [("x",), ("x",)]
+
+
 def test_an_index_made_concurrently_is_made_all_the_same(modest: Target, tmp_path: Path) -> None:
     (tmp_path / "001_a.sql").write_text("CREATE TABLE a (x int);")
     (tmp_path / "002_i.sql").write_text("CREATE INDEX CONCURRENTLY a_x ON a (x);")

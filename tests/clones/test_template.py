@@ -18,7 +18,7 @@ from pgslate.clones.base import ensure_base
 from pgslate.clones.book import Book
 from pgslate.clones.contents import Contents
 from pgslate.clones.template import ensure_template
-from pgslate.errors import LockTimeoutError, MigrationFailedError, ProofError
+from pgslate.errors import LockTimeoutError, MigrationFailedError, ProofError, TargetError
 from pgslate.project import Project
 from pgslate.targets.embedded.server import Server
 
@@ -247,10 +247,49 @@ def test_the_statements_form_is_used_where_the_server_refuses_the_script(
     server: Server, tmp_path: Path, databases_on: Open
 ) -> None:
     (tmp_path / "001_plain.sql").write_text("CREATE TABLE plain (x int);")
-    databases = databases_on(server, Project.open(tmp_path))
+    notes: list[str] = []
+    databases = databases_on(server, Project.open(tmp_path), note=notes.append)
     project = databases.project
     contents = Contents(project.slice(["plain"], form="objects"), script="CREATE TABLE future SYNTAX")
     template = ensure_template(
         databases.book, contents, instead=lambda: Contents(project.slice(["plain"], form="statements"))
     )
     assert is_sealed(server, template.name)
+    assert notes == [
+        "the template for plain is made statement by statement: as objects it failed with"
+        ' syntax error at or near "SYNTAX"'
+    ]
+
+
+def test_a_full_disk_is_told_and_no_other_form_is_tried(
+    server: Server, tmp_path: Path, databases_on: Open
+) -> None:
+    (tmp_path / "001_large.sql").write_text("CREATE TABLE large (x int);")
+    databases = databases_on(server, Project.open(tmp_path))
+    contents = Contents(
+        databases.project.slice(["large"], form="objects"),
+        script="DO $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$",
+    )
+
+    def instead() -> Contents:
+        raise AssertionError("tried in the other form")
+
+    with pytest.raises(TargetError, match="no room for another database: could not extend file"):
+        ensure_template(databases.book, contents, instead=instead)
+
+
+def test_a_prelude_that_can_not_run_twice_on_a_server_is_told_as_everywhere(
+    server: Server, tmp_path: Path, databases_on: Open
+) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "001_a.sql").write_text("CREATE TABLE a (x int);")
+    (tmp_path / "roles.sql").write_text("CREATE ROLE porter;")
+    (tmp_path / "pgslate.toml").write_text('prelude = ["roles.sql"]\n')
+    databases = databases_on(server, Project.open(start=tmp_path))
+    with server.target().connect(autocommit=True) as connection:
+        connection.execute("CREATE ROLE porter")
+    with pytest.raises(MigrationFailedError, match=r"roles\.sql failed") as caught:
+        databases.prepare("a")
+    with server.target().connect(autocommit=True) as connection:
+        connection.execute("DROP ROLE porter")
+    assert "let it run twice" in caught.value.fix

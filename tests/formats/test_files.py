@@ -33,6 +33,21 @@ def test_a_file_without_a_number_is_an_error(load: Load) -> None:
         load({"001_a.sql": "SELECT 1", "add_users.sql": "SELECT 1"})
 
 
+@pytest.mark.parametrize("name", ["posts", "post_tags", "prefix", "preferences", "presets", "afterlife"])
+def test_an_ordinary_word_without_a_number_is_an_error_too(name: str, load: Load) -> None:
+    with pytest.raises(CatalogError, match=rf"{name}\.sql has no version"):
+        load({"001_a.sql": "SELECT 1", f"{name}.sql": "SELECT 1"})
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["schema", "seeds", "init_db", "post-deploy", "pre_migrations", "afterMigrate", "beforeEachMigrate"],
+)
+def test_what_other_tools_read_beside_the_migrations_is_left_out(name: str, load: Load) -> None:
+    catalog = load({"001_a.sql": "SELECT 1", f"{name}.sql": "SELECT 1"})
+    assert f"left out: {name}.sql" in catalog.evidence
+
+
 def test_files_that_are_none_of_the_migrations_can_be_ignored(load: Load) -> None:
     files = {"001_a.sql": "SELECT 1", "XXX_later.sql": "SELECT 2", "002_draft.sql": "SELECT 3"}
     catalog = load(files, ignore=["XXX_later.sql", "*_draft.sql"])

@@ -47,6 +47,14 @@ def test_files_run_by_name_and_changesets_where_they_stand(load: Load) -> None:
     assert run(load(files)) == ["SELECT 1", "SELECT 2", "SELECT 3"]
 
 
+def test_a_file_of_changesets_is_run_whatever_its_name_ends_in(load: Load) -> None:
+    files = {
+        "4_a.sql": HEADER + "--changeset me:1\nSELECT 1;",
+        "5_scale_down.sql": HEADER + "--changeset me:2\nSELECT 2;",
+    }
+    assert run(load(files)) == ["SELECT 1", "SELECT 2"]
+
+
 def test_a_path_may_be_logical(load: Load) -> None:
     text = "--liquibase formatted sql logicalFilePath:old/a.sql\n--changeset me:1\nSELECT 1;\n"
     text += "--changeset me:2 logicalFilePath:b.sql\nSELECT 2;\n"

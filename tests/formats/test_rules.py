@@ -145,6 +145,11 @@ def test_node_pg_migrate_runs_a_file_without_titles_whole(load: Load) -> None:
     assert run(load(files)) == ["SELECT 1", "SELECT 2"]
 
 
+def test_node_pg_migrate_takes_only_down_sql_for_a_way_back(load: Load) -> None:
+    files = {"1_a.up.sql": "SELECT 1;", "1_a.down.sql": "SELECT 0;", "5_scale_down.sql": "SELECT 5;"}
+    assert run(load(files, format="node-pg-migrate")) == ["SELECT 1", "SELECT 5"]
+
+
 # -- golang-migrate, sqlx, diesel, prisma
 
 
@@ -180,6 +185,18 @@ def test_a_program_that_takes_a_migration_up_is_still_refused(load: Load) -> Non
 def test_sqlx_reads_its_mark_only_where_the_file_begins(load: Load) -> None:
     files = {"1_a.sql": "-- no-transaction\nSELECT 1;", "2_b.sql": "SELECT 1;\n-- no-transaction\n"}
     assert [m.transactional for m in load(files)] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["5_scale_down.sql", "5_a.rollback.sql", "5_tear-down.sql"])
+def test_sqlx_takes_only_down_sql_for_a_way_back(name: str, load: Load) -> None:
+    files = {"1_a.up.sql": "SELECT 1;", "1_a.down.sql": "SELECT 0;", name: "SELECT 5;"}
+    assert run(load(files, format="sqlx")) == ["SELECT 1", "SELECT 5"]
+
+
+@pytest.mark.parametrize("name", ["5_scale_down.sql", "5_a.down.sql", "5_revert.sql"])
+def test_supabase_knows_no_way_back(name: str, load: Load) -> None:
+    files = {"1_a.sql": "SELECT 1;", name: "SELECT 5;"}
+    assert run(load(files, format="supabase")) == ["SELECT 1", "SELECT 5"]
 
 
 def test_diesel_sorts_versions_as_text_and_reads_metadata(load: Load) -> None:

@@ -42,6 +42,16 @@ def test_a_file_comes_as_soon_as_what_it_depends_on_is_there(load: Load) -> None
     assert [m.version for m in load(files)] == ["b", "c", "a", "d"]
 
 
+@pytest.mark.parametrize("named", ["posts", "preferences", "drop_legacy", "schema", "1_scale_down"])
+def test_every_file_is_run_but_a_rollback(named: str, load: Load) -> None:
+    files = {
+        "users.sql": f"-- depends: {named}\nSELECT 2;",
+        f"{named}.sql": "SELECT 1;",
+        f"{named}.rollback.sql": "SELECT 0;",
+    }
+    assert [m.version for m in load(files)] == [named, "users"]
+
+
 def test_a_long_chain_is_ordered_in_a_moment(load: Load) -> None:
     files = {f"{number}.sql": f"-- depends: {number + 1}\n" for number in range(1000, 6000)}
     started = process_time()

@@ -120,6 +120,8 @@ def test_a_down_outside_of_a_transaction_is_run_on_a_copy(folder: Folder, found:
         ("20240101000000_a/migration.sql", "20240101000000_a/down.sql"),
         ("a.sql", "a.rollback.sql"),
         ("deploy/a.sql", "revert/a.sql"),
+        ("up/1.sql", "down/1.sql"),
+        ("ups/1.sql", "downs/1.sql"),
     ],
 )
 def test_a_down_is_found_beside_its_up(folder: Folder, found: Found, up: str, down: str) -> None:
@@ -133,6 +135,48 @@ def test_a_down_is_found_beside_its_up(folder: Folder, found: Found, up: str, do
     (finding,) = found("down", folder(files))
     assert (finding.file, finding.line) == (down, 1)
     assert "table public.a is left behind" in finding.message
+
+
+TERN = "---- create above / drop below ----"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f"CREATE TABLE a (i int);\n{TERN}\nSELECT 1;", 3),
+        (f"CREATE TABLE a (i int); {TERN}\nSELECT 1;\n", 2),
+        (f"CREATE TABLE a (i int);\n{TERN} SELECT 1;\n{TERN}\nSELECT 2;", 2),
+        ("-- Up Migration\nCREATE TABLE a (i int);\n\n-- Down Migration\nSELECT 1;", 5),
+        ("-- Down migration --\nSELECT 1;\n-- Up migration --\nCREATE TABLE a (i int);", 2),
+        ("CREATE TABLE a (i int);\n-- //@UNDO\nSELECT 1;\n", 3),
+        ("-- Up\nCREATE TABLE a (i int);\n-- Down\nSELECT 1;\n", 4),
+    ],
+)
+def test_a_down_is_found_below_its_mark(folder: Folder, found: Found, text: str, line: int) -> None:
+    (finding,) = found("down", folder({"1_a.sql": text}))
+    assert (finding.file, finding.line) == ("1_a.sql", line)
+    assert "table public.a is left behind" in finding.message
+
+
+def test_node_pg_migrate_may_have_its_downs_below_a_title_or_beside(folder: Folder, found: Found) -> None:
+    project = folder(
+        {
+            "1_a.sql": "-- Up Migration\nCREATE TABLE a (i int);\n-- Down Migration\nDROP TABLE a;",
+            "2_b.up.sql": "CREATE TABLE b (i int);",
+            "2_b.down.sql": "SELECT 1;",
+        }
+    )
+    assert [finding.file for finding in found("down", project)] == ["2_b.down.sql"]
+
+
+def test_a_down_below_a_mark_of_a_plain_file_has_its_variables(folder: Folder, found: Found) -> None:
+    text = 'CREATE TABLE :"table" (i int);\n-- //@UNDO\nDROP TABLE :"table";\n'
+    assert found("down", folder({"1_a.sql": text}, '[defines]\ntable = "a"\n')) == []
+
+
+def test_comments_below_a_mark_of_a_plain_file_are_no_down(folder: Folder, found: Found) -> None:
+    text = "CREATE TABLE a (i int);\n-- Rollback:\n-- DROP TABLE a;\n"
+    assert found("down", folder({"1_a.sql": text})) == []
 
 
 def test_sqitch_fills_its_variables_into_a_revert(folder: Folder, found: Found) -> None:

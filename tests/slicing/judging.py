@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pgslate.catalog import Catalog, Migration
+from pgslate.prelude import PreludeFile, run_prelude
 from pgslate.slicing.effects import Trace
 from pgslate.slicing.prove import Proof, Prover
 from pgslate.slicing.replay import replay
@@ -44,12 +45,12 @@ class Court:
     def __init__(self, server: Server, catalog: Catalog, prelude: Sequence[str] = ()) -> None:
         self.server = server
         self.catalog = catalog
-        self.prelude = prelude
+        self.prelude = [PreludeFile(f"prelude {number}", text) for number, text in enumerate(prelude, 1)]
         self.database = f"whole_{next(_numbers)}"
         self._snapshot: Snapshot | None = None
         self._whole: dict[str, list[str]] = {}
         target = server.create_database(self.database, template="template0")
-        self.trace: Trace = trace(catalog, target, prelude=prelude).trace
+        self.trace: Trace = trace(catalog, target, prelude=self.prelude).trace
 
     def close(self) -> None:
         self.server.drop_database(self.database)
@@ -109,8 +110,7 @@ class Court:
             if slice_.form != "objects":
                 replay(slice_, connection, prelude=self.prelude)
                 return
-            for text in self.prelude:
-                connection.execute(text.encode())
+            run_prelude(connection, self.prelude)
             with connection.transaction():
                 connection.execute(self._script_of(slice_).encode())
 

@@ -13,6 +13,7 @@ import datastorage
 from pgslate.catalog import Catalog
 from pgslate.errors import CatalogError, LockVersionError, ProofError
 from pgslate.locking import Locked
+from pgslate.prelude import PreludeFile
 from pgslate.project import Project
 from pgslate.slicing import lockfile
 from pgslate.slicing.effects import Widening
@@ -150,7 +151,8 @@ def test_a_lock_of_another_version_is_told_from_a_broken_one(locked: Path) -> No
 
 def test_another_prelude_or_setting_makes_a_lock_stale(tmp_path: Path) -> None:
     catalog = catalog_of(*SOURCES)
-    lock = lockfile.lock(catalog, path=tmp_path / "none", contracts={}, prelude=["CREATE SCHEMA app;"])
+    before, moved = (PreludeFile(name, "CREATE SCHEMA app;") for name in ("before.sql", "moved.sql"))
+    lock = lockfile.lock(catalog, path=tmp_path / "none", contracts={}, prelude=[before])
     read = lockfile.loads(lockfile.dumps(lock))
-    assert read.stale(catalog, {}, ["CREATE SCHEMA app;"]) == []
+    assert read.stale(catalog, {}, [moved]) == []
     assert read.stale(catalog, {}, []) == ["the prelude or the settings of [session] were edited"]

@@ -152,7 +152,9 @@ MANY: tuple[Decorator, ...] = (
 )
 CATALOG: tuple[Decorator, ...] = (
     click.option(
-        "--catalog", metavar="DIR", help="The folder of migrations.  [default: as pgslate.toml says]"
+        "--catalog",
+        metavar="DIR",
+        help="The folder of migrations, with its own pgslate.toml, if any.  [default: as pgslate.toml says]",
     ),
     click.option("--catalog-format", metavar="NAME", help="Its format.  [default: found by looking]"),
     click.option(

@@ -93,8 +93,8 @@ class Begun:
 class Book:
     """A runner's connection to the book; it comes back where the server restarted.
 
-    ``lease`` is how many seconds after its runner's last sign of life a clone is still the runner's. Calls
-    come from any thread, one at a time.
+    ``lease`` is how many seconds after its runner's last sign of life a clone is still the runner's. ``note``
+    is told what the person at the terminal should know. Calls come from any thread, one at a time.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Book:
         self.runner = secrets.randbits(62) + 1
         self.facts: ServerFacts
         self._timeout = timeout
-        self._note = note
+        self.note = note
         self._application = application
         self._held: dict[str, tuple[str, str, str]] = {}  # name: template, state, what
         self._lock = threading.RLock()
@@ -125,7 +125,7 @@ class Book:
         connection = connect_patiently(
             self.server.with_dbname(names.BOOK),
             timeout=self._timeout,
-            note=self._note,
+            note=self.note,
             autocommit=True,
             prepare_threshold=1,  # there are few statements, and each is said again and again
         )
@@ -210,7 +210,7 @@ class Book:
         except psycopg.OperationalError as error:
             if "does not exist" not in str(error):
                 raise
-            make_database(self.server, self._timeout, self._note)
+            make_database(self.server, self._timeout, self.note)
             connection = self.connect()
         try:
             if not connection.execute("SELECT to_regclass('pgslate_2.fresh')").fetchone()[0]:  # type: ignore[index]  # one row

@@ -19,6 +19,7 @@ from pgslate.slicing.slice import Slice
 
 if TYPE_CHECKING:
     from pgslate.catalog import Catalog
+    from pgslate.prelude import PreludeFile
     from pgslate.project import Project, Selection
     from pgslate.schema.model import Name
     from pgslate.targets.target import Target
@@ -36,7 +37,7 @@ class Contents:
     """
 
     slice: Slice
-    prelude: tuple[str, ...] = ()
+    prelude: tuple[PreludeFile, ...] = ()
     script: str | None = field(default=None, repr=False)
     policies: tuple[PartitionPolicy, ...] = ()
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Contents:
         extensions = sorted(name for kind, name in self.required if kind == "extension")
         told = {
             "template": TEMPLATE_VERSION,
-            "prelude": self.prelude,
+            "prelude": [file.text for file in self.prelude],
             "objects": self.script,
             "statements": self._statements() if self.script is None else None,
             "extensions": [(name, facts.extensions.get(name.strip('"'))) for name in extensions],

@@ -1,7 +1,9 @@
 """A schema for each test, for a role that may not make databases: slower, and not for every catalog.
 
 The statements form is replayed with the schema in front of the search path. It is one transaction, so that a
-migration that names another schema is found out before anybody sees what it made there.
+migration that names another schema is found out before anybody sees what it made there. The settings of
+``[session]`` hold in it, but for a search path. No prelude is run: what it makes is for the whole server or
+database, such as roles, and has to be there already, made by somebody who may.
 """
 
 from __future__ import annotations
@@ -64,7 +66,7 @@ class Schemas:
             on_close=lambda: self._drop(name),
         )
         try:
-            with clone.connect(autocommit=True) as connection:
+            with clone.connect(autocommit=True, settings=_settings(slice_)) as connection:
                 self._fill(connection, slice_, selection, name)
         except BaseException:
             clone.close()
@@ -113,6 +115,12 @@ class Schemas:
     def _drop(self, name: str) -> None:
         with connect_patiently(self.server, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
+
+
+def _settings(slice_: Slice) -> dict[str, str]:
+    """What the catalog's sessions begin with, but for the search path, which the DSN gives."""
+    settings = slice_.catalog.settings
+    return {name: value for name, value in settings.items() if name.lower() != "search_path"}
 
 
 def _in_schema(policy: Any, name: str) -> Any:

@@ -15,7 +15,8 @@ from pgslate.clones.book import Book
 from pgslate.clones.contents import Contents
 from pgslate.clones.sealing import Step, is_complete, make_sealed, nothing, unseal_and_drop
 from pgslate.clones.sessions import wait_until_empty
-from pgslate.errors import PgslateError, ProofError, TargetError
+from pgslate.errors import MigrationFailedError, PgslateError, ProofError, TargetError
+from pgslate.prelude import run_prelude
 from pgslate.slicing.effects import Trace
 from pgslate.slicing.replay import ReplayFailedError, replay, told
 
@@ -102,9 +103,15 @@ def _make(
     def build(building: str) -> None:
         try:
             _build(book, connection, building, contents, step)
-        except (psycopg.Error, PgslateError):
+        except (MigrationFailedError, TargetError):  # the prelude, or the disk: the other form has the same
+            raise
+        except (psycopg.Error, PgslateError) as error:
             if instead is None or contents.script is None:
                 raise
+            book.note(
+                f"the template for {contents.label} is made statement by statement: as objects it failed"
+                f" with {_said(error)}"
+            )
             step("instead")
             _build(book, connection, building, instead(), step)
 
@@ -116,19 +123,19 @@ def _build(
 ) -> None:
     unseal_and_drop(connection, building)
     step("create")
-    try:
-        create_from_base(book, connection, building)
-    except psycopg.errors.DiskFull as error:
-        raise no_room(book, error) from error
-    step("fill")
     begun = contents.slice.catalog.settings
     database = book.server.with_dbname(building)
-    with database.connect(settings=begun, autocommit=True, prepare_threshold=None) as inside:
-        inside.execute("SET synchronous_commit = off")
-        moment = contents.as_of or book.facts.now  # the one that the key is of
-        fill(inside, contents, moment)
-        step("verify")
-        check(inside, contents, moment)
+    try:
+        create_from_base(book, connection, building)
+        step("fill")
+        with database.connect(settings=begun, autocommit=True, prepare_threshold=None) as inside:
+            inside.execute("SET synchronous_commit = off")
+            moment = contents.as_of or book.facts.now  # the one that the key is of
+            fill(inside, contents, moment)
+            step("verify")
+            check(inside, contents, moment)
+    except psycopg.errors.DiskFull as error:
+        raise no_room(book, error) from error
     step("leave")
     wait_until_empty(connection, building)
 
@@ -142,8 +149,7 @@ def fill(connection: psycopg.Connection[Any], contents: Contents, as_of: datetim
     """
     from pgslate.partitions.ensuring import ensure
 
-    for text in contents.prelude:
-        connection.execute(text.encode(), prepare=False)
+    run_prelude(connection, contents.prelude)
     if contents.script is not None:
         with connection.transaction():
             connection.execute(contents.script.encode(), prepare=False)
@@ -191,9 +197,15 @@ def _makes_only_roles(trace: Trace, index: int, known: frozenset[str]) -> bool:
     return bool(made) and all(unit.kind == "role" and unit.name in known for unit in made)
 
 
+def _said(error: psycopg.Error | PgslateError) -> str:
+    if isinstance(error, PgslateError):
+        return error.message
+    return error.diag.message_primary or str(error).strip()
+
+
 def no_room(book: Book, error: psycopg.Error) -> TargetError:
     """The error for a server without room for another database."""
-    said = error.diag.message_primary or str(error).strip()
+    said = _said(error)
     return TargetError(
         f"{book.server.label} has no room for another database: {said}",
         fix="free disk space on the server; `pgslate reap` drops what tests left behind",

@@ -205,10 +205,14 @@ def _is_formatted(listing: Listing, file: str) -> bool:
 
 def _by_name(listing: Listing) -> Iterator[str]:
     for file in listing.files:
-        if not file.lower().endswith(".sql") or naming.is_undo(file):
+        if not file.lower().endswith(".sql") or naming.is_among_undos(file):
             continue
-        if _is_formatted(listing, file) or not naming.is_bystander(file.rsplit("/", 1)[-1]):
+        if _is_formatted(listing, file) or not _is_no_migration(file.rsplit("/", 1)[-1]):
             yield file
+
+
+def _is_no_migration(name: str) -> bool:
+    return naming.is_undo(name) or naming.is_bystander(name)
 
 
 def _changelogs(listing: Listing) -> Iterator[str]:

@@ -87,8 +87,16 @@ def is_undo(file: str) -> bool:
     >>> is_undo("1_breakdown.sql")
     False
     """
-    *folders, name = file.split("/")
-    return bool(_UNDO.search(name)) or any(folder.lower() in _UNDO_FOLDERS for folder in folders)
+    return bool(_UNDO.search(file.rsplit("/", 1)[-1])) or is_among_undos(file)
+
+
+def is_among_undos(file: str) -> bool:
+    """Whether a file lies in a folder of files that take migrations back.
+
+    >>> is_among_undos("down/1_a.sql"), is_among_undos("1_a.down.sql")
+    (True, False)
+    """
+    return any(folder.lower() in _UNDO_FOLDERS for folder in file.split("/")[:-1])
 
 
 def code_migrations(files: Iterable[str]) -> tuple[str, ...]:
@@ -128,9 +136,11 @@ def not_named(file: str, like: str) -> CatalogError:
     )
 
 
-# Files that lie beside migrations and are none: dumps and seeds for other tools to read.
+# Files that lie beside migrations and are none: dumps and seeds for other tools to read, and hooks, which say
+# what they run before or after (posts.sql and preferences.sql say nothing of the kind).
 _BYSTANDERS = re.compile(
-    r"^(schema|structure|dump|seeds?|init[-_]?db|current|fixtures?|reset|drop|after\w*|before\w*|post\w*|pre\w*)"
+    r"^(schema|structure|dump|seeds?|init[-_]?db|current|fixtures?|reset|drop"
+    r"|(after|before|post|pre)[-_]?(each)?(migrat\w*|deploy\w*|apply|install|clean|data|hooks?|scripts?|validate))"
     r"([._-].*)?\.sql$",
     re.IGNORECASE,
 )
@@ -139,8 +149,8 @@ _BYSTANDERS = re.compile(
 def is_bystander(file: str) -> bool:
     """Whether a file without a number is known to be something else: ``schema.sql``, ``seeds.sql``.
 
-    >>> is_bystander("schema.sql"), is_bystander("add_users.sql")
-    (True, False)
+    >>> [is_bystander(f) for f in ("schema.sql", "post-deploy.sql", "add_users.sql", "posts.sql")]
+    [True, True, False, False]
     """
     return bool(_BYSTANDERS.match(file))
 

@@ -1,6 +1,7 @@
 """node-pg-migrate: ``1700000000000_name.sql`` with ``-- Up Migration`` and ``-- Down Migration``.
 
-Source: node-pg-migrate, ``src/sqlMigration.ts``. Migrations in JavaScript or TypeScript among them are code.
+Source: node-pg-migrate, ``src/sqlMigration.ts``; ``src/migrationLoader.ts``: ``.down.sql`` is the way back of
+``.up.sql``, and no other ending says so. Migrations in JavaScript or TypeScript among them are code.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pgslate.formats.sections import only
 
 name = "node-pg-migrate"
 
+_BACK = ".down.sql"
 _UP = re.compile(r"^\s*--[\s-]*up\s+migration\b[^\n]*", re.IGNORECASE | re.MULTILINE)
 _TITLE = re.compile(r"^\s*--[\s-]*(up|down)\s+migration[\s-]*$", re.IGNORECASE | re.MULTILINE)
 _DOWN = re.compile(r"^\s*--[\s-]*down\s+migration\b[^\n]*", re.IGNORECASE | re.MULTILINE)
@@ -22,7 +24,7 @@ _DOWN = re.compile(r"^\s*--[\s-]*down\s+migration\b[^\n]*", re.IGNORECASE | re.M
 def recognise(listing: Listing) -> str | None:
     for file in listing.sql():
         found = _TITLE.search(listing.text(file))
-        if found and not naming.is_undo(file):
+        if found and not file.endswith(_BACK):
             return f"{file} has {found.group().strip()!r}"
     return None
 
@@ -32,7 +34,7 @@ def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
     return tuple(
         _migration(listing, file)
         for file in listing.sql()
-        if not naming.is_undo(file) and not naming.is_bystander(file)
+        if not file.endswith(_BACK) and not naming.is_bystander(file)
     )
 
 

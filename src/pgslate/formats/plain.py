@@ -61,6 +61,13 @@ def migration(listing: Listing, file: str, options: Options) -> Migration:
     )
 
 
+def undo_mark(text: str) -> re.Match[str] | None:
+    """What the way back stands below, in the text of a migration; None where no SQL does."""
+    mark = _DOWN.search(text)
+    below = _SQL.match(text, mark.end()) if mark else None
+    return mark if below and below["sql"] else None
+
+
 def _candidates(listing: Listing) -> tuple[str, ...]:
     """The SQL files of the folder, or of its ``up`` folder where it has none itself."""
     return listing.sql() or tuple(f for f in listing.files if re.match(r"ups?/[^/]+\.sql$", f, re.IGNORECASE))
@@ -72,11 +79,8 @@ def _stem(file: str) -> str:
 
 def _without_undo(text: str, file: str) -> str:
     """``text`` up to its undo mark. Raises CatalogError where it can't be told whether that is one."""
-    mark = _DOWN.search(text)
+    mark = undo_mark(text)
     if mark is None:
-        return text
-    below = _SQL.match(text, mark.end())
-    if below is None or below["sql"] is None:
         return text
     if "//@" in mark.group() or _UP.search(text, 0, mark.start()):
         return text[: mark.start()]

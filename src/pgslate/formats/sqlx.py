@@ -1,6 +1,7 @@
 """sqlx: ``NNN_name.sql``, or ``NNN_name.up.sql`` with ``NNN_name.down.sql``.
 
-Source: sqlx-core, ``migrate/source.rs``: a file that begins with ``-- no-transaction`` runs outside of one.
+Source: sqlx-core, ``migrate/migration_type.rs``: what ends in ``.down.sql`` is a way back, and nothing else;
+``migrate/source.rs``: a file that begins with ``-- no-transaction`` runs outside of one.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
     return tuple(
         _migration(listing, file)
         for file in listing.sql()
-        if not naming.is_undo(file) and not naming.is_bystander(file)
+        if not file.endswith(".down.sql") and not naming.is_bystander(file)
     )
 
 

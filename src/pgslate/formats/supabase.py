@@ -1,8 +1,8 @@
 """Supabase: ``supabase/migrations/20240131120000_name.sql``.
 
 Source: Supabase CLI, ``pkg/migration/list.go`` and ``file.go``: files are ``<number>_<name>.sql``, run by
-number; the statements of one are sent in one batch, which is one transaction. Roles and schemas such as
-``anon`` and ``auth`` are there before: give them in a prelude.
+number, and none is a way back; the statements of one are sent in one batch, which is one transaction. Roles
+and schemas such as ``anon`` and ``auth`` are there before: give them in a prelude.
 """
 
 from __future__ import annotations
@@ -30,11 +30,7 @@ def recognise(listing: Listing) -> str | None:
 
 
 def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
-    return tuple(
-        _migration(listing, file)
-        for file in listing.sql()
-        if not naming.is_undo(file) and not naming.is_bystander(file)
-    )
+    return tuple(_migration(listing, f) for f in listing.sql() if not naming.is_bystander(f))
 
 
 def _migration(listing: Listing, file: str) -> Migration:

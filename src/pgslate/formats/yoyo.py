@@ -4,7 +4,8 @@ It is told by a ``yoyo.ini`` whose ``sources`` lead to the folder, or by such a 
 
 Source: yoyo-migrations 9, ``yoyo/migrations.py`` and ``yoyo/topologicalsort.py``: a migration's id is its
 file's name; ``depends`` and ``transactional`` stand in the comments that a file begins with;
-``.rollback.sql`` is the way back. ``post-apply*.sql`` runs after all others, here again when it changes.
+``.rollback.sql`` is the way back, and every other file is a migration, whatever it is called.
+``post-apply*.sql`` runs after all others, here again when it changes.
 """
 
 from __future__ import annotations
@@ -98,9 +99,7 @@ def _are_numbered(said: Mapping[str, Iterable[re.Match[str]]]) -> bool:
 
 
 def _files(listing: Listing) -> tuple[str, ...]:
-    return tuple(f for f in listing.sql() if not naming.is_undo(f) and not naming.is_bystander(f)) + tuple(
-        f for f in listing.sql() if f.startswith("post-apply") and not naming.is_undo(f)
-    )
+    return tuple(f for f in listing.sql() if not f.endswith(".rollback.sql"))
 
 
 def _id(file: str) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from pgslate import sql
 from pgslate.catalog import Catalog
 from pgslate.errors import LockVersionError, MissingExtensionError, TargetError
+from pgslate.prelude import PreludeFile
 from pgslate.slicing import document
 from pgslate.slicing.effects import Trace
 from pgslate.targets.embedded.folders import cache_folder
@@ -45,7 +46,7 @@ _CREATE_EXTENSION = re.compile(r'create\s+extension\s+(?:if\s+not\s+exists\s+)?"
 def trace_of(
     catalog: Catalog,
     *,
-    prelude: Sequence[str] = (),
+    prelude: Sequence[PreludeFile] = (),
     lock: Path | None = None,
     scratch: Target | None = None,
     progress: Progress | None = None,
@@ -71,7 +72,9 @@ def trace_of(
     return _trace_on_embedded(catalog, prelude, progress)
 
 
-def snapshot_of(catalog: Catalog, *, prelude: Sequence[str] = (), major: int | None = None) -> Snapshot:
+def snapshot_of(
+    catalog: Catalog, *, prelude: Sequence[PreludeFile] = (), major: int | None = None
+) -> Snapshot:
     """The final DDL of ``catalog``, for the objects form: from the cache, or from a scratch server.
 
     ``major`` is the version of the server that it is meant for: a scratch server of that version writes it,
@@ -145,7 +148,7 @@ def matches(trace: Trace, catalog: Catalog) -> bool:
     return trace.migrations == tuple((m.version, m.checksum) for m in catalog)
 
 
-def _trace_on_embedded(catalog: Catalog, prelude: Sequence[str], progress: Progress | None) -> Trace:
+def _trace_on_embedded(catalog: Catalog, prelude: Sequence[PreludeFile], progress: Progress | None) -> Trace:
     from pgslate.slicing import worlds
     from pgslate.slicing.trace import Traced, trace
 
@@ -168,7 +171,7 @@ def _trace_on_embedded(catalog: Catalog, prelude: Sequence[str], progress: Progr
     return found.trace
 
 
-def _locked(catalog: Catalog, prelude: Sequence[str], lock: Path | None) -> Trace | None:
+def _locked(catalog: Catalog, prelude: Sequence[PreludeFile], lock: Path | None) -> Trace | None:
     """The lock's trace, with what its proofs added, if it is of these migrations."""
     if lock is None:
         return None
@@ -186,7 +189,7 @@ def _locked(catalog: Catalog, prelude: Sequence[str], lock: Path | None) -> Trac
 # -- the cache
 
 
-def _earlier(catalog: Catalog, prelude: Sequence[str]) -> Iterable[tuple[int, Trace, str]]:
+def _earlier(catalog: Catalog, prelude: Sequence[PreludeFile]) -> Iterable[tuple[int, Trace, str]]:
     """The longest traced beginning of the catalog whose server's data is kept, if there is one.
 
     How many migrations it has, its trace, and the digest of the world that is kept with the data.
@@ -198,11 +201,11 @@ def _earlier(catalog: Catalog, prelude: Sequence[str]) -> Iterable[tuple[int, Tr
             return
 
 
-def key_of(catalog: Catalog, prelude: Sequence[str], done: int) -> str:
+def key_of(catalog: Catalog, prelude: Sequence[PreludeFile], done: int) -> str:
     """What the trace of the first ``done`` migrations is kept by."""
     digest = hashlib.sha256(f"{document.VERSION}\0".encode())
-    for text in prelude:
-        digest.update(f"prelude\0{text}\0".encode())
+    for file in prelude:
+        digest.update(f"prelude\0{file.text}\0".encode())
     for name, value in sorted(catalog.settings.items()):
         digest.update(f"setting\0{name}\0{value}\0".encode())
     for migration in catalog.migrations[:done]:
@@ -210,7 +213,7 @@ def key_of(catalog: Catalog, prelude: Sequence[str], done: int) -> str:
     return f"trace-{digest.hexdigest()[:32]}"
 
 
-def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> tuple[Trace | None, str]:
+def _cached(catalog: Catalog, prelude: Sequence[PreludeFile], done: int) -> tuple[Trace | None, str]:
     """The trace of the first ``done`` migrations, and the digest of its world, if that was kept with it."""
     path = _folder() / f"{key_of(catalog, prelude, done)}.json"
     try:
@@ -221,7 +224,9 @@ def _cached(catalog: Catalog, prelude: Sequence[str], done: int) -> tuple[Trace 
     return found, "".join(map(str, whole.get("world", ())))
 
 
-def _store(catalog: Catalog, prelude: Sequence[str], found: Traced, server: Server | None = None) -> None:
+def _store(
+    catalog: Catalog, prelude: Sequence[PreludeFile], found: Traced, server: Server | None = None
+) -> None:
     from pgslate.slicing import worlds
 
     key = key_of(catalog, prelude, len(catalog))

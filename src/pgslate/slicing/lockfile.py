@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgslate.catalog import Catalog, shown
 from pgslate.errors import CatalogError, LockVersionError
+from pgslate.prelude import PreludeFile
 from pgslate.slicing import document
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
 from pgslate.slicing.known import trace_of
@@ -66,7 +67,7 @@ class Lock:
     surroundings: str = ""
 
     def stale(
-        self, catalog: Catalog, contracts: Mapping[str, Sequence[str]], prelude: Sequence[str] = ()
+        self, catalog: Catalog, contracts: Mapping[str, Sequence[str]], prelude: Sequence[PreludeFile] = ()
     ) -> list[str]:
         """What has changed since the lock was written, a sentence each; empty if it is up to date."""
         said: list[str] = []
@@ -139,11 +140,11 @@ def _unreadable(name: str, why: str) -> CatalogError:
     return CatalogError(f"{name} can't be read: {why}", fix="write it anew with `pgslate lock`")
 
 
-def surroundings(catalog: Catalog, prelude: Sequence[str]) -> str:
+def surroundings(catalog: Catalog, prelude: Sequence[PreludeFile]) -> str:
     """What stands for the prelude and the catalog's settings: 16 hexadecimal digits, or nothing for none."""
     if not prelude and not catalog.settings:
         return ""
-    return _digest(json.dumps([list(prelude), sorted(catalog.settings.items())]))
+    return _digest(json.dumps([[file.text for file in prelude], sorted(catalog.settings.items())]))
 
 
 def _digest(text: str) -> str:
@@ -173,7 +174,7 @@ def lock(
     *,
     path: Path,
     contracts: Mapping[str, Sequence[str]],
-    prelude: Sequence[str] = (),
+    prelude: Sequence[PreludeFile] = (),
     workers: int = 2,
     tracing: Progress | None = None,
     proving: Callable[[int, int], None] | None = None,

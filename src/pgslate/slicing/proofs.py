@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pgslate.catalog import Catalog
 from pgslate.errors import TargetError
+from pgslate.prelude import PreludeFile
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
 from pgslate.slicing.known import key_of, oldest, write_cached
 from pgslate.slicing.slice import Form
@@ -25,7 +26,7 @@ _KEPT = 1000
 
 def proved_widening(
     catalog: Catalog,
-    prelude: Sequence[str],
+    prelude: Sequence[PreludeFile],
     trace: Trace,
     asked: Sequence[Unit],
     form: Form,
@@ -56,7 +57,7 @@ def proved_widening(
 
 
 def _proved(
-    catalog: Catalog, prelude: Sequence[str], trace: Trace, asked: Sequence[Unit], form: Form
+    catalog: Catalog, prelude: Sequence[PreludeFile], trace: Trace, asked: Sequence[Unit], form: Form
 ) -> Widening | None:
     from pgslate.slicing.prove import prove_one  # needs a driver, and a plan that finds its proof needs none
 
@@ -67,7 +68,9 @@ def _proved(
     return NOTHING if proof.unproved else proof.widening
 
 
-def _path(catalog: Catalog, prelude: Sequence[str], trace: Trace, asked: Sequence[Unit], form: Form) -> Path:
+def _path(
+    catalog: Catalog, prelude: Sequence[PreludeFile], trace: Trace, asked: Sequence[Unit], form: Form
+) -> Path:
     names = sorted(str(trace.units[unit]) for unit in asked)
     digest = hashlib.sha256("\0".join([key_of(catalog, prelude, len(catalog)), form, *names]).encode())
     return cache_folder() / "proofs" / f"{digest.hexdigest()[:32]}.json"

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from pgslate.catalog import Catalog
-from pgslate.prelude import run_prelude
+from pgslate.prelude import PreludeFile, run_prelude
 from pgslate.schema.compare import Difference, compare
 from pgslate.schema.read import read
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
@@ -67,7 +67,7 @@ class Prover:
         self,
         server: Server,
         *,
-        prelude: Sequence[str] = (),
+        prelude: Sequence[PreludeFile] = (),
         settings: Mapping[str, str] | None = None,
         snapshot: Snapshot | None = None,
     ) -> None:
@@ -156,7 +156,7 @@ class Prover:
 
 
 def prove_one(
-    catalog: Catalog, prelude: Sequence[str], trace: Trace, asked: Sequence[Unit], form: Form
+    catalog: Catalog, prelude: Sequence[PreludeFile], trace: Trace, asked: Sequence[Unit], form: Form
 ) -> Proof:
     """Prove a slice on a scratch server. Raises TargetError where none can be started."""
     with (
@@ -181,7 +181,7 @@ def prove_many(
     trace: Trace,
     asked: Sequence[tuple[tuple[Unit, ...], Form]],
     *,
-    prelude: Sequence[str] = (),
+    prelude: Sequence[PreludeFile] = (),
     workers: int = 2,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Proof]:

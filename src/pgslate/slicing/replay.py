@@ -10,7 +10,7 @@ import psycopg
 from pgslate import session
 from pgslate.catalog import Catalog, Migration
 from pgslate.failures import migration_failed
-from pgslate.prelude import run_prelude
+from pgslate.prelude import PreludeFile, run_prelude
 from pgslate.slicing.slice import Slice
 from pgslate.sql import Statement
 
@@ -26,7 +26,9 @@ class ReplayFailedError(Exception):
         self.error = error
 
 
-def replay(slice_: Slice, connection: psycopg.Connection[Any], *, prelude: Iterable[str] = ()) -> None:
+def replay(
+    slice_: Slice, connection: psycopg.Connection[Any], *, prelude: Iterable[PreludeFile] = ()
+) -> None:
     """Run the statements of ``slice_`` in their files' transactions; ``connection`` is in autocommit mode.
 
     Raises ReplayFailedError at the first that fails.
@@ -37,7 +39,9 @@ def replay(slice_: Slice, connection: psycopg.Connection[Any], *, prelude: Itera
         connection.execute(session.RESET.encode())
 
 
-def replay_all(catalog: Catalog, connection: psycopg.Connection[Any], *, prelude: Iterable[str] = ()) -> None:
+def replay_all(
+    catalog: Catalog, connection: psycopg.Connection[Any], *, prelude: Iterable[PreludeFile] = ()
+) -> None:
     """Run every migration of a catalog that is known to run, on an empty database."""
     run_prelude(connection, prelude)
     for index, migration in enumerate(catalog):

@@ -19,7 +19,7 @@ from psycopg import sql as pgsql
 from pgslate import session, sql
 from pgslate.catalog import Catalog, Migration
 from pgslate.failures import migration_failed
-from pgslate.prelude import run_prelude
+from pgslate.prelude import PreludeFile, run_prelude
 from pgslate.schema.read import read
 from pgslate.slicing import names
 from pgslate.slicing.catalogs import PG_CLASS, PG_NAMESPACE, PG_PROC
@@ -59,7 +59,7 @@ def trace(
     catalog: Catalog,
     scratch: Target,
     *,
-    prelude: Iterable[str] = (),
+    prelude: Iterable[PreludeFile] = (),
     earlier: Traced | None = None,
     progress: Progress | None = None,
 ) -> Traced:
