@@ -94,7 +94,8 @@ class Book:
     """A runner's connection to the book; it comes back where the server restarted.
 
     ``lease`` is how many seconds after its runner's last sign of life a clone is still the runner's. ``note``
-    is told what the person at the terminal should know. Calls come from any thread, one at a time.
+    is told what the person at the terminal should know. ``ephemeral``: the server ends with the runner, so
+    nothing pays off later. Calls come from any thread, one at a time.
     """
 
     def __init__(
@@ -103,11 +104,13 @@ class Book:
         *,
         lease: float = 60.0,
         timeout: float = 30.0,
+        ephemeral: bool = False,
         note: Note = silent,
         application: str = "pgslate",
     ) -> None:
         self.server = server
         self.lease = lease
+        self.ephemeral = ephemeral
         self.runner = secrets.randbits(62) + 1
         self.facts: ServerFacts
         self._timeout = timeout

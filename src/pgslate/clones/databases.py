@@ -71,13 +71,15 @@ class Databases:
         self._lock = threading.Lock()
         self._locks: dict[tuple[object, ...], threading.Lock] = {}  # one for each template
         self._templates: dict[tuple[object, ...], _Known] = {}
-        self.book = Book(server, lease=lease, timeout=timeout, note=note, application=application)
+        self.book = Book(
+            server, lease=lease, timeout=timeout, ephemeral=ephemeral, note=note, application=application
+        )
         try:
             self.book.facts.require_createdb(server.label)
         except BaseException:
             self.book.close()
             raise
-        self._pool = Pool(self.book, ahead=ahead, reuse=reuse, ephemeral=ephemeral, threads=threads)
+        self._pool = Pool(self.book, ahead=ahead, reuse=reuse, threads=threads)
 
     @property
     def facts(self) -> ServerFacts:

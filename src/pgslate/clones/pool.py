@@ -64,8 +64,8 @@ class Pool:
     """A runner's share of the server's pool; ``close()`` drops what it made and nobody took.
 
     ``ahead`` is the most that it makes ahead of each template (one, where fsync is on); 0 makes nothing
-    ahead, and puts nothing back, as without ``reuse``. With ``ephemeral`` nothing is dropped at the end,
-    since the server ends, too. With ``threads`` each clone that is made for somebody who waits gets a
+    ahead, and puts nothing back, as without ``reuse``. On an ephemeral server nothing is dropped at the
+    end. With ``threads`` each clone that is made for somebody who waits gets a
     connection of its own, so that others needn't wait for it.
     """
 
@@ -75,14 +75,12 @@ class Pool:
         *,
         ahead: int = 4,
         reuse: bool = True,
-        ephemeral: bool = False,
         threads: bool = False,
     ) -> None:
         self._book = book
         self._ahead = min(ahead, 1) if book.facts.durable else ahead
-        self._ephemeral = ephemeral
         self._threads = threads
-        self._to_reap, self._reaping = not ephemeral, False
+        self._to_reap, self._reaping = not book.ephemeral, False
         self._batch, self._most_discarded = (1, 1) if book.facts.durable else (BATCH, MOST_DISCARDED)
         self._drops_at_once = book.facts.durable and not ahead and not threads
         self._returns = Returns(book) if reuse and ahead and book.facts.counts else None
@@ -149,7 +147,7 @@ class Pool:
             self._state.notify_all()
         for worker in list(self._workers):
             worker.join()
-        if not self._ephemeral:
+        if not self._book.ephemeral:
             with contextlib.suppress(psycopg.OperationalError, PgslateError):  # gone, and our things with it
                 self._book.run(self._drop_everything)
 
