@@ -25,3 +25,11 @@ def test_an_interruption_begins_no_further_proof(server: Server) -> None:
         with pytest.raises(KeyboardInterrupt):
             prove_many(case.catalog, case.trace, asked, workers=1, progress=interrupt)
     assert len(told) <= 2  # the next may have begun by then
+
+
+def test_where_nothing_is_to_be_proved_no_server_is_started(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with court(server, "CREATE TABLE a (i int);") as case:
+        monkeypatch.setattr(Server, "start", None)
+        assert prove_many(case.catalog, case.trace, []) == []

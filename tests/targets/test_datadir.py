@@ -121,7 +121,7 @@ def test_what_was_noted_is_kept_with_the_data() -> None:
     key = "test_what_was_noted_is_kept_with_the_data"
     with Server.start() as first:
         assert first.note == b""
-        first.keep(key, note=b"why", restart=False)
+        first.keep_and_stop(key, note=b"why")
     with Server.start(key=key) as second:
         assert (second.from_kept, second.note) == (True, b"why")
 
@@ -129,7 +129,7 @@ def test_what_was_noted_is_kept_with_the_data() -> None:
 def test_data_that_lost_part_of_its_note_is_kept_no_more() -> None:
     key = "test_data_that_lost_part_of_its_note_is_kept_no_more"
     with Server.start() as first:
-        first.keep(key, note=b"why", restart=False)
+        first.keep_and_stop(key, note=b"why")
         place = kept_under(first.installation, key)
     assert place
     (place / "note").write_bytes(b"w")
@@ -143,7 +143,7 @@ def test_a_server_that_is_kept_for_good_leaves_nothing_running() -> None:
     with Server.start() as first:
         run = first.data.parent
         first.create_database("app")
-        first.keep(key, restart=False)
+        first.keep_and_stop(key)
         assert not run.exists()
         with pytest.raises(psycopg.OperationalError):
             psycopg.connect(first.dsn(), connect_timeout=2)
@@ -161,7 +161,7 @@ def test_what_no_server_wrote_to_is_kept_once() -> None:
                 if earlier:
                     connection.execute("DROP TABLE IF EXISTS two; CREATE TABLE two AS SELECT * FROM one")
                     connection.execute("DELETE FROM one WHERE n % 2 = 0")
-            server.keep(key, restart=False)
+            server.keep_and_stop(key)
             place = kept_under(server.installation, key)
         assert place
         files = [file for file in place.rglob("data/**/*") if file.is_file()]
@@ -184,7 +184,7 @@ def test_another_that_took_the_place_of_the_origin_is_not_shared_with() -> None:
         second.keep("origin")
         with first.target().connect() as connection:
             connection.execute("CREATE TABLE other (id int)")
-        first.keep("copy", restart=False)
+        first.keep_and_stop("copy")
         copy = kept_under(second.installation, "copy")
     assert copy
     assert all(file.stat().st_nlink == 1 for file in copy.rglob("data/**/*") if file.is_file())

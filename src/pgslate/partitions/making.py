@@ -69,7 +69,7 @@ def _make(
         )
         if what
     )
-    if _is_quiet(connection, whole):
+    if _locked_if_quiet(connection, whole):
         connection.execute(sql.SQL("CREATE TABLE {} PARTITION OF {} {}{}").format(own, whole, bound, placed))
         _dress(connection, own, parent)
     else:
@@ -87,8 +87,8 @@ def _make(
     return identity(table.schema, name)
 
 
-def _is_quiet(connection: psycopg.Connection[Any], table: sql.Identifier) -> bool:
-    """Whether nobody reads or writes the table now; if so it is locked, and nobody had to wait for it."""
+def _locked_if_quiet(connection: psycopg.Connection[Any], table: sql.Identifier) -> bool:
+    """Lock the table, if nobody reads or writes it now, so that nobody has to wait; whether it is locked."""
     try:
         with connection.transaction():
             connection.execute(sql.SQL("LOCK TABLE ONLY {} IN ACCESS EXCLUSIVE MODE NOWAIT").format(table))

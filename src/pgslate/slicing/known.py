@@ -92,7 +92,7 @@ def snapshot_of(
     except (OSError, ValueError, KeyError, TypeError):
         pass
     else:
-        _is_used(path)
+        is_used(path)
         return kept
     with scratch_server(catalog, major=major) as server:
         server.create_database(SCRATCH, template="template0")
@@ -220,7 +220,7 @@ def _cached(catalog: Catalog, prelude: Sequence[PreludeFile], done: int) -> tupl
         found, whole = document.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None, ""
-    _is_used(path)
+    is_used(path)
     return found, "".join(map(str, whole.get("world", ())))
 
 
@@ -234,7 +234,7 @@ def _store(
     if server is not None:
         note = worlds.dumps(found.world)
         with contextlib.suppress(OSError, TargetError):  # as in ``write_cached``
-            server.keep(key, restart=False, note=note)
+            server.keep_and_stop(key, note=note)
             kept["world"] = [f'"{hashlib.sha256(note).hexdigest()}"']
     text = document.dumps(found.trace, {m.version: m.file for m in catalog}, kept)
     write_cached(_folder() / f"{key}.json", text)
@@ -252,7 +252,7 @@ def write_cached(path: Path, text: str) -> None:
         Path(file.name).replace(path)
 
 
-def _is_used(path: Path) -> None:
+def is_used(path: Path) -> None:
     """Say of a file of the cache that it was used, if that can be: it is then not the next to go."""
     with contextlib.suppress(OSError):  # it may only be read, or another process forgot it just now
         os.utime(path)

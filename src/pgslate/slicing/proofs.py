@@ -6,9 +6,9 @@ proved once on this machine, which takes as long as applying it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pgslate.catalog import Catalog
 from pgslate.errors import TargetError
 from pgslate.prelude import PreludeFile
 from pgslate.slicing.effects import NOTHING, Trace, Unit, Widening
-from pgslate.slicing.known import key_of, oldest, write_cached
+from pgslate.slicing.known import is_used, key_of, oldest, write_cached
 from pgslate.slicing.slice import Form
 from pgslate.targets.embedded.folders import cache_folder
 
@@ -40,20 +40,23 @@ def proved_widening(
     """
     path = _path(catalog, prelude, trace, asked, form)
     try:
-        found = json.loads(path.read_text())
-        os.utime(path)
-        return Widening(frozenset(found["effects"]), frozenset(found["units"]), tuple(found["why"]))
+        found = json.loads(path.read_text(encoding="utf-8"))
+        widening = Widening(frozenset(found["effects"]), frozenset(found["units"]), tuple(found["why"]))
     except (OSError, ValueError, KeyError, TypeError):
         pass
+    else:
+        is_used(path)
+        return widening
     telling()
-    widening = _proved(catalog, prelude, trace, asked, form)
-    if widening is None:
+    proved = _proved(catalog, prelude, trace, asked, form)
+    if proved is None:
         return NOTHING
-    document = {"effects": sorted(widening.effects), "units": sorted(widening.units), "why": widening.why}
+    document = {"effects": sorted(proved.effects), "units": sorted(proved.units), "why": proved.why}
     write_cached(path, json.dumps(document))
     for surplus in oldest(path.parent, kept=_KEPT):
-        surplus.unlink(missing_ok=True)
-    return widening
+        with contextlib.suppress(OSError):  # it is not ours to remove
+            surplus.unlink(missing_ok=True)
+    return proved
 
 
 def _proved(

@@ -190,6 +190,8 @@ def prove_many(
     Slices that replay the same statements are proved together, in one database. ``progress`` is called with
     how many are done and how many there are. Proofs come back in the order of ``asked``.
     """
+    if not asked:
+        return []  # and no server is started
     groups: dict[tuple[Form, frozenset[int]], list[int]] = {}
     for index, (units, form) in enumerate(asked):
         attempt = slice_of(catalog, trace, units, form=form)

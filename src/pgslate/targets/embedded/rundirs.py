@@ -80,14 +80,15 @@ def remove_stale(folder: Path) -> list[Path]:
                 # a clock of the file system against our own: they are one on a machine's own disks
                 if time.time() - path.stat().st_mtime > MAKING_AGE:
                     shutil.rmtree(path, ignore_errors=True)
-        elif _lock_if_free(path):
+        elif _is_abandoned(path):
             end_server(path / "data")
             shutil.rmtree(path, ignore_errors=True)
             removed.append(path)
     return removed
 
 
-def _lock_if_free(path: Path) -> bool:
+def _is_abandoned(path: Path) -> bool:
+    """Whether it is a run directory whose owner is gone."""
     try:
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:  # gone meanwhile, or not a directory of ours

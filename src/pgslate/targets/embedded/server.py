@@ -128,21 +128,28 @@ class Server:
         with self.target().connect(autocommit=True) as connection:
             connection.execute(statement)
 
-    def keep(self, key: str, *, restart: bool = True, note: bytes = b"") -> None:
-        """Keep this server's data under ``key``, for ``start(key=...)``, which finds the ``note`` again, too.
+    def keep(self, key: str) -> None:
+        """Keep this server's data under ``key``, for ``start(key=...)``.
 
         The server stops for it and starts again, on the same port if that is still free: connections break.
-        Without ``restart`` it is stopped for good.
         """
+        try:
+            self._stop_and_keep(key)
+        finally:
+            self._launch(self.port)
+
+    def keep_and_stop(self, key: str, *, note: bytes = b"") -> None:
+        """End the server and keep its data under ``key``, for ``start(key=...)``, which finds the ``note``
+        again, too."""
+        try:
+            self._stop_and_keep(key, note)
+        finally:
+            self._run.remove()
+
+    def _stop_and_keep(self, key: str, note: bytes = b"") -> None:
         self._end.detach()
         self._watcher.stop_cleanly()
-        try:
-            datadir.keep(self.data, self.installation, key, origin=self._origin, note=note)
-        finally:
-            if restart:
-                self._launch(self.port)
-            else:
-                self._run.remove()
+        datadir.keep(self.data, self.installation, key, origin=self._origin, note=note)
 
     def stop(self) -> None:
         """End the server and remove its data; returns when both is done. Safe to repeat."""
