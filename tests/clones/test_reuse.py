@@ -259,7 +259,7 @@ def test_a_database_of_which_the_book_was_lost_is_dropped(
     clone = stall.new()
     stall.book.hold(clone.name, stall.template.name, "")
     stall.book.run(lambda connection: connection.execute("DELETE FROM clone"))
-    stall.book.run(stall.book._say_what_is_held)
+    stall.book.run(stall.book._opened)
     with pytest.raises(NotReusableError, match="what it is a copy of"):
         stall.again(clone)
 
