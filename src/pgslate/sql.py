@@ -1,20 +1,18 @@
 """The statements of an SQL file: where each begins, what kind it is, and how it may be run.
 
-Splitting follows psql's lexer (PostgreSQL manual, psql, "Entering SQL commands"): a semicolon ends a
-statement unless it stands in a string, a quoted name, a comment, parentheses, or a BEGIN ATOMIC body. Each
-statement is then parsed by libpg_query, PostgreSQL's own parser, so that a syntax error has a place before
-anything is run.
+Each is parsed by libpg_query, PostgreSQL's own parser, so that a syntax error has a place before anything is
+run.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pgslate.errors import CatalogError, Place, SqlSyntaxError
+from pgslate.errors import CatalogError, SqlSyntaxError
+from pgslate.lexing import Source, pieces, with_single_blanks
 
 Node = dict[str, Any]
 """A node of libpg_query's parse tree: ``{"CreateStmt": {...}}`` and below."""
@@ -64,42 +62,6 @@ class Block:
         return (f"SET TRANSACTION {self.mode}",) if self.mode else ()
 
 
-LETTER = r"[^\x00-@\[-\^`{-\x7f]"
-"""A letter, an underscore, or anything beyond ASCII; said as what it is not, which is quick to compile."""
-
-LETTER_OR_DIGIT = r"[^\x00-#%-/:-@\[-\^`{-\x7f]"
-"""The same, a digit or a dollar sign."""
-
-_TOKEN = re.compile(
-    rf"""
-      (?P<space>\s+)
-    | (?P<comment>--[^\n\r]*)
-    | (?P<block>/\*)
-    | (?P<string>(?:[bBxXnN]|[uU]&)?'[^']*(?:''[^']*)*'?)
-    | (?P<name>(?:[uU]&)?"[^"]*(?:""[^"]*)*"?)
-    | (?P<dollar>\$(?:{LETTER}(?:(?!\$){LETTER_OR_DIGIT})*)?\$)
-    | (?P<word>{LETTER}{LETTER_OR_DIGIT}*)
-    | (?P<number>[0-9][\w.]*|\$[0-9]+)
-    | (?P<open>[(\[])
-    | (?P<close>[)\]])
-    | (?P<end>;)
-    | (?P<backslash>\\)
-    | (?P<other>[^\s\w'"$;()\[\]\\/-]+|.)
-    """,
-    re.VERBOSE,
-)
-_ESCAPE_STRING = re.compile(r"[eE]'[^'\\]*(?:(?:''|\\.)[^'\\]*)*'?", re.DOTALL)
-_SPACING = re.compile(
-    rf"""
-      (?P<kept>--[^\n]* | /\*.*?\*/ | (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
-        | (?P<tag>\$(?:{LETTER}(?:(?!\$){LETTER_OR_DIGIT})*)?\$).*?(?P=tag))
-    | \s+
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_BLOCK_EDGE = re.compile(r"/\*|\*/")
-_END_OF_DATA = re.compile(r"^\\\.[ \t]*\r?$", re.MULTILINE)
-
 _BEGIN = re.compile(r"^(?:begin|start)(?:\s+(?:work|transaction))?\s*", re.IGNORECASE)
 _SET_TRANSACTION = re.compile(r"^set\s+(?:local\s+)?transaction\s+(?!snapshot)", re.IGNORECASE)
 _READ_ONLY = re.compile(r"(^|[\s,]+)read\s+only\b", re.IGNORECASE)
@@ -119,8 +81,8 @@ def split(text: str, *, file: str = "<sql>", first_line: int = 1) -> tuple[State
     >>> [(s.kind, s.line) for s in split("CREATE TABLE a(i int);\\n-- why\\nDROP TABLE a;")]
     [('CreateStmt', 1), ('DropStmt', 3)]
     """
-    source = _Source(text, file, first_line)
-    return tuple(_statement(source, *piece) for piece in _pieces(source))
+    source = Source(text, file, first_line)
+    return tuple(_statement(source, *piece) for piece in pieces(source, _reads_stdin))
 
 
 def without_spacing(statement: Statement) -> str:
@@ -129,7 +91,7 @@ def without_spacing(statement: Statement) -> str:
     >>> [without_spacing(each) for each in split("SELECT  1,\\n  'a  b';")]
     ["SELECT 1, 'a  b'"]
     """
-    text = _SPACING.sub(lambda found: found.group() if found["kept"] else " ", statement.text)
+    text = with_single_blanks(statement.text)
     return text if statement.data is None else f"{text}\n{statement.data}"
 
 
@@ -222,137 +184,13 @@ def _mode(said: str) -> str:
     return _READ_ONLY.sub("", said).strip(" ,\n\t")
 
 
-class _Source:
-    """A text with its file name, for places."""
-
-    def __init__(self, text: str, file: str, first_line: int) -> None:
-        self.text = text
-        self.file = file
-        self.first_line = first_line
-        self._line_starts = [0, *(found.end() for found in re.finditer("\n", text))]
-
-    def position(self, offset: int) -> tuple[int, int]:
-        line = bisect_right(self._line_starts, offset) - 1
-        return self.first_line + line, offset - self._line_starts[line] + 1
-
-    def place(self, offset: int) -> Place:
-        line, column = self.position(offset)
-        start = offset - column + 1
-        end = self.text.find("\n", offset)
-        return Place(self.file, line, column, self.text[start : end if end >= 0 else None].rstrip("\r"))
-
-
-def _pieces(source: _Source) -> Iterator[tuple[int, int, str | None]]:
-    """(start, end, COPY data or None) of each statement."""
-    text = source.text
-    at = 0
-    start = -1  # offset of the statement's first token, -1 between statements
-    depth = 0
-    words: list[str] = []  # the statement's leading words, to know CREATE FUNCTION ... BEGIN ATOMIC
-    atomic = 0  # nesting of BEGIN ATOMIC and CASE, each closed by END
-    while at < len(text):
-        token = _ESCAPE_STRING.match(text, at) if text[at] in "eE" else None
-        kind = "string" if token else ""
-        if token is None:
-            token = _TOKEN.match(text, at)
-            assert token is not None
-            kind = token.lastgroup or ""
-        after = token.end()
-        if kind in ("space", "comment"):
-            at = after
-            continue
-        if kind == "block":
-            at = _end_of_comment(source, at)
-            continue
-        if kind == "string" and not _is_closed(token.group(), "'"):
-            raise SqlSyntaxError("unterminated string", place=source.place(at), fix="close it with a '")
-        if kind == "name" and not _is_closed(token.group(), '"'):
-            raise SqlSyntaxError("unterminated quoted name", place=source.place(at), fix='close it with a "')
-        if kind == "dollar":
-            close = text.find(token.group(), after)
-            if close < 0:
-                raise SqlSyntaxError(
-                    f"unterminated dollar-quoted string {token.group()}",
-                    place=source.place(at),
-                    fix=f"close it with {token.group()}",
-                )
-            after = close + len(token.group())
-        if kind == "backslash":
-            raise SqlSyntaxError(
-                "a psql backslash command is not SQL",
-                place=source.place(at),
-                fix="remove it, or write what it does as SQL; pgslate does not run psql",
-            )
-        if kind == "end" and depth == 0 and atomic == 0:
-            if start >= 0:
-                data = None
-                if words[:1] == ["copy"] and _reads_stdin(text[start:at]):
-                    data, after = _copy_data(source, after)
-                yield start, at, data
-            start, words = -1, []
-            at = after
-            continue
-        if start < 0:
-            start = at
-        if kind == "open":
-            depth += 1
-        elif kind == "close":
-            depth = max(0, depth - 1)
-        elif kind == "word":
-            word = token.group().lower()
-            if word == "atomic" and words[-1:] == ["begin"] and "create" in words[:1]:
-                atomic = 1
-            elif atomic and word == "case":
-                atomic += 1
-            elif atomic and word == "end":
-                atomic -= 1
-            if len(words) < 8:
-                words.append(word)
-            else:
-                words[-1] = word
-        at = after
-    if start >= 0:
-        yield start, len(text), None
-
-
-def _is_closed(token: str, quote: str) -> bool:
-    body = token[token.index(quote) + 1 :]
-    return (body.endswith(quote) and (len(body) - len(body.rstrip(quote))) % 2 == 1) or _escape_closed(token)
-
-
-def _escape_closed(token: str) -> bool:
-    return token[:1] in "eE" and re.fullmatch(r"[eE]'(?:[^'\\]|''|\\.)*'", token, re.DOTALL) is not None
-
-
-def _end_of_comment(source: _Source, at: int) -> int:
-    nesting = 0
-    for edge in _BLOCK_EDGE.finditer(source.text, at):
-        nesting += 1 if edge.group() == "/*" else -1
-        if nesting == 0:
-            return edge.end()
-    raise SqlSyntaxError("unterminated comment", place=source.place(at), fix="close it with */")
-
-
 def _reads_stdin(text: str) -> bool:
     """Whether a statement is COPY ... FROM stdin, whose data follow it."""
     copies = [tree["CopyStmt"] for tree in parse(text) if "CopyStmt" in tree]
     return bool(copies) and bool(copies[0].get("is_from")) and not copies[0].get("filename")
 
 
-def _copy_data(source: _Source, at: int) -> tuple[str, int]:
-    """The lines after COPY ... FROM stdin; up to the line ``\\.``, and the offset behind that line."""
-    begin = source.text.find("\n", at) + 1
-    end = _END_OF_DATA.search(source.text, begin) if begin else None
-    if end is None:
-        raise SqlSyntaxError(
-            "COPY ... FROM stdin without its data",
-            place=source.place(max(0, at - 1)),
-            fix="end the data with a line that holds only \\.",
-        )
-    return source.text[begin : end.start()].replace("\r\n", "\n"), end.end()
-
-
-def _statement(source: _Source, start: int, end: int, data: str | None) -> Statement:
+def _statement(source: Source, start: int, end: int, data: str | None) -> Statement:
     import pgparse
 
     text = source.text[start:end].rstrip()

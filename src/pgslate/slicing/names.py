@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgslate import sql
+from pgslate import lexing, sql
 
 Name = tuple[str, str]
 """(schema or "", name), as folded by the parser."""
 
-_WORD = re.compile(f"{sql.LETTER}{sql.LETTER_OR_DIGIT}*")
+_WORD = re.compile(f"{lexing.LETTER}{lexing.LETTER_OR_DIGIT}*")
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
-_ONE = rf'(?:"(?:[^"]|"")+"|{sql.LETTER}{sql.LETTER_OR_DIGIT}*)'
-_CALLED = re.compile(rf"(?<!{sql.LETTER_OR_DIGIT})((?:{_ONE}\s*\.\s*)?{_ONE})\s*\(")
+_ONE = rf'(?:"(?:[^"]|"")+"|{lexing.LETTER}{lexing.LETTER_OR_DIGIT}*)'
+_CALLED = re.compile(rf"(?<!{lexing.LETTER_OR_DIGIT})((?:{_ONE}\s*\.\s*)?{_ONE})\s*\(")
 _DECLARED = re.compile(
     r'^\s*(?P<name>(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))*)\s*%\s*(?P<of>row)?type',
     re.IGNORECASE,
