@@ -32,6 +32,17 @@ def test_a_partition_without_its_parents_default_has_none(server: Server, type_:
         assert "DEFAULT NULL" not in case.script("first_events")
 
 
+def test_a_partition_without_a_default_may_have_a_not_null_of_its_parents_name(server: Server) -> None:
+    with court(
+        server,
+        "CREATE TABLE events (day date NOT NULL, at timestamp(3) NOT NULL DEFAULT now())"
+        " PARTITION BY RANGE (day);",
+        "CREATE TABLE first_events (LIKE events);",
+        "ALTER TABLE events ATTACH PARTITION first_events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');",
+    ) as case:
+        case.assert_exact("events", "first_events")
+
+
 def test_a_child_without_its_parents_default_has_none(server: Server) -> None:
     with court(
         server,

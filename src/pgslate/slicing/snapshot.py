@@ -33,7 +33,7 @@ from pgslate.slicing.slice import Slice
 from pgslate.slicing.world import World
 from pgslate.targets.embedded.server import Server
 
-VERSION = 3
+VERSION = 4
 """Of what a snapshot holds: one in the cache that is of another version is made anew."""
 
 _HEAD = re.compile(
@@ -60,7 +60,8 @@ _CAST_ARRAY = re.compile(
 # pg_dump says DEFAULT NULL of a column that has no default where its parent's has one. With a length that is
 # kept as a default: ``NULL::character varying``.
 _DEFAULT_NULL = re.compile(
-    r"""^(?P<start>    (?P<column>[\w$]+|"(?:[^"]|"")+") .*?) DEFAULT NULL(?=,?$| NOT NULL)""", re.MULTILINE
+    r"""^(?P<start>    (?P<column>[\w$]+|"(?:[^"]|"")+") .*?) DEFAULT NULL(?=,?$| NOT NULL| CONSTRAINT )""",
+    re.MULTILINE,
 )
 _ALTER_TABLE = re.compile(
     r"""^ALTER TABLE ONLY (?P<table>(?:[\w$]+|"(?:[^"]|"")+")\.(?:[\w$]+|"(?:[^"]|"")+")) """, re.MULTILINE
