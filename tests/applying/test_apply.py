@@ -11,8 +11,11 @@ from tests.applying.wiretap import Wiretap
 
 from pgslate.applying import Plan, Silent, Step, apply, plan_for
 from pgslate.catalog import Catalog
+from pgslate.checking import verify
 from pgslate.errors import EditedMigrationError, MigrationFailedError, VerificationError
-from pgslate.slicing.slice import Form
+from pgslate.project import Project
+from pgslate.provisioning import provision
+from pgslate.slicing.slice import Form, Slice
 from pgslate.targets.target import Target, dsn_with
 
 THREE = {
@@ -55,6 +58,34 @@ def test_the_objects_form_needs_nothing_but_the_slice(database: Target, tmp_path
     orders = Catalog.load(tmp_path).slice("orders", form="objects")
     assert apply(orders, database).verified
     assert tables(database) == ["orders", "users"]
+
+
+SQLX = {
+    "1_a.sql": "CREATE TABLE a (id int PRIMARY KEY);",
+    "2_c.sql": "CREATE TABLE c (id int PRIMARY KEY); DELETE FROM public._sqlx_migrations WHERE version = 1;",
+    "3_b.sql": "CREATE TABLE b (id int PRIMARY KEY);",
+}
+
+
+@pytest.mark.parametrize("form", ["files", "statements", "objects"])
+@pytest.mark.parametrize("wanted", [(), ("c",)])
+def test_the_tools_own_table_is_made_where_a_migration_speaks_of_it(
+    database: Target, tmp_path: Path, form: Form, wanted: tuple[str, ...]
+) -> None:
+    for name, text in SQLX.items():
+        (tmp_path / name).write_text(text)
+    catalog = Catalog.load(tmp_path, format="sqlx")
+    chosen = provisioned(catalog, wanted, form, database)
+    assert verify(chosen, database).ok
+    assert "_sqlx_migrations" in tables(database)
+
+
+def provisioned(catalog: Catalog, wanted: tuple[str, ...], form: Form, database: Target) -> Slice:
+    """What was asked for, as it was applied."""
+    project = Project(catalog)
+    chosen = project.slice(wanted, form=form)
+    provision(project, chosen, database)
+    return chosen
 
 
 LEVEL = "INSERT INTO seen SELECT current_setting('transaction_isolation');"

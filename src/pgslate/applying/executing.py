@@ -274,6 +274,8 @@ class Execution:
             rows = [self._row_of(m, "assumed", of=0, statements=None) for m in self._plan.assumed]
             pieces.append(ledgers.recording(rows))
         pieces += [ledgers.accepting(m.version, m.file, m.checksum) for m in self._plan.accepted]
+        if self._plan.bookkeeping:
+            pieces.append(Piece(self._plan.bookkeeping.rstrip(";")))
         return pieces
 
     def _row(self, step: Step) -> Row:

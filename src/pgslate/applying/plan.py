@@ -14,6 +14,8 @@ from pgslate.applying import standing
 from pgslate.applying.ledger import EMPTY, Ledger, Row
 from pgslate.catalog import Catalog, Migration
 from pgslate.errors import UsageError
+from pgslate.formats.bookkeeping import table_of
+from pgslate.slicing.identity import parts
 from pgslate.slicing.slice import Slice
 from pgslate.sql import Statement
 
@@ -102,7 +104,8 @@ class Plan:
 
     ``assumed`` are recorded as applied without being run, ``accepted`` are edited files whose checksums the
     ledger takes over. ``applied`` are the versions that stand before the run, ``known`` every version of the
-    catalog; ``fresh`` says that no migration stands there yet.
+    catalog; ``fresh`` says that no migration stands there yet. ``bookkeeping`` is run first: it makes the
+    table of the tool that the catalog is written for, if it isn't there and something speaks of it.
     """
 
     tables: tuple[str, ...]
@@ -113,6 +116,7 @@ class Plan:
     applied: tuple[str, ...] = ()
     known: tuple[str, ...] = field(default=(), repr=False)
     fresh: bool = True
+    bookkeeping: str = field(default="", repr=False)
     exclusions: Callable[[], Iterable[Excluded]] = field(default=tuple, repr=False, compare=False)
 
     @cached_property
@@ -214,8 +218,22 @@ def plan(
         applied=tuple(m.version for m in catalog.migrations if _is_finished(ledger, m)),
         known=tuple(m.version for m in catalog.migrations),
         fresh=ledger.is_empty,
+        bookkeeping=_bookkeeping(slice_, pending),
         exclusions=partial(_excluded, slice_, ledger, pending, assumed),
     )
+
+
+def _bookkeeping(slice_: Slice, pending: Iterable[int]) -> str:
+    """The statement that makes the migration tool's own table, where what is pending speaks of it."""
+    own = slice_.catalog.bookkeeping
+    table = table_of(own)
+    texts = (slice_.catalog.migrations[index].source for index in pending)
+    asked = (slice_.trace.units[unit] for unit in slice_.required)
+    if not own or not (
+        any(table in text for text in texts) or any(parts(unit.name)[-1] == table for unit in asked)
+    ):
+        return ""
+    return own
 
 
 def _step(slice_: Slice, ledger: Ledger, index: int, of: int, needed: int) -> Step:

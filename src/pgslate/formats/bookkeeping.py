@@ -46,6 +46,17 @@ _TABLES = {
     "dbmate": ("schema_migrations", "version varchar(128) PRIMARY KEY"),
 }
 
+_MAKE = "CREATE TABLE IF NOT EXISTS "
+
+
+def table_of(statement: str) -> str:
+    """The table that a statement of ``bookkeeping`` makes.
+
+    >>> table_of(bookkeeping("sqlx", ["DELETE FROM _sqlx_migrations"]))
+    '_sqlx_migrations'
+    """
+    return statement.removeprefix(_MAKE).partition(" ")[0]
+
 
 def bookkeeping(format: str, sources: Iterable[str]) -> str:  # the word the configuration uses
     """The statement that makes the tool's own table, where a migration names that table and none makes it.
@@ -63,4 +74,4 @@ def bookkeeping(format: str, sources: Iterable[str]) -> str:  # the word the con
     made = re.compile(rf"create\s+table\s+(?:if\s+not\s+exists\s+)?\S*{re.escape(table)}", re.IGNORECASE)
     if not texts or any(made.search(text) for text in texts):
         return ""
-    return f"CREATE TABLE IF NOT EXISTS {table} ({columns});"
+    return f"{_MAKE}{table} ({columns});"
