@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 
 from pgslate import session
+from pgslate.applying import growing, refusals, resuming
 from pgslate.applying import ledger as ledgers
-from pgslate.applying import refusals, resuming
 from pgslate.applying.ledger import SINCE_BEGIN, Ledger, Row, Run
 from pgslate.applying.locks import Lock
 from pgslate.applying.message import Piece, RefusedError, send
@@ -160,7 +160,8 @@ class Execution:
             if refused.error.sqlstate in _NEEDS_TRANSACTIONS_OF_ITS_OWN:
                 said = refused.error.diag.message_primary
                 raise _SharedTransactionError(f"{step.migration.shown}: {said}") from refused
-            raise self._refused(step, refused, first, list(enumerate(_statements(step)))) from None
+            numbered = [each for part in step.parts for each in part.statements]
+            raise self._refused(step, refused, first, numbered) from None
         took = [(step, after - begun) for step, (begun, after) in zip(steps, pairwise(clock), strict=True)]
         for each in took:
             self._progress.finished(*each)
@@ -369,8 +370,8 @@ class Execution:
             if own_end or not statements:
                 return self._own_refused(refused.error)
             return refusals.at_the_end(refused.error, step.migration, stands=self.stands, told=self.told)
-        statement = statements[at][1]
-        return refusals.refusal(
+        index, statement = statements[at]
+        error = refusals.refusal(
             refused.error,
             step.migration,
             statement,
@@ -378,6 +379,9 @@ class Execution:
             stands=self.stands,
             told=self.told,
         )
+        if step.slice_ is None:
+            return error
+        return growing.explain(error, step.slice_, step.migration, index, self._plan.applied)
 
     def _own_refused(self, error: psycopg.Error) -> PgslateError:
         if self._is_lost():

@@ -129,21 +129,29 @@ class Plan:
         """Whether there is nothing to run or to record."""
         return not (self.steps or self.assumed or self.accepted)
 
+    @property
+    def grows(self) -> bool:
+        """Whether a file would run below one that is applied."""
+        place = {version: number for number, version in enumerate(self.known)}
+        highest = max((place[version] for version in self.applied), default=-1)
+        return any(place[step.migration.version] < highest for step in self.steps)
+
     @cached_property
     def groups(self) -> tuple[tuple[Step, ...], ...]:
-        """The steps by the transactions they share: on a fresh database one, where the statements allow it.
+        """The steps by the transactions they share: one, where the statements allow it, on a fresh database
+        and where it grows, since what is older may fail on what is newer, and then nothing of it should stay.
 
         A file that is not one transaction stands alone, and so does one with an isolation level of its own.
         So does every file from the first on that defers a constraint: SET CONSTRAINTS, which checks at its
-        end what a file deferred, can't be undone within a transaction. On a database that lives, each file
-        stands alone.
+        end what a file deferred, can't be undone within a transaction. Otherwise, on a database that lives,
+        each file stands alone.
         """
         groups: list[list[Step]] = []
+        together = self.fresh or self.grows
         sharing, deferring = False, False
         for step in self.steps:
             deferring = deferring or _defers(step)
-            has_mode = any(part.opening for part in step.parts)
-            shares = self.fresh and not deferring and step.is_one_transaction and not has_mode
+            shares = together and not deferring and _may_share(step)
             if shares and sharing:
                 groups[-1].append(step)
             else:
@@ -221,6 +229,11 @@ def plan(
         bookkeeping=_bookkeeping(slice_, pending),
         exclusions=partial(_excluded, slice_, ledger, pending, assumed),
     )
+
+
+def _may_share(step: Step) -> bool:
+    """Whether a file may run in a transaction with others."""
+    return step.is_one_transaction and not step.start and not any(part.opening for part in step.parts)
 
 
 def _bookkeeping(slice_: Slice, pending: Iterable[int]) -> str:
