@@ -55,3 +55,16 @@ def test_an_index_made_twice_is_found_and_the_one_with_a_duty_is_kept(folder: Fo
         (1, "public.by_i indexes what public.a_pkey does"),
         (2, "public.by_n_again indexes what public.by_n does"),
     ]
+
+
+def test_of_two_constraints_that_say_the_same_the_primary_key_stays(folder: Folder, found: Found) -> None:
+    project = folder(
+        {
+            "1_w.sql": "CREATE TABLE w (name text NOT NULL CONSTRAINT a_unique UNIQUE);"
+            "CREATE TABLE v (id int PRIMARY KEY, w text REFERENCES w (name));"
+            "ALTER TABLE w ADD CONSTRAINT w_pkey PRIMARY KEY (name);",
+        }
+    )
+    (finding,) = found("duplicate-index", project)
+    assert finding.message == "public.a_unique indexes what public.w_pkey does"
+    assert finding.fix.startswith("ALTER TABLE public.w DROP CONSTRAINT a_unique")

@@ -60,9 +60,13 @@ def duplicate_indexes(case: Case) -> Iterator[Finding]:
     """Indexes that say what another one says already, and cost each write twice."""
     for table in _tables(case):
         kept: dict[str, SchemaObject] = {}
-        # what belongs to a constraint stays, then what is unique; of two that are alike, the first by name
+        # the primary key stays, then what belongs to a constraint, then what is unique; of two that are
+        # alike, the first by name
+        primary = [each.name for each in _constraints(case, table) if _says(each, "PRIMARY KEY")]
+        keys = {name.removesuffix(f" on {table.name}") for name in primary}
         ranked = sorted(
-            _indexes(case, table), key=lambda i: (not i.get("constraint"), not _is_unique(i), i.name)
+            _indexes(case, table),
+            key=lambda i: (i.get("constraint") not in keys, not i.get("constraint"), not _is_unique(i), i.name),
         )
         for index in ranked:
             node = _parsed(index)
@@ -81,8 +85,16 @@ def duplicate_indexes(case: Case) -> Iterator[Finding]:
                 line,
                 index.name,
                 f"{index.name} indexes what {first.name} does",
-                f"DROP INDEX CONCURRENTLY {index.name}",
+                _dropping(table, index),
             )
+
+
+def _dropping(table: SchemaObject, index: SchemaObject) -> str:
+    """How an index goes: with its constraint, where it has one."""
+    constraint = index.get("constraint")
+    if constraint is None:
+        return f"DROP INDEX CONCURRENTLY {index.name}"
+    return f"ALTER TABLE {table.name} DROP CONSTRAINT {constraint}, after any foreign key that relies on it"
 
 
 def _tables(case: Case) -> Iterator[SchemaObject]:
