@@ -12,14 +12,23 @@ from pgslate.sql import Statement
 if TYPE_CHECKING:
     import psycopg
 
+_PRELUDE = (
+    "in a [prelude] file: that is run on scratch and embedded servers; on a database of your own, run it"
+    " yourself"
+)
+_ROLES = (
+    "roles belong to the whole server: use --form objects or `pgslate clone`, which take one that is there,"
+    " or a server of its own (`pgslate up`)"
+)
+
 # What to do about the failures that users meet most, by SQLSTATE.
 _FIXES = {
     "42P01": "no migration that ran before makes the table: where another tool does, make it in a [prelude]"
     " file; where one in code that was left out does, write that one as SQL",
     "42P07": "it is there already: where another tool made it, apply with --assume-applied FILE for what that"
     " tool has applied; or use an empty database",
-    "42704": "make the role or type before the migrations run, in a [prelude] file",
-    "3F000": "make the schema before the migrations run, in a [prelude] file",
+    "42704": f"make the role or type before the migrations run, {_PRELUDE}",
+    "3F000": f"make the schema before the migrations run, {_PRELUDE}",
     "42501": "grant the role what it lacks, or run as a role that has it",
     "53100": "free disk space on the server, then run again: nothing of the file was kept",
     "55P03": "another session holds a lock on the table; run again when it is done",
@@ -76,14 +85,17 @@ def migration_failed(
     what was meant.
     """
     told = error.diag
+    state = error.sqlstate or ""
+    has_role = state == "42710" and statement.kind == "CreateRoleStmt"
+    fix = _ROLES if has_role else _FIXES.get(state, "correct the migration, then run again")
     position = int(told.statement_position) - 1 if told.statement_position else 0
     return MigrationFailedError(
         message_of(error, f"{doing} {migration.shown}"),
         place=place_of(migration, statement, position),
-        fix=_elsewhere(there) or _FIXES.get(error.sqlstate or "", "correct the migration, then run again"),
+        fix=_elsewhere(there) or fix,
         migration=migration.version,
         statement=statement.text,
-        sqlstate=error.sqlstate or "",
+        sqlstate=state,
         detail=told.message_detail or "",
         hint=told.message_hint or "",
         applied=tuple(applied),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgslate.config import Config
-from pgslate.errors import ConfigError
+from pgslate.errors import ConfigError, MissingExtensionError
 from pgslate.owning import configuration, is_own, usual_folder
 from pgslate.project import Project, Selection, extensions
 from pgslate.slicing.slice import Form, Slice
@@ -92,7 +92,14 @@ def up(
 
         # what it lacks is applied: more tables, the partitions of a new month
         target = server.target()
-        provisioning.provision(project, chosen, target, selection=wanted, as_of=as_of, progress=progress)
+        try:
+            provisioning.provision(project, chosen, target, selection=wanted, as_of=as_of, progress=progress)
+        except MissingExtensionError as error:  # the server was chosen for the tables before
+            error.fix = (
+                "pgslate down, then pgslate up with all the tables at once, which looks for a server that has"
+                f" what they need; or {error.fix}"
+            )
+            raise
     return Up(server.dsn, called, server.server, chosen.tables, form, server.started, server.from_kept)
 
 

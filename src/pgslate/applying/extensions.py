@@ -54,7 +54,8 @@ def check(connection: psycopg.Connection[Any], slice_: Slice, plan: Plan) -> Non
     for name in missing:
         migrations = users(slice_, name) or (wanted[name],)
         needing += migrations
-        lines.append(f"the server has no extension {name}, which {', '.join(map(str, migrations))} need")
+        verb = "needs" if len(migrations) == 1 else "need"
+        lines.append(f"the server has no extension {name}, which {', '.join(map(str, migrations))} {verb}")
     raise MissingExtensionError(
         "\n".join(lines) + "\nNothing was run.",
         fix=f"install {', '.join(missing)} on the server, or name only the tables that do without",

@@ -66,7 +66,12 @@ def duplicate_indexes(case: Case) -> Iterator[Finding]:
         keys = {name.removesuffix(f" on {table.name}") for name in primary}
         ranked = sorted(
             _indexes(case, table),
-            key=lambda i: (i.get("constraint") not in keys, not i.get("constraint"), not _is_unique(i), i.name),
+            key=lambda i: (
+                i.get("constraint") not in keys,
+                not i.get("constraint"),
+                not _is_unique(i),
+                i.name,
+            ),
         )
         for index in ranked:
             node = _parsed(index)
