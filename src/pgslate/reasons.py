@@ -42,11 +42,15 @@ class StatementReason:
 
 @dataclass(frozen=True, slots=True)
 class MigrationReason:
-    """A migration of a slice: how many ``of`` its statements count for themselves, each with its reason."""
+    """A migration of a slice: how many ``of`` its statements count for themselves, each with its reason.
+
+    ``along`` are the reasons for one of which none does: other files need it, as they are replayed whole.
+    """
 
     migration: Migration
     of: int
     statements: tuple[StatementReason, ...]
+    along: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -54,6 +58,7 @@ class MigrationReason:
             "file": self.migration.file,
             "of": self.of,
             "statements": [statement.as_json() for statement in self.statements],
+            "along": list(self.along),
         }
 
 
@@ -138,20 +143,23 @@ def why_table(chosen: Slice) -> WhyTable:
         ObjectReason(trace.units[unit].kind, trace.units[unit].name, chain_of_unit(chosen, unit))
         for unit in sorted(chosen.required)
     )
-    migrations = tuple(
-        MigrationReason(
-            catalog.migrations[index],
-            len(trace.by_migration[index]),
-            statements_needed(chosen, index),
-        )
-        for index in chosen.migrations
-    )
+    migrations = tuple(_migration_reason(chosen, index) for index in chosen.migrations)
     left_out = sorted(set(range(len(catalog))) - set(chosen.migrations))
     return WhyTable(
         ", ".join(chosen.tables) or "every table",
         tuple(required),
         migrations,
         tuple((catalog.migrations[index], exclusion(chosen, index)) for index in left_out),
+    )
+
+
+def _migration_reason(chosen: Slice, migration: int) -> MigrationReason:
+    needed = statements_needed(chosen, migration)
+    return MigrationReason(
+        chosen.catalog.migrations[migration],
+        len(chosen.trace.by_migration[migration]),
+        needed,
+        () if needed else _for_other_files(chosen, migration),
     )
 
 
@@ -194,6 +202,16 @@ def reasons(chosen: Slice, migration: int) -> tuple[str, ...]:
         said = chain[0] if len(chain) < 3 else f"{chain[0]}, {chain[1]}"
         if f"creates{said.removeprefix('changes')}" not in found:
             found[said] = None
+    return tuple(found) or _for_other_files(chosen, migration)
+
+
+def _for_other_files(chosen: Slice, migration: int) -> tuple[str, ...]:
+    """Why a slice has a migration of which nothing is needed but by statements that come with their file."""
+    found: dict[str, None] = {}
+    for index in chosen.trace.by_migration[migration]:
+        cause = chosen.causes.get(index)
+        if cause is not None and cause.unit is not None:
+            found[", ".join([*chain_of_effect(chosen, index)[:2], "which comes with its file"])] = None
     return tuple(found) or ("none of its statements is needed by itself",)
 
 

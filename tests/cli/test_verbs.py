@@ -171,6 +171,20 @@ def test_why_explains_a_migration_by_its_tables_and_contracts(project: Path, run
     assert said["contracts"] == ["audit"]
 
 
+def test_a_file_that_only_other_files_need_is_explained_by_them(tmp_path: Path, run: Run) -> None:
+    files = {
+        "1_ab.sql": "CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int);",
+        "2_b.sql": "ALTER TABLE b ADD COLUMN x int;",
+        "3_c.sql": "CREATE TABLE c (id int REFERENCES a);\nALTER TABLE b ADD COLUMN y int;",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    said = run("plan", "c", "--catalog", str(tmp_path), "--format", "json").json
+    because = "changes table public.b, used by 3_c.sql:2, which comes with its file"
+    assert said["migrations"][1]["reasons"] == [because]
+    assert because.replace("public.", "") in run("why", "c", "--catalog", str(tmp_path)).out
+
+
 def test_why_without_a_name_lists_the_tables(project: Path, run: Run) -> None:
     said = run("why", "--format", "json").json
     assert {"table": "public.events", "kind": "table", "migrations": 2} in said["tables"]

@@ -20,6 +20,7 @@ def _table(answer: WhyTable) -> Iterable[str]:
     for each in answer.migrations:
         yield f"  {each.migration.shown}: {len(each.statements)} of {counted(each.of, 'statement')}"
         yield from _statements(each.statements, "    ")
+        yield from (f"    {plain(reason)}" for reason in each.along)
     if answer.excluded:
         yield f"and not by {counted(len(answer.excluded), 'other')}"
         yield aligned([(migration.shown, plain(reason)) for migration, reason in answer.excluded])
