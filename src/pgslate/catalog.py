@@ -89,6 +89,7 @@ class Catalog:
     """Migrations in order; ``root`` is their folder, ``evidence`` what the format was recognised by.
 
     ``bookkeeping`` is the SQL that makes the tool's own table, where a migration takes it for granted.
+    ``passed_over`` are files that are numbered like migrations, and are none in this format.
     ``adds_anywhere`` says that its tool runs whatever hasn't run, also below what has.
     ``settings`` are what every migration's session begins with, by name: ``{"search_path": "app"}``."""
 
@@ -99,6 +100,7 @@ class Catalog:
     bookkeeping: str = ""
     adds_anywhere: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
+    passed_over: tuple[str, ...] = ()
 
     @staticmethod
     def load(
@@ -132,7 +134,8 @@ class Catalog:
                 f"{root} holds no migrations in {layout.name} format",
                 fix="point --catalog at the folder that holds the SQL files, or give the format",
             )
-        rest = formats.left_out(listing, [migration.file for migration in migrations])
+        used = [migration.file for migration in migrations]
+        rest = formats.left_out(listing, used)
         if rest:
             evidence += f"; left out: {rest}"
         ordered = _in_order(map(_named_whole, migrations) if versions == "names" else migrations)
@@ -140,7 +143,8 @@ class Catalog:
         ordered = tuple(replace(m, alone=called[m.version] == m.file) for m in ordered)
         own = bookkeeping(layout.name, (migration.source for migration in ordered))
         anywhere = getattr(layout, "adds_anywhere", False)
-        return Catalog(root, layout.name, ordered, evidence, own, anywhere)
+        others = formats.passed_over(listing, used)
+        return Catalog(root, layout.name, ordered, evidence, own, anywhere, passed_over=others)
 
     def parse(self) -> Catalog:
         """Parse every migration's SQL now, so that a syntax error is raised before anything is run."""

@@ -25,6 +25,12 @@ def test_plan_needs_no_target_and_says_what_is_left_out(project: Path, run: Run)
     assert "002_teams.sql" in ran.out.split("not run")[1]
 
 
+def test_numbered_files_that_are_left_out_are_named(project: Path, run: Run) -> None:
+    (project / "db" / "old").mkdir()
+    (project / "db" / "old" / "000_first.sql").write_text("SELECT 1;")
+    assert "left out: old/000_first.sql" in run("plan", "users").err
+
+
 def test_plan_as_json_is_what_programs_rely_on(project: Path, run: Run) -> None:
     said = run("plan", "events", "--format", "json").json
     assert said["tables"] == ["events"]

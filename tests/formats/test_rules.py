@@ -403,6 +403,23 @@ def test_a_nested_file_without_a_number_is_taken_where_it_is_alone(load: Load) -
         load({"v1.0/other.sql": "SELECT 1;"})
 
 
+def test_a_plain_file_that_takes_back_one_of_its_number_is_left_out(load: Load) -> None:
+    catalog = load({"1_a.sql": "SELECT 1;", "1_a_down.sql": "SELECT 0;", "2_b.sql": "SELECT 2;"})
+    assert [m.file for m in catalog] == ["1_a.sql", "2_b.sql"]
+
+
+@pytest.mark.parametrize("name", ["5_scale_down.sql", "003_undo.sql", "7-revert.sql"])
+def test_a_plain_file_that_may_be_a_migration_or_take_one_back_is_asked_for(name: str, load: Load) -> None:
+    with pytest.raises(CatalogError, match="may be a migration") as caught:
+        load({"4_a.sql": "SELECT 1;", name: "SELECT 2;"})
+    assert f'ignore = ["{name}"]' in caught.value.fix
+
+
+def test_numbered_files_of_folders_below_are_known_to_be_passed_over(load: Load) -> None:
+    catalog = load({"3_c.sql": "SELECT 3;", "old/1_a.sql": "SELECT 1;", "old/1_a.down.sql": "SELECT 0;"})
+    assert catalog.passed_over == ("old/1_a.sql",)
+
+
 def test_a_plain_folder_may_keep_its_ways_up_and_down_apart(load: Load) -> None:
     catalog = load({"up/1_a.sql": "SELECT 1;", "down/1_a.sql": "SELECT 2;"})
     assert run(catalog) == ["SELECT 1"]

@@ -48,6 +48,13 @@ def traced(
     """The project with its trace at hand, and progress shown if ``make`` has to make it."""
     opened = project(asked)
     output.note(f"{opened.catalog.root}: {opened.catalog.format} format ({opened.catalog.evidence})")
+    others = opened.catalog.passed_over
+    if others:
+        some = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+        output.say(
+            f"not migrations of the {opened.catalog.format} format, and left out: {some}"
+            " (ignore = [...] in pgslate.toml says that they are none)"
+        )
     with output.progress("tracing") as advance:
 
         def tell(done: int, total: int, migration: Migration) -> None:

@@ -13,10 +13,10 @@ from typing import Protocol
 from pgslate.catalog import Migration
 from pgslate.errors import CatalogError, UsageError
 from pgslate.formats.listing import Listing, Options
-from pgslate.formats.naming import code_migrations, left_out
+from pgslate.formats.naming import code_migrations, left_out, passed_over
 from pgslate.formats.templates import fill_plainly
 
-__all__ = ["Layout", "Listing", "Options", "left_out", "names", "read", "recognise"]
+__all__ = ["Layout", "Listing", "Options", "left_out", "names", "passed_over", "read", "recognise"]
 
 # The most particular first: each later layout would also accept the folders of those before it.
 _MODULES = (

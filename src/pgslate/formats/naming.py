@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from pgslate.errors import CatalogError, CodeMigrationError
+from pgslate.formats.dialects import for_postgresql
 from pgslate.formats.listing import Listing, Options
 
 _VERSION = re.compile(
@@ -26,6 +27,7 @@ _UNDO = re.compile(
     r"(^|[._-])(down|undo|rollback|revert|reverse|teardown)\.(p?sql)$|^\d[\w.-]*\.undo\..*sql$|^U[\d._]+__.*\.sql$",
     re.IGNORECASE,
 )
+_MARKED_UNDO = re.compile(r"(^|\.)(down|undo|rollback|revert|reverse|teardown)\.|^U[\d._]+__", re.IGNORECASE)
 # A program's name may well end in _down (00003_take_down.go), and goose runs that for its Up.
 _UNDO_CODE = re.compile(r"\.(down|undo|rollback|revert)\.\w+$", re.IGNORECASE)
 _UNDO_FOLDERS = frozenset({"down", "downs", "undo", "rollback", "rollbacks", "revert", "reverts"})
@@ -88,6 +90,36 @@ def is_undo(file: str) -> bool:
     False
     """
     return bool(_UNDO.search(file.rsplit("/", 1)[-1])) or is_among_undos(file)
+
+
+def takes_back(file: str, files: Iterable[str]) -> bool:
+    """Whether a file takes back one of ``files``: by ``.down.sql``, or by ``_down.sql`` and the number of
+    another.
+
+    >>> takes_back("5_a_down.sql", ["5_a.sql", "5_a_down.sql"]), takes_back("5_a.down.sql", [])
+    (True, True)
+
+    Raises CatalogError for a file like ``5_scale_down.sql`` whose number no other has: nobody can tell.
+    """
+    if not is_undo(file):
+        return False
+    own = _numbered(file)
+    if own is None or is_among_undos(file) or _MARKED_UNDO.search(file.rsplit("/", 1)[-1]):
+        return True
+    if any(_numbered(other) == own and not is_undo(other) for other in files):
+        return True
+    raise CatalogError(
+        f"{file} may be a migration, or take one back that has another number: its name doesn't tell",
+        fix="if it is one, give the format: sqlx, which runs it; if not, leave it out:"
+        f' ignore = ["{file}"] in pgslate.toml',
+    )
+
+
+def _numbered(file: str) -> str | None:
+    """The folder and the number of a file."""
+    folder, _, name = file.rpartition("/")
+    named = version_and_name(name.rsplit(".", 1)[0])
+    return f"{folder}/{named[0]}" if named else None
 
 
 def is_among_undos(file: str) -> bool:
@@ -174,6 +206,20 @@ def left_out(listing: Listing, used: Iterable[str]) -> str:
     if code:
         parts.append(f"{len(code)} in code ({_some(code)})")
     return ", ".join(parts)
+
+
+def passed_over(listing: Listing, used: Iterable[str]) -> tuple[str, ...]:
+    """The SQL files that are numbered like migrations, take none back, and are not among those used."""
+    taken = set(used)
+    return tuple(
+        f
+        for f in for_postgresql(listing.files)
+        if f not in taken
+        and f.lower().endswith(".sql")
+        and _numbered(f)
+        and not is_undo(f)
+        and not f.startswith("verify/")  # Sqitch's
+    )
 
 
 def _some(files: Iterable[str]) -> str:

@@ -37,10 +37,11 @@ def recognise(listing: Listing) -> str | None:
 
 def read(listing: Listing, options: Options) -> tuple[Migration, ...]:
     naming.refuse_code(naming.code_migrations(listing.top), options)
+    files = _candidates(listing)
     return tuple(
         migration(listing, file, options)
-        for file in _candidates(listing)
-        if not naming.is_undo(file) and not naming.is_bystander(file)
+        for file in files
+        if not naming.takes_back(file, files) and not naming.is_bystander(file)
     )
 
 
