@@ -6,6 +6,7 @@ import pytest
 
 from pgslate.errors import MigrationFailedError, Place
 from pgslate.redacting import without_passwords
+from pgslate.sql import split
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,8 @@ from pgslate.redacting import without_passwords
         "CREATE ROLE app ENCRYPTED PASSWORD E'hu\\'sh'",
         "ALTER ROLE app PASSWORD 'hu''sh';",
         "postgresql://host/db?password=hush&user=me",
+        "EXECUTE 'CREATE ROLE app PASSWORD ''hush'''",
+        "EXECUTE 'CREATE ROLE app PASSWORD ''hush'' LOGIN'",
     ],
 )
 def test_a_password_is_masked(said: str) -> None:
@@ -40,6 +43,11 @@ def test_a_password_is_masked(said: str) -> None:
 )
 def test_what_is_no_password_stays(said: str) -> None:
     assert without_passwords(said) == said
+
+
+def test_a_statement_is_told_without_its_password() -> None:
+    (statement,) = split("CREATE ROLE app LOGIN PASSWORD 'hush'")
+    assert statement.first_line == "CREATE ROLE app LOGIN PASSWORD ***"
 
 
 def test_the_line_that_an_error_shows_has_no_password() -> None:

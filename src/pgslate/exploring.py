@@ -8,10 +8,12 @@ from typing import Any
 from pgslate.errors import ConfigError
 from pgslate.project import Project
 from pgslate.reasons import chain_of_effect, chain_of_unit
+from pgslate.redacting import without_passwords
 from pgslate.report.columns import plain
 from pgslate.slicing.effects import Unit
 from pgslate.slicing.select import relations
 from pgslate.slicing.slice import Slice, slice_of
+from pgslate.sql import Statement
 
 _SHOWN = 4000
 """Characters of a statement that the page holds: a seed of a megabyte tells nobody anything."""
@@ -53,7 +55,7 @@ def gathered(project: Project) -> dict[str, Any]:
         [
             effect.migration,
             effect.line,
-            catalog.migrations[effect.migration].statements[effect.statement].text[:_SHOWN],
+            _shown(catalog.migrations[effect.migration].statements[effect.statement]),
         ]
         for effect in trace.effects
     ]
@@ -68,6 +70,10 @@ def gathered(project: Project) -> dict[str, Any]:
         "contracts": {name: list(each.tables) for name, each in sorted(project.config.contracts.items())},
         "unseen": [[each.migration, each.line, each.what] for each in trace.uncertain],
     }
+
+
+def _shown(statement: Statement) -> str:
+    return without_passwords(statement.text)[:_SHOWN]
 
 
 def _table(project: Project, unit: Unit, reasons: dict[tuple[str, ...], int]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_VALUE = r"""[eE]?'(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s&]+"""
+# In a string, as in what a DO block executes, quotes are doubled.
+_VALUE = r"""''[^']+''|[eE]?'(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s&]+"""
 _PASSWORDS = (
     # A connection string's or a JSON document's key; SQL's PASSWORD '...'.
     re.compile(rf"""(password["']?\s*[=:]\s*|password\s*(?=[eE]?')|password\s+(?="))({_VALUE})""", re.I),

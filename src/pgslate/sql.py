@@ -13,6 +13,7 @@ from typing import Any
 
 from pgslate.errors import CatalogError, SqlSyntaxError
 from pgslate.lexing import Source, pieces, with_single_blanks
+from pgslate.redacting import without_passwords
 
 Node = dict[str, Any]
 """A node of libpg_query's parse tree: ``{"CreateStmt": {...}}`` and below."""
@@ -36,8 +37,8 @@ class Statement:
 
     @property
     def first_line(self) -> str:
-        """The statement's opening, folded to one line of at most 100 characters."""
-        folded = " ".join(self.text.split())
+        """The statement's opening, folded to one line of at most 100 characters, without passwords."""
+        folded = without_passwords(" ".join(self.text.split()))
         return folded if len(folded) <= 100 else folded[:97] + "..."
 
 

@@ -170,6 +170,8 @@ def test_a_wrong_password_is_told_at_once_and_not_shown(guarded: Server) -> None
         "postgresql://app:hunter2@x@host:5432/db",
         "host=x password=a hunter2",
         "postgresql://a:b:hunter2@[::1/x",
+        "postgresql://app:x/hunter2@host:5432/db",
+        "postgresql://app:x@y:hunter2@host:5432/db",
     ],
 )
 def test_a_malformed_dsn_is_told_without_its_password(dsn: str) -> None:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from pgslate.errors import ConfigError
+from pgslate.errors import ConfigError, TargetError
 
 #: What a connection gets where neither the DSN nor the caller says otherwise. A peer that vanished is noticed
 #: after about a minute; ``fallback_application_name`` leaves PGAPPNAME and ``application_name=`` in charge.
@@ -37,12 +37,14 @@ class Target:
     """A database that can be connected to, and what has to be closed when it is no longer needed.
 
     ``dsn`` is a libpq URL or conninfo string usable from this process, and may hold a password; ``label`` is
-    for people and never does. ``on_close`` runs once, at the first ``close()``.
+    for people and never does. ``on_close`` runs once, at the first ``close()``. Raises TargetError for a URL
+    whose password isn't percent-encoded: libpq would take a part of it for the host or the database.
     """
 
     def __init__(
         self, dsn: str, *, label: str | None = None, on_close: Callable[[], None] | None = None
     ) -> None:
+        refuse_unencoded(dsn)
         self.dsn = dsn
         self.label = label if label is not None else label_of(dsn)
         self._on_close = on_close
@@ -93,6 +95,20 @@ class Target:
 
     def __repr__(self) -> str:
         return f"<Target {self.label}>"
+
+
+def refuse_unencoded(dsn: str) -> None:
+    """Raise TargetError for a URL with an ``@`` or a ``/`` in its password that isn't percent-encoded."""
+    scheme, _, rest = dsn.partition("://")
+    place = rest.partition("?")[0]
+    if not scheme.startswith("postgres") or "@" not in place:
+        return
+    if place.count("@") > 1 or "@" not in place.partition("/")[0]:
+        raise TargetError(
+            "the DSN can't be read: it has an @ where none is expected",
+            fix="write what is special in its password, role or database percent-encoded: %40 for @, %2F"
+            " for /",
+        )
 
 
 def label_of(dsn: str) -> str:
