@@ -59,7 +59,7 @@ def _dropped_since(difference: Difference) -> Difference:
         return difference
     again = "make it again"
     if difference.kind in RELATIONS:
-        again += f", as `pgslate snapshot {shlex.quote(difference.object)}` prints it"
+        again += f", from what `pgslate snapshot {shlex.quote(difference.object)}` prints of it"
     return replace(
         difference,
         fix=f"its migrations are recorded as applied, so somebody dropped it since: {again}, or use an empty"

@@ -100,3 +100,15 @@ def migration_failed(
         hint=told.message_hint or "",
         applied=tuple(applied),
     )
+
+
+def failed_at_the_end(
+    error: psycopg.Error, migration: Migration, last: Statement, *, doing: str, applied: Sequence[str] = ()
+) -> MigrationFailedError:
+    """The error where every statement up to the ``last`` ran, and what they left to the transaction's end
+    failed."""
+    failed = migration_failed(error, migration, last, applied=applied, doing=doing)
+    failed.place = Place(migration.file, last.line + last.text.count("\n"))
+    failed.message += "\nEvery statement ran; this came from what was deferred to the end of the file."
+    failed.statement = "COMMIT"
+    return failed

@@ -57,7 +57,7 @@ def provision(
     """Apply the slice, verify what is there, and make the partitions that the policies and the selection ask
     for.
 
-    Where nothing is pending, all is verified in the end, since somebody may have changed it. ``timeout`` is
+    Where nothing is pending, that is verified, too, since somebody may have changed it. ``timeout`` is
     in seconds, for locks that others hold. Raises what ``apply`` and ``partitions.ensure`` raise, and
     VerificationError.
     """
@@ -72,6 +72,8 @@ def provision(
         progress=progress,
         definitions=lambda: _definitions(project, chosen, target),
     )
+    if not applied.verified:
+        require(verify(chosen, target))
     made: list[str] = []
     policies = policies_within(project, chosen)
     if policies:
@@ -79,8 +81,6 @@ def provision(
             for policy in policies:
                 also = selection.partitions.get(policy.table, ())
                 made += ensure(connection, policy, as_of=as_of, also=also, timeout=limit).made
-    if not applied.verified:
-        require(check(project, chosen, target, selection=selection, as_of=as_of))
     return Provisioned(applied, tuple(made))
 
 

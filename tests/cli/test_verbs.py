@@ -114,6 +114,16 @@ def test_verify_exits_1_and_says_what_to_do(project: Path, run: Run, database: T
     assert run("verify", "teams", "--dsn", database.dsn).status == 0
 
 
+def test_a_partitioned_table_that_was_dropped_is_told_so_before_partitions_are_made(
+    project: Path, run: Run, database: Target
+) -> None:
+    run("apply", "events", "--dsn", database.dsn)
+    with database.connect(autocommit=True) as connection:
+        connection.execute("DROP TABLE events CASCADE")
+    ran = run("apply", "events", "--dsn", database.dsn)
+    assert (ran.status, "somebody dropped it since" in ran.err) == (1, True)
+
+
 @pytest.mark.parametrize("verb", ["apply", "verify"])
 def test_a_table_that_was_dropped_after_its_migration_is_told_so(
     project: Path, run: Run, database: Target, verb: str
@@ -123,7 +133,10 @@ def test_a_table_that_was_dropped_after_its_migration_is_told_so(
         connection.execute("DROP TABLE teams")
     ran = run(verb, "teams", "--dsn", database.dsn)
     assert (ran.status, "table public.teams" in ran.out + ran.err) == (1, True)
-    assert "somebody dropped it since: make it again, as `pgslate snapshot public.teams`" in ran.out + ran.err
+    assert (
+        "somebody dropped it since: make it again, from what `pgslate snapshot public.teams`"
+        in ran.out + ran.err
+    )
 
 
 def test_verify_finds_a_file_that_was_edited_after_it_was_applied(

@@ -208,6 +208,9 @@ CREATE TABLE d (i int);
 --changeset me:4
 CREATE TABLE e (i int);
 --rollback changesetId:1 changesetAuthor:me
+--changeset me:5
+CREATE TABLE f (i int);
+--rollback empty
 """
     }
     (finding,) = found("down", folder(files))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
 from tests.slicing.judging import court
 
+from pgslate.catalog import Catalog
+from pgslate.errors import MigrationFailedError
+from pgslate.project import Project
 from pgslate.slicing.observe import Mark, Observer
 from pgslate.sql import Statement
 from pgslate.targets.embedded.server import Server
@@ -79,3 +84,14 @@ def test_a_statement_that_fails_is_told_once(database: Target, caplog: pytest.Lo
             with pytest.raises(psycopg.errors.UndefinedFunction), connection.transaction():
                 observer.receive(observer.send(missing, Mark(before.xid)), before)
     assert not caplog.records
+
+
+def test_a_deferred_constraint_that_fails_at_the_end_of_a_file_is_told_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "1_a.sql").write_text(
+        "CREATE TABLE a (id int PRIMARY KEY);\n"
+        "CREATE TABLE u (id int REFERENCES a DEFERRABLE INITIALLY DEFERRED);\n"
+        "INSERT INTO u VALUES (1);\n"
+    )
+    with pytest.raises(MigrationFailedError, match="deferred to the end of the file") as caught:
+        Project(Catalog.load(tmp_path)).trace_in(None)
+    assert str(caught.value.place) == "1_a.sql:3:1"

@@ -13,11 +13,10 @@ from pgslate.errors import (
     MigrationFailedError,
     MissingExtensionError,
     PgslateError,
-    Place,
     PrivilegeError,
     TargetError,
 )
-from pgslate.failures import migration_failed, place_of
+from pgslate.failures import failed_at_the_end, migration_failed, place_of
 from pgslate.sql import Statement
 
 _NO_EXTENSION = re.compile(
@@ -87,13 +86,8 @@ def at_the_end(
     error: psycopg.Error, migration: Migration, *, stands: Sequence[str], told: str
 ) -> MigrationFailedError:
     """The error where every statement ran, and what they left to the end of the transaction failed."""
-    last = migration.statements[-1]
-    failed = migration_failed(error, migration, last, applied=stands)
-    failed.place = Place(migration.file, last.line + last.text.count("\n"))
-    failed.message += (
-        f"\nEvery statement ran; this came from what was deferred to the end of the file.\n{told}"
-    )
-    failed.statement = "COMMIT"
+    failed = failed_at_the_end(error, migration, migration.statements[-1], doing="applying", applied=stands)
+    failed.message += f"\n{told}"
     return failed
 
 

@@ -28,7 +28,7 @@ _ANNOTATION = re.compile(
     re.IGNORECASE,
 )
 _ROLLBACK = re.compile(r"\s*--\s*rollback (?P<sql>.*)", re.IGNORECASE)
-_NO_ROLLBACK = re.compile(r"\s*(not required|changesetId)", re.IGNORECASE)
+_NO_ROLLBACK = re.compile(r"\s*(not required|empty\s*$|changesetId)", re.IGNORECASE)
 # What Liquibase refuses, since it looks like an annotation and would be passed over.
 _ALMOST = re.compile(
     r"\s*-{1,2}\s*changeset.*|--\s*comments:? .*|--\s*ignore:\w+"

@@ -18,7 +18,7 @@ from psycopg import sql as pgsql
 
 from pgslate import session, sql
 from pgslate.catalog import Catalog, Migration
-from pgslate.failures import migration_failed
+from pgslate.failures import failed_at_the_end, migration_failed
 from pgslate.prelude import PreludeFile, run_prelude
 from pgslate.schema.read import read
 from pgslate.slicing import names
@@ -124,10 +124,13 @@ class _Tracer:
 
     def _migration(self, number: int, migration: Migration) -> None:
         for block in migration.blocks:
-            if block.transactional:
-                self._transaction(number, migration, block)
-            else:
+            if not block.transactional:
                 self._alone(number, migration, block)
+                continue
+            try:
+                self._transaction(number, migration, block)
+            except psycopg.IntegrityError as error:  # of a statement it would have been told by now
+                raise failed_at_the_end(error, migration, block.statements[-1], doing="tracing") from None
         self.connection.execute(self._prologue.encode())
         self.world.end_of_file(at=len(self.effects) - 1)
 
