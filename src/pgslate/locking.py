@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgslate.errors import CatalogError, ConfigError, LockVersionError, UnseenError, UsageError
+from pgslate.errors import (
+    CatalogError,
+    ConfigError,
+    LockVersionError,
+    PgslateError,
+    UnseenError,
+    UsageError,
+)
 from pgslate.project import Project
 from pgslate.slicing import lockfile
 from pgslate.slicing.effects import Trace
@@ -76,8 +83,10 @@ def lock(
 
     ``workers`` is how many servers prove side by side (None: one a core). Raises MigrationFailedError where a
     migration fails, TargetError where no server can be started, ConfigError where the lock can't be written;
-    and with ``strict`` UnseenError where something can't be seen by tracing and no hint answers it.
+    and with ``strict`` UnseenError where something can't be seen by tracing and no hint answers it. Raises
+    UsageError where the lock in the place of this one is another catalog's.
     """
+    _refuse_anothers(project)
     found = lockfile.lock(
         project.catalog,
         path=project.lock_file,
@@ -99,6 +108,22 @@ def lock(
                 f"{path} can't be written: {error.strerror}", fix="make its folder writable"
             ) from None
     return Locked(path, found, changed)
+
+
+def _refuse_anothers(project: Project) -> None:
+    """Raise UsageError where two folders without a configuration would share the lock beside them."""
+    if project.config.file is not None:
+        return
+    try:
+        there = lockfile.read(project.lock_file)
+    except PgslateError:
+        return
+    own = {migration.checksum for migration in project.catalog}
+    if there is not None and own.isdisjoint(checksum for _, checksum in there.trace.migrations):
+        raise UsageError(
+            f"{project.lock_file} is another catalog's: it has no migration of {project.catalog.root}",
+            fix="give each of the catalogs a pgslate.toml of its own; or remove it",
+        )
 
 
 def _write(path: Path, text: str) -> None:

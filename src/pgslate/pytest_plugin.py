@@ -178,9 +178,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         run = config.stash[_RUN]
         if not hasattr(config, "workerinput"):
             run.close()
-            _tell(config, run.notes, run.kept)
+            _tell(config, run.notes, run.kept, run.looking)
             return
-        config.workeroutput["pgslate"] = {"notes": run.notes, "kept": run.kept}  # type: ignore[attr-defined]  # xdist's
+        told = {"notes": run.notes, "kept": run.kept, "looking": run.looking}
+        config.workeroutput["pgslate"] = told  # type: ignore[attr-defined]  # xdist's
         run.close()
 
 
@@ -205,11 +206,11 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     """A worker of pytest-xdist has ended."""
     told = getattr(node, "workeroutput", {}).get("pgslate")
     if told:
-        _tell(node.config, told["notes"], told["kept"])
+        _tell(node.config, told["notes"], told["kept"], told["looking"])
 
 
-def _tell(config: pytest.Config, notes: list[str], kept: dict[str, str]) -> None:
-    so_far = config.stash.setdefault(_TOLD, {"notes": [], "kept": {}})
+def _tell(config: pytest.Config, notes: list[str], kept: dict[str, str], looking: str) -> None:
+    so_far = config.stash.setdefault(_TOLD, {"notes": [], "kept": {}, "looking": looking})
     so_far["notes"] += [note for note in notes if note not in so_far["notes"]]
     so_far["kept"].update(kept)
 
@@ -223,7 +224,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for note in told["notes"]:
         terminalreporter.line(note)
     if told["kept"]:
-        terminalreporter.line(f"{len(told['kept'])} kept, to be looked into with pgslate clone --kept NAME:")
+        terminalreporter.line(f"{len(told['kept'])} kept, {told['looking']}:")
     for name, what in told["kept"].items():
         terminalreporter.line(f"  {name}  {what}")
 

@@ -48,8 +48,7 @@ class Block:
 
     ``first`` is the index in the file of the block's first statement; the others follow without a gap.
     ``BEGIN``, ``COMMIT`` and a leading ``SET TRANSACTION`` are not among the ``statements``, but they are
-    counted in the file's indexes; ``mode`` is what they say of the transaction (``ISOLATION LEVEL ...``), but
-    for ``READ ONLY``: the ledger is written in it, too.
+    counted in the file's indexes; ``mode`` is what they say of the transaction (``ISOLATION LEVEL ...``).
     """
 
     first: int
@@ -61,6 +60,12 @@ class Block:
     def opening(self) -> tuple[str, ...]:
         """What is to be said first in the transaction, before any query: one statement, or none."""
         return (f"SET TRANSACTION {self.mode}",) if self.mode else ()
+
+    @property
+    def opening_to_write(self) -> tuple[str, ...]:
+        """The same, where the ledger is written in the transaction, too: without ``READ ONLY``."""
+        mode = without_read_only(self.mode)
+        return (f"SET TRANSACTION {mode}",) if mode else ()
 
 
 _BEGIN = re.compile(r"^(?:begin|start)(?:\s+(?:work|transaction))?\s*", re.IGNORECASE)
@@ -155,14 +160,14 @@ def blocks(statements: Sequence[Statement], *, transactional: bool) -> tuple[Blo
             if word in ("begin", "start"):
                 close()
                 explicit = True
-                mode = _mode(_BEGIN.sub("", statement.text))
+                mode = _BEGIN.sub("", statement.text)
                 continue
             if word in ("commit", "end"):
                 close()
                 explicit = False
                 continue
         if not run and _SET_TRANSACTION.match(statement.text):
-            mode = ", ".join(filter(None, (mode, _mode(_SET_TRANSACTION.sub("", statement.text)))))
+            mode = ", ".join(filter(None, (mode, _SET_TRANSACTION.sub("", statement.text))))
             continue
         alone = statement.outside_transaction or not (transactional or explicit)
         if alone:
@@ -176,13 +181,15 @@ def blocks(statements: Sequence[Statement], *, transactional: bool) -> tuple[Blo
     return tuple(found)
 
 
-def _mode(said: str) -> str:
+def without_read_only(mode: str) -> str:
     """What is said of a transaction, without ``READ ONLY``.
 
-    >>> _mode("ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE"), _mode("read only")
-    ('ISOLATION LEVEL SERIALIZABLE, DEFERRABLE', '')
+    >>> without_read_only("ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE")
+    'ISOLATION LEVEL SERIALIZABLE, DEFERRABLE'
+    >>> without_read_only("read only")
+    ''
     """
-    return _READ_ONLY.sub("", said).strip(" ,\n\t")
+    return _READ_ONLY.sub("", mode).strip(" ,\n\t")
 
 
 def _reads_stdin(text: str) -> bool:

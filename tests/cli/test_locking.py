@@ -70,3 +70,14 @@ def test_a_lock_that_is_a_link_stays_one(lock: Path, run: Run) -> None:
     assert run("lock").status == 0
     assert lock.is_symlink()
     assert "contract audit" not in target.read_text()
+
+
+def test_the_lock_of_another_folder_is_not_written_over(tmp_path: Path, run: Run) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "001_x.sql").write_text(f"CREATE TABLE {name} (id int PRIMARY KEY);")
+    assert run("lock", "--catalog", str(tmp_path / "one")).status == 0
+    before = (tmp_path / "pgslate.lock").read_text()
+    refused = run("lock", "--catalog", str(tmp_path / "two"))
+    assert (refused.status, "is another catalog's" in refused.err) == (2, True)
+    assert (tmp_path / "pgslate.lock").read_text() == before

@@ -124,6 +124,9 @@ def test_many_clients_at_once_each_get_their_own(client: Client) -> None:
         ({"tables": ["orders"], "seconds": -1}, "seconds"),
         ({"tables": ["orders"], "seconds": True}, "seconds"),
         ([], "no JSON object"),
+        ({"tables": ["orders"], "what": "a\0b"}, "what is no text"),
+        ({"tables": ["orders"], "what": "\ud800"}, "what is no text"),
+        ({"tables": ["orders\0"]}, "no list of names"),
     ],
 )
 def test_a_wrong_request_is_told_what_is_wrong(client: Client, document: Any, says: str) -> None:
@@ -164,6 +167,11 @@ def test_metrics_are_those_of_the_whole_server(client: Client) -> None:
     _, text = client("GET", "/metrics")
     assert 'pgslate_databases{state="taken"}' in text
     assert 'pgslate_requests_total{method="GET",status="200"}' in text
+
+
+def test_an_unknown_method_is_told_as_all_else_is(client: Client) -> None:
+    status, error = client("PATCH", "/databases", {})
+    assert (status, error["fix"]) == (501, "use GET, POST or DELETE")
 
 
 def test_an_unknown_path_is_told_which_there_are(client: Client) -> None:

@@ -95,3 +95,10 @@ def test_a_deferred_constraint_that_fails_at_the_end_of_a_file_is_told_with_the_
     with pytest.raises(MigrationFailedError, match="deferred to the end of the file") as caught:
         Project(Catalog.load(tmp_path)).trace_in(None)
     assert str(caught.value.place) == "1_a.sql:3:1"
+
+
+def test_a_file_that_writes_in_a_transaction_that_only_reads_fails_as_with_psql(tmp_path: Path) -> None:
+    (tmp_path / "1_a.sql").write_text("BEGIN READ ONLY;\nCREATE TABLE a (id int);\nCOMMIT;\n")
+    with pytest.raises(MigrationFailedError, match="read-only transaction") as caught:
+        Project(Catalog.load(tmp_path)).trace_in(None)
+    assert str(caught.value.place) == "1_a.sql:2:1"

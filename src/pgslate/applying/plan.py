@@ -73,7 +73,7 @@ class Step:
             )
             if chosen:
                 atomic = block.transactional or _may_be_wrapped(chosen[0][1])
-                found.append(Part(chosen, atomic, block.opening))
+                found.append(Part(chosen, atomic, block.opening_to_write))
         return tuple(found)
 
     @property

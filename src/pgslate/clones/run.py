@@ -77,6 +77,13 @@ class Run:
         """Whether the server is one of ours, which ends with the run."""
         return self.settings.dsn is None and self.settings.kube is None
 
+    @property
+    def looking(self) -> str:
+        """How the databases that were kept are looked into, in words."""
+        if self.embedded:
+            return "to be looked into with pgslate clone --kept NAME"
+        return "as each failure says how to look into; pgslate reap --kept drops them"
+
     def database(self, tables: Sequence[str], contracts: Sequence[str], what: str) -> Clone:
         """A database for one test, which ``finish`` gives back."""
         return self.source.database(*tables, contracts=contracts, what=what)

@@ -50,8 +50,8 @@ class ServerFacts:
         if not self.may_create:
             raise PrivilegeError(
                 f"the role {self.role} may not create databases on {label}",
-                fix=f'ALTER ROLE "{self.role}" CREATEDB; or use a schema for each test'
-                " (--pgslate-isolation schema) or a transaction that is rolled back (pgslate_transaction)",
+                fix=f'ALTER ROLE "{self.role}" CREATEDB; or, in pytest, use a schema for each test'
+                " (--pgslate-isolation schema), also for transactions that are rolled back",
                 right="CREATEDB",
                 on=label,
             )

@@ -19,6 +19,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import json
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -204,10 +205,10 @@ def _read(asked: Any) -> tuple[list[str], list[str], list[str], float, str]:
 
     def names(plural: str, singular: str) -> list[str]:
         said = asked.get(plural, [])
-        if not (isinstance(said, list) and all(isinstance(one, str) for one in said)):
+        if not (isinstance(said, list) and all(map(_is_text, said))):
             raise UsageError(f"{plural} is no list of names", fix=f'send "{plural}": ["..."]')
         one = asked.get(singular)
-        if one is not None and not isinstance(one, str):
+        if one is not None and not _is_text(one):
             raise UsageError(f"{singular} is no name", fix=f'send "{singular}": "..."')
         return [*said, *([one] if one else [])]
 
@@ -215,7 +216,7 @@ def _read(asked: Any) -> tuple[list[str], list[str], list[str], float, str]:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST:
         raise UsageError(f"seconds is {seconds!r}", fix=f"send a number from 1 to {LONGEST:.0f}")
     what = asked.get("what", "")
-    if not isinstance(what, str):
+    if not _is_text(what):
         raise UsageError("what is no text", fix='send "what": "..."')
     return (
         names("tables", "table"),
@@ -224,6 +225,11 @@ def _read(asked: Any) -> tuple[list[str], list[str], list[str], float, str]:
         float(seconds),
         what,
     )
+
+
+def _is_text(said: Any) -> bool:
+    """Whether it is text that PostgreSQL can hold: no NUL, and no half of a surrogate pair."""
+    return isinstance(said, str) and "\0" not in said and not any("\ud800" <= c <= "\udfff" for c in said)
 
 
 class Listener(ThreadingHTTPServer):
@@ -243,6 +249,11 @@ class Listener(ThreadingHTTPServer):
         self.token = token
         self.loopback = loopback
         super().__init__(address, _Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell of a fault of ours; a client that hangs up is none."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -271,6 +282,12 @@ class _Handler(BaseHTTPRequestHandler):
         folder, _, name = self.path.rpartition("/")
         service = self.server.service
         self._answer((lambda: service.give_back(name)) if folder == "/databases" and name else None)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the base class refuses itself, such as an unknown method."""
+        self.close_connection = True
+        self.command = self.command or "?"
+        self._refuse(HTTPStatus(code))
 
     def log_message(self, format: str, *args: Any) -> None:  # the base class's name for it
         """Say nothing: /metrics counts, and a DSN in a log would be a password in a log."""
@@ -338,6 +355,7 @@ _FIXES = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "send Content-Type: application/json",
     HTTPStatus.NOT_FOUND: "there are /databases, /databases/NAME, /healthz and /metrics",
     HTTPStatus.LENGTH_REQUIRED: "send Content-Length",
+    HTTPStatus.NOT_IMPLEMENTED: "use GET, POST or DELETE",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"send at most {LARGEST} bytes",
 }
 
