@@ -45,6 +45,9 @@ from typing import Any, ClassVar
 
 from pgslate.redacting import without_passwords
 
+_WIDEST = 200
+"""Characters of a line that are shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -61,14 +64,20 @@ class Place:
     def caret(self) -> str:
         """The source line with a caret under the column, or nothing where the line is not known.
 
+        Of a long line, what is around the column.
+
         >>> print(Place("a.sql", 1, 8, "SELECT FROM x").caret())
         SELECT FROM x
                ^
         """
         if not self.text:
             return ""
-        lead = "".join(c if c == "\t" else " " for c in self.text[: self.column - 1])
-        return f"{self.text}\n{lead}^"
+        text, before = self.text, self.column - 1
+        if len(text) > _WIDEST:
+            start = max(0, before - _WIDEST // 2)
+            text, before = text[start : start + _WIDEST], before - start
+        lead = "".join(c if c == "\t" else " " for c in text[:before])
+        return f"{text}\n{lead}^"
 
 
 class PgslateError(Exception):

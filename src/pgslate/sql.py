@@ -107,7 +107,7 @@ def parse(text: str) -> list[Node]:
 
     try:
         return [raw["stmt"] for raw in pgparse.parse(text) if raw.get("stmt")]
-    except pgparse.PGQueryError:
+    except (pgparse.PGQueryError, RecursionError):
         return []
 
 
@@ -213,6 +213,10 @@ def _statement(source: Source, start: int, end: int, data: str | None) -> Statem
             str(error.message),
             place=source.place(start + offset),
             fix="correct the statement; nothing was run",
+        ) from None
+    except RecursionError:  # its JSON is nested more deeply than Python reads
+        raise SqlSyntaxError(
+            "the statement is nested too deeply", place=source.place(start), fix="write it in parts"
         ) from None
     node = trees[0]["stmt"] if trees else {}
     kind = next(iter(node), "Empty")

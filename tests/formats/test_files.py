@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from tests.formats.conftest import Load
 
 from pgslate.catalog import Catalog
-from pgslate.errors import CatalogError, DuplicateVersionError, SqlSyntaxError
+from pgslate.errors import CatalogError, DuplicateVersionError, Place, SqlSyntaxError
 
 
 def test_two_files_of_one_version_are_an_error(load: Load) -> None:
@@ -149,3 +150,24 @@ def test_leading_zeros_do_not_matter(name: str, load: Load) -> None:
 def test_a_folder_that_is_named_as_a_migration_is_an_error(load: Load, tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match=r"001_a\.sql is a folder"):
         load({"001_a.sql/deeper.sql": "SELECT 1", "002_b.sql": "SELECT 1"})
+
+
+def test_a_pipe_among_the_files_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "001_a.sql").write_text("SELECT 1;")
+    os.mkfifo(tmp_path / "002_b.sql")
+    with pytest.raises(CatalogError, match=r"002_b\.sql can't be read: it is no file"):
+        Catalog.load(tmp_path)
+
+
+def test_a_statement_that_is_nested_too_deeply_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "001_a.sql").write_text("SELECT 1;\nSELECT 1" + "+1" * 60_000 + ";")
+    with pytest.raises(SqlSyntaxError, match="nested too deeply") as raised:
+        Catalog.load(tmp_path).parse()
+    assert raised.value.place is not None
+    assert (raised.value.place.line, len(raised.value.place.caret()) < 500) == (2, True)
+
+
+def test_of_a_long_line_what_is_around_the_place_is_shown() -> None:
+    place = Place("a.sql", 1, 5001, "x" * 5000 + "! " + "y" * 5000)
+    line, _, pointer = place.caret().partition("\n")
+    assert (line[len(pointer) - 1], len(line)) == ("!", 200)

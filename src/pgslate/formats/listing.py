@@ -112,8 +112,11 @@ class Listing:
 
     def content(self, file: str) -> bytes:
         """The file as it is. Raises CatalogError where it can't be read."""
+        path = self.root / file
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise CatalogError(f"{file} can't be read: it is no file", fix="take it out of the folder")
         try:
-            return (self.root / file).read_bytes()
+            return path.read_bytes()
         except OSError as error:
             raise CatalogError(
                 f"{file} can't be read: {error.strerror}", fix="make it a readable file"
