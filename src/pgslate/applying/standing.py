@@ -17,6 +17,7 @@ from pgslate.errors import (
     PartlyAppliedError,
 )
 from pgslate.failures import place_of
+from pgslate.report.columns import counted
 from pgslate.slicing.slice import Slice
 from pgslate.sql import Statement
 
@@ -174,7 +175,7 @@ def check_parts(slice_: Slice, ledger: Ledger, pending: Sequence[int]) -> None:
     wholes = [row for row in rows if row.form == "files"]
     if pending and wholes and slice_.form != "files":
         raise PartlyAppliedError(
-            f"the {slice_.form} form is for empty databases; this one holds {len(wholes)} whole migrations",
+            f"the {slice_.form} form is for empty databases; this one holds {counted(len(wholes), 'whole migration')}",
             fix="use --form files here, or an empty database",
             migrations=tuple(row.version for row in wholes),
         )
