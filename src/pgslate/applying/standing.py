@@ -175,7 +175,8 @@ def check_parts(slice_: Slice, ledger: Ledger, pending: Sequence[int]) -> None:
     wholes = [row for row in rows if row.form == "files"]
     if pending and wholes and slice_.form != "files":
         raise PartlyAppliedError(
-            f"the {slice_.form} form is for empty databases; this one holds {counted(len(wholes), 'whole migration')}",
+            f"the {slice_.form} form is for empty databases; this one holds"
+            f" {counted(len(wholes), 'whole migration')}",
             fix="use --form files here, or an empty database",
             migrations=tuple(row.version for row in wholes),
         )
