@@ -36,7 +36,7 @@ def test_a_role_without_createdb_is_told_what_else_there_is(modest: Target, shop
         Databases(modest, shop)
     assert caught.value.right == "CREATEDB"
     assert "--pgslate-isolation schema" in caught.value.fix
-    assert "pgslate_transaction" in caught.value.fix
+    assert "transactions that are rolled back" in caught.value.fix
 
 
 def test_each_schema_has_just_the_tables_asked_for(modest: Target, shop: Project) -> None:
