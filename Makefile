@@ -16,7 +16,7 @@ setup: $(VENV)/.installed  ## The virtual environment, from requirements.lock
 demo: setup  ## The main job on real migrations: plan, apply, verify, look, tear down
 	@$(BIN)/python examples/demo.py
 
-test: setup  ## All tests; seven to eight minutes on two cores
+test: setup  ## All tests; six to eight minutes on two cores
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --doctest-modules tests src
 
 test-long: setup  ## The tests again, with thousands of random histories and hundreds of kills
