@@ -7,11 +7,10 @@ from typing import Any
 
 from pgslate.errors import ProofError
 from pgslate.project import Project, Selection
-from pgslate.slicing.known import snapshot_of
+from pgslate.slicing.known import definitions_of
 from pgslate.slicing.lockfile import units_of
 from pgslate.slicing.prove import Proof, prove_one
 from pgslate.slicing.slice import Form
-from pgslate.slicing.snapshot import script_of
 
 
 @dataclass(frozen=True)
@@ -60,5 +59,5 @@ def snapshot(project: Project, selection: Selection, *, major: int | None = None
     ``major`` is the version of the server that it is meant for. Raises TargetError where no server with
     pg_dump can be started.
     """
-    found = snapshot_of(project.catalog, prelude=project.prelude, major=major)
-    return script_of(project.slice(selection, form="objects"), found)
+    chosen = project.slice(selection, form="objects")
+    return definitions_of(chosen, prelude=project.prelude, major=major)

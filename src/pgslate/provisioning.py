@@ -142,9 +142,8 @@ def _windows(policy: PartitionPolicy, selection: Selection) -> tuple[Window, ...
 
 def _definitions(project: Project, chosen: Slice, target: Target) -> list[str]:
     """The final DDL of a slice in the objects form, for a server of the target's version."""
-    from pgslate.slicing.known import snapshot_of
-    from pgslate.slicing.snapshot import script_of
+    from pgslate.slicing.known import definitions_of
 
     with target.connect() as connection:
         major = connection.info.server_version // 10000
-    return [script_of(chosen, snapshot_of(project.catalog, prelude=project.prelude, major=major))]
+    return [definitions_of(chosen, prelude=project.prelude, major=major)]

@@ -160,8 +160,7 @@ class Execution:
             if refused.error.sqlstate in _NEEDS_TRANSACTIONS_OF_ITS_OWN:
                 said = refused.error.diag.message_primary
                 raise _SharedTransactionError(f"{step.migration.shown}: {said}") from refused
-            numbered = [each for part in step.parts for each in part.statements]
-            raise self._refused(step, refused, first, numbered) from None
+            raise self._refused(step, refused, first, _numbered(step)) from None
         took = [(step, after - begun) for step, (begun, after) in zip(steps, pairwise(clock), strict=True)]
         for each in took:
             self._progress.finished(*each)
@@ -182,9 +181,8 @@ class Execution:
 
     def _one_transaction(self, step: Step) -> None:
         before = self._begun(step.parts)
-        statements = [each for part in step.parts for each in part.statements]
         after = [_CHECK_DEFERRED, *_RESET, ledgers.recording([self._row(step)], duration=SINCE_BEGIN)]
-        self._transaction(step, before, statements, after)
+        self._transaction(step, before, _numbered(step), after)
 
     def _begun(self, parts: Sequence[Part]) -> list[Piece]:
         """The beginning of a transaction that is to hold the parts."""
@@ -389,8 +387,13 @@ class Execution:
         return refusals.ledger_refusal(error, self._connection.info.dbname)
 
 
+def _numbered(step: Step) -> list[tuple[int, Statement]]:
+    """The statements of a step, with their indexes in the file."""
+    return [each for part in step.parts for each in part.statements]
+
+
 def _statements(step: Step) -> list[Statement]:
-    return [statement for part in step.parts for _, statement in part.statements]
+    return [statement for _, statement in _numbered(step)]
 
 
 def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:

@@ -239,14 +239,12 @@ def _may_share(step: Step) -> bool:
 def _bookkeeping(slice_: Slice, pending: Iterable[int]) -> str:
     """The statement that makes the migration tool's own table, where what is pending speaks of it."""
     own = slice_.catalog.bookkeeping
-    table = table_of(own)
-    texts = (slice_.catalog.migrations[index].source for index in pending)
-    asked = (slice_.trace.units[unit] for unit in slice_.required)
-    if not own or not (
-        any(table in text for text in texts) or any(parts(unit.name)[-1] == table for unit in asked)
-    ):
+    if not own:
         return ""
-    return own
+    table = table_of(own)
+    is_named = any(table in slice_.catalog.migrations[index].source for index in pending)
+    is_asked = any(parts(slice_.trace.units[unit].name)[-1] == table for unit in slice_.required)
+    return own if is_named or is_asked else ""
 
 
 def _step(slice_: Slice, ledger: Ledger, index: int, of: int, needed: int) -> Step:

@@ -148,10 +148,9 @@ def _run(
 
 
 def _definitions(slice_: Slice, server: Server) -> list[str]:
-    from pgslate.slicing.known import snapshot_of
-    from pgslate.slicing.snapshot import script_of
+    from pgslate.slicing.known import definitions_of
 
-    return [script_of(slice_, snapshot_of(slice_.catalog, major=server.version // 10000))]
+    return [definitions_of(slice_, major=server.version // 10000)]
 
 
 def _interrupted(execution: Execution, connection: psycopg.Connection[Any]) -> InterruptedRunError:

@@ -79,7 +79,6 @@ def ensure_base(book: Book, connection: psycopg.Connection[Any]) -> str | None:
 
 
 def _build(book: Book, connection: psycopg.Connection[Any], building: str) -> None:
-    unseal_and_drop(connection, building)
     connection.execute(_create(book.facts, building, "template0"))
     database = book.server.with_dbname(building)
     with database.connect(autocommit=True) as inside:

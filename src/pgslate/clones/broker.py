@@ -29,7 +29,8 @@ MAX_CONNECTIONS = 200
 #: A socket's path may have 103 bytes (``sun_path`` of macOS); ``/pgslate-12345678/broker`` takes 24 of them.
 TEMPORARY_FOLDER_LENGTH = 103 - 24
 
-#: Where the socket is if TMPDIR is longer than that.
+#: Where the socket is if TMPDIR is longer than that; not taken from ``targets``, which a run that asks for no
+#: database doesn't import.
 SHARED_TEMPORARY = "/tmp"  # noqa: S108 - what we make in it is ours alone
 
 _Wanted = tuple[tuple[str, ...], int | None]

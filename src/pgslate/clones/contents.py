@@ -103,12 +103,14 @@ def contents_of(
     The objects form where a pg_dump is installed, else the statements form. Traces the catalog where nobody
     has yet, if need be on ``server``; of several processes, one does. Raises what ``Project.slice`` raises.
     """
+    from pgslate.slicing.known import definitions_of
+
     with _one_at_a_time(project.catalog):
         script = None
         _trace(project, server)
         try:
             chosen = project.slice(selection, form="objects")
-            script = _script(project, chosen, facts.major)
+            script = definitions_of(chosen, prelude=project.prelude, major=facts.major)
         except TargetError:  # no server, or none with a pg_dump, is installed here
             chosen = project.slice(selection, form="statements")
     from pgslate.provisioning import policies_within
@@ -137,13 +139,6 @@ def _trace(project: Project, server: Target) -> None:
 
         with scratch_database(server) as scratch:
             project.trace_in(scratch)
-
-
-def _script(project: Project, chosen: Slice, major: int) -> str:
-    from pgslate.slicing.known import snapshot_of
-    from pgslate.slicing.snapshot import script_of
-
-    return script_of(chosen, snapshot_of(project.catalog, prelude=project.prelude, major=major))
 
 
 @contextmanager

@@ -64,9 +64,9 @@ class Pool:
     """A runner's share of the server's pool; ``close()`` drops what it made and nobody took.
 
     ``ahead`` is the most that it makes ahead of each template (one, where fsync is on); 0 makes nothing
-    ahead, and puts nothing back, as without ``reuse``. On an ephemeral server nothing is dropped at the
-    end. With ``threads`` each clone that is made for somebody who waits gets a
-    connection of its own, so that others needn't wait for it.
+    ahead, and puts nothing back, as without ``reuse``. On an ephemeral server nothing is dropped at the end.
+    With ``threads`` each clone that is made for somebody who waits gets a connection of its own, so that
+    others needn't wait for it.
     """
 
     def __init__(

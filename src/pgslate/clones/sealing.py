@@ -45,8 +45,9 @@ def make_sealed(
     ``about`` is its comment, for people. Raises what ``build`` raises; then nothing is left of it.
     """
     step("clear")
-    unseal_and_drop(connection, name)  # one that somebody opened
     building = names.building_name(name)
+    unseal_and_drop(connection, name)  # one that somebody opened
+    unseal_and_drop(connection, building)  # of a maker that was killed
     try:
         build(building)
         step("seal")

@@ -113,6 +113,7 @@ def _make(
                 f" with {_said(error)}"
             )
             step("instead")
+            unseal_and_drop(connection, building)
             _build(book, connection, building, instead(), step)
 
     make_sealed(connection, template.name, f"pgslate template: {contents.label}", build, step=step)
@@ -121,7 +122,6 @@ def _make(
 def _build(
     book: Book, connection: psycopg.Connection[Any], building: str, contents: Contents, step: Step
 ) -> None:
-    unseal_and_drop(connection, building)
     step("create")
     begun = contents.slice.catalog.settings
     database = book.server.with_dbname(building)

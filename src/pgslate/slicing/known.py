@@ -27,6 +27,7 @@ from pgslate.slicing.effects import Trace
 from pgslate.targets.embedded.folders import cache_folder
 
 if TYPE_CHECKING:  # imported when something has to be traced: a plan that finds its trace needs no driver
+    from pgslate.slicing.slice import Slice
     from pgslate.slicing.snapshot import Snapshot
     from pgslate.slicing.trace import Progress, Traced
     from pgslate.targets.embedded.server import Server
@@ -103,6 +104,13 @@ def snapshot_of(
         found = take(server, SCRATCH)
     write_cached(path, found.dumps())
     return found
+
+
+def definitions_of(slice_: Slice, *, prelude: Sequence[PreludeFile] = (), major: int | None = None) -> str:
+    """The final DDL of a slice in the objects form, as one script. Raises as ``snapshot_of`` does."""
+    from pgslate.slicing.snapshot import script_of
+
+    return script_of(slice_, snapshot_of(slice_.catalog, prelude=prelude, major=major))
 
 
 @contextmanager
