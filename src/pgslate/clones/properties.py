@@ -38,7 +38,8 @@ COLUMNS = """datistemplate AND NOT datallowconn AS is_sealed, d.oid::int8 AS ori
     (SELECT json_agg(json_build_array(r.rolname, config))
      FROM pg_catalog.pg_db_role_setting s LEFT JOIN pg_catalog.pg_roles r ON r.oid = s.setrole,
         unnest(s.setconfig) config
-     WHERE s.setdatabase = d.oid AND (s.setrole = 0 OR r.oid IS NOT NULL)) AS settings,
+     WHERE s.setdatabase = d.oid AND config !~ '^pg_[^.=]*=' AND (s.setrole = 0 OR r.oid IS NOT NULL)
+    ) AS settings,
     CASE WHEN datacl IS NOT NULL THEN
         (SELECT coalesce(json_agg(json_build_array(a.privilege_type, r.rolname, a.is_grantable)), '[]')
          FROM aclexplode(datacl) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee

@@ -31,6 +31,21 @@ def role(oid: str) -> str:
     return f"NULLIF(pg_get_userbyid({oid}), current_user)"
 
 
+def given(options: str) -> str:
+    """Of an array of ``name=value``, what statements gave; null where they gave nothing.
+
+    What the server keeps there for itself is left out: its names begin with ``pg_``. (Debian's 15.20 writes
+    pg_attver=N into the options of each new column, another N each time, and no statement can change it.)
+    """
+    return f"NULLIF(ARRAY(SELECT o FROM unnest({options}) o WHERE o !~ '^pg_[^.=]*='), '{{{{}}}}')"
+
+
+COLUMN_OPTIONS = (
+    "NULLIF(ARRAY(SELECT o FROM unnest(a.attoptions) o WHERE o ~ '^n_distinct(_inherited)?='), '{{}}')"
+)
+"""The options of a column that ALTER TABLE can set: any other is the server's own."""
+
+
 def extension_member(catalog: str, oid: str) -> str:
     return (
         f"EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.{catalog}'::regclass "
@@ -79,8 +94,12 @@ SELECT rel.kind, rel.name, rel.kind AS owner_kind, rel.name AS owner_name,
     rel.relforcerowsecurity AS force_row_security,
     CASE WHEN rel.relkind IN ('r', 'p') THEN CASE rel.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' WHEN 'i' THEN 'index' END END
         AS replica_identity,
-    rel.reloptions || ARRAY(SELECT 'toast.' || o FROM pg_class t, unnest(t.reloptions) o
-                            WHERE t.oid = rel.reltoastrelid) AS options,
+    {
+    given(
+        "rel.reloptions || ARRAY(SELECT 'toast.' || o FROM pg_class t, unnest(t.reloptions) o"
+        " WHERE t.oid = rel.reltoastrelid AND o !~ '^pg_')"
+    )
+} AS options,
     (SELECT NULLIF(amname, 'heap') FROM pg_am WHERE pg_am.oid = rel.relam) AS access_method,
     CASE WHEN rel.reltablespace <> 0 THEN
         (SELECT spcname FROM pg_tablespace t WHERE t.oid = rel.reltablespace) END AS tablespace,
@@ -120,7 +139,7 @@ SELECT rel.kind || ' column' AS kind, rel.name || '.' || quote_ident(a.attname) 
                           ELSE 'extended' END END AS storage,
     CASE a.attcompression WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END AS compression,
     NULLIF(a.attstattarget, -1)::text AS statistics,
-    a.attoptions AS options,
+    {COLUMN_OPTIONS} AS options,
     a.attfdwoptions AS server_options,
     a.attinhcount > 0 AS inherited,
     a.attinhcount > 0 AND a.attislocal AS local,
@@ -129,7 +148,7 @@ FROM rel JOIN pg_attribute a ON a.attrelid = rel.oid AND a.attnum > 0 AND NOT a.
 JOIN pg_type t ON t.oid = a.atttypid
 LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 LEFT JOIN pg_constraint k ON k.conrelid = a.attrelid AND k.contype = 'n' AND k.conkey[1] = a.attnum
-WHERE rel.relkind IN ('r', 'p', 'f') OR a.attacl IS NOT NULL OR a.atthasdef OR a.attoptions IS NOT NULL
+WHERE rel.relkind IN ('r', 'p', 'f') OR a.attacl IS NOT NULL OR a.atthasdef OR {COLUMN_OPTIONS} IS NOT NULL
     OR NULLIF(a.attstattarget, -1) IS NOT NULL
 """
 
@@ -250,7 +269,7 @@ SELECT CASE p.prokind WHEN 'p' THEN 'procedure' WHEN 'a' THEN 'aggregate' ELSE '
     NULLIF(p.prorows, CASE WHEN p.proretset THEN 1000 ELSE 0 END)::text AS rows,
     NULLIF(p.prosupport::oid, 0)::regproc::text AS support,
     p.protrftypes::regtype[]::text[] AS transforms,
-    p.proconfig AS settings,
+    {given("p.proconfig")} AS settings,
     CASE WHEN p.prokind <> 'a' THEN coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) END AS body,
     p.probin AS library,
     CASE WHEN p.prokind = 'a' THEN ARRAY(

@@ -19,11 +19,12 @@ from pgslate.schema.settings import set_clause, set_here
 _ROLES = """
 SELECT r.oid::int8, r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
     r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text,
-    ARRAY(SELECT unnest(s.setconfig) FROM pg_catalog.pg_db_role_setting s
-          WHERE s.setrole = r.oid AND s.setdatabase = 0) AS settings,
-    ARRAY(SELECT unnest(s.setconfig) FROM pg_catalog.pg_db_role_setting s
-          JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase AND d.datname = pg_catalog.current_database()
-          WHERE s.setrole = r.oid) AS settings_here
+    ARRAY(SELECT config FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) config
+          WHERE s.setrole = r.oid AND s.setdatabase = 0 AND config !~ '^pg_[^.=]*=') AS settings,
+    ARRAY(SELECT config FROM pg_catalog.pg_db_role_setting s
+          JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) config
+          WHERE d.datname = pg_catalog.current_database() AND s.setrole = r.oid
+              AND config !~ '^pg_[^.=]*=') AS settings_here
 FROM pg_catalog.pg_roles r WHERE r.oid >= 16384 AND r.rolname <> current_user ORDER BY r.oid"""
 
 _MEMBERS = """

@@ -84,9 +84,9 @@ SELECT pg_catalog.set_config('search_path', '', true);
 """
 
 _SETTINGS = """
-SELECT unnest(setconfig) FROM pg_catalog.pg_db_role_setting s
-JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
-WHERE d.datname = pg_catalog.current_database() AND s.setrole = 0"""
+SELECT config FROM pg_catalog.pg_db_role_setting s
+JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) config
+WHERE d.datname = pg_catalog.current_database() AND s.setrole = 0 AND config !~ '^pg_[^.=]*='"""
 
 
 @dataclass(frozen=True)
