@@ -33,14 +33,14 @@ from psycopg.conninfo import make_conninfo
 from tests.kubernetes import manifests
 
 import datastorage
-from pgslate.applying import apply
-from pgslate.project import Project
-from pgslate.slicing.slice import Slice
+from pgslate.project.project import Project
+from pgslate.slices.slice import Slice
 from pgslate.targets.kubernetes import kubeconfig as kubeconfigs
 from pgslate.targets.kubernetes import kubernetes
 from pgslate.targets.kubernetes.api import HttpApi, path_of
-from pgslate.targets.kubernetes.waiting import Patience
+from pgslate.targets.kubernetes.readiness import Patience
 from pgslate.targets.target import Target
+from pgslate.verbs.apply import apply
 
 PROVISIONING_BUDGET = 10.0
 ROUNDS = 4

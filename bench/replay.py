@@ -25,12 +25,14 @@ from pathlib import Path
 
 from bench.generate import write
 
-from pgslate.applying import Silent, apply
-from pgslate.catalog import Catalog, Migration
-from pgslate.slicing.known import trace_of
-from pgslate.slicing.slice import whole
+from pgslate.catalog.catalog import Catalog
+from pgslate.catalog.migration import Migration
+from pgslate.execution.progress import Silent
+from pgslate.project.trace_source import trace_of
+from pgslate.slices.slice import whole
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
+from pgslate.verbs.apply import apply
 
 DATASTORAGE = Path(__file__).parents[1] / "src" / "datastorage" / "migrations"
 SESSION, PGSLATE, VERIFIED = "psycopg session", "pgslate", "pgslate, verified"

@@ -21,15 +21,16 @@ from pathlib import Path
 from bench import page
 from bench.generate import write
 
-from pgslate.catalog import Catalog
-from pgslate.slicing import document, lockfile
-from pgslate.slicing.known import trace_of
-from pgslate.slicing.lockfile import Lock
-from pgslate.slicing.select import relations
-from pgslate.slicing.slice import slice_of, whole
-from pgslate.slicing.snapshot import script_of, take
-from pgslate.slicing.trace import trace
+from pgslate.catalog.catalog import Catalog
+from pgslate.dump.definitions import script_of, take
+from pgslate.project.trace_source import trace_of
+from pgslate.slices import lockfile
+from pgslate.slices.lockfile import Lock
+from pgslate.slices.selection import relations
+from pgslate.slices.slice import slice_of, whole
 from pgslate.targets.embedded.server import Server
+from pgslate.trace import document
+from pgslate.trace.tracer import trace
 
 BEGIN, END = "<!-- slicing: begin -->", "<!-- slicing: end -->"
 

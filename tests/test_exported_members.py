@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pgslate
-from pgslate.cli.verbs import VERBS
+from pgslate.cli.commands import VERBS
 
 
 def test_all_is_sorted_and_every_name_is_there() -> None:
@@ -41,7 +41,7 @@ def test_a_verb_is_a_function_of_the_library_with_the_same_name(verb: str) -> No
         assert callable(getattr(pgslate, verb))
         return
     # a verb with verbs of its own is a module, with a function for each
-    module = importlib.import_module(f"pgslate.{verb}")
+    module = importlib.import_module(f"pgslate.verbs.{verb}")
     command = importlib.import_module(f"pgslate.cli.{verb}").command
     for sub in command.commands:
         assert callable(getattr(module, sub, None) or getattr(module, f"{sub}_{verb}"))

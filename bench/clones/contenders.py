@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from pgslate.catalog import Catalog
-from pgslate.clones import Databases
-from pgslate.project import Project
-from pgslate.slicing.replay import replay_all
+from pgslate.catalog.catalog import Catalog
+from pgslate.clones.databases import Databases
+from pgslate.project.project import Project
+from pgslate.slices.replay import replay_all
 from pgslate.targets.target import Target
 
 #: Tables of the slice, and the name of the template that everybody but pgslate copies.

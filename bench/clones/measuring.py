@@ -22,10 +22,10 @@ from bench.clones.contenders import BARE, CONTENDERS, SLICE, TEMPLATE, Contender
 from bench.generate import write
 from psycopg import sql
 
-from pgslate.catalog import Catalog
-from pgslate.clones import Databases
-from pgslate.project import Project
-from pgslate.slicing.replay import replay_all
+from pgslate.catalog.catalog import Catalog
+from pgslate.clones.databases import Databases
+from pgslate.project.project import Project
+from pgslate.slices.replay import replay_all
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 
@@ -206,7 +206,7 @@ def _write(connection: psycopg.Connection[Any]) -> str:
 
 def _slice_of(project: Project) -> tuple[str, ...]:
     """Tables whose slice has as many tables as we want, or nearly."""
-    from pgslate.slicing.select import relations
+    from pgslate.slices.selection import relations
 
     units = project.trace.units
     names = [units[unit].name for unit in relations(project.trace) if units[unit].kind == "table"]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from pgslate.partitions import Partition, detach, list_partitions
+from pgslate.partitions.detach import detach
+from pgslate.partitions.existing import Partition, list_partitions
 from pgslate.targets.target import Target
 
 TABLE = "audit_events"

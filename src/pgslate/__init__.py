@@ -14,15 +14,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pgslate.applying.plan import plan
-    from pgslate.applying.run import apply
-    from pgslate.applying.status import status
-    from pgslate.catalog import Catalog, Migration
-    from pgslate.checking import verify
-    from pgslate.clones.lending import clone
+    from pgslate.catalog.catalog import Catalog
+    from pgslate.catalog.migration import Migration
     from pgslate.clones.reaper import reap
-    from pgslate.clones.serving import serve
-    from pgslate.config import Config, Contract
     from pgslate.errors import (
         ApplyError,
         CatalogError,
@@ -33,61 +27,68 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
-    from pgslate.exploring import explore
-    from pgslate.linting import lint
-    from pgslate.locking import affected, lock
-    from pgslate.project import Project, Selection
-    from pgslate.proving import prove, snapshot
-    from pgslate.provisioning import provision
-    from pgslate.reasons import why
-    from pgslate.slicing.slice import Slice
-    from pgslate.standing import down, up
+    from pgslate.execution.planner import plan
+    from pgslate.execution.verification import VerifyResult
+    from pgslate.project.configuration import Config, Contract
+    from pgslate.project.project import Project, Selection
+    from pgslate.slices.reasons import why
+    from pgslate.slices.slice import Slice
     from pgslate.targets.dsn import connect
     from pgslate.targets.embedded import embedded
     from pgslate.targets.kubernetes import forward, kubernetes
     from pgslate.targets.target import Target
-    from pgslate.verifying import VerifyResult
+    from pgslate.testing.http_service import serve
+    from pgslate.verbs.apply import apply
+    from pgslate.verbs.clone import clone
+    from pgslate.verbs.explore import explore
+    from pgslate.verbs.lint import lint
+    from pgslate.verbs.lock import affected, lock
+    from pgslate.verbs.prove import prove, snapshot
+    from pgslate.verbs.provision import provision
+    from pgslate.verbs.status import status
+    from pgslate.verbs.up import down, up
+    from pgslate.verbs.verify import verify
 
 # Where each name lives; `__all__` is these names, sorted.
 _HOMES = {
     "ApplyError": "errors",
-    "Catalog": "catalog",
+    "Catalog": "catalog.catalog",
     "CatalogError": "errors",
-    "Config": "config",
+    "Config": "project.configuration",
     "ConfigError": "errors",
-    "Contract": "config",
-    "Migration": "catalog",
+    "Contract": "project.configuration",
+    "Migration": "catalog.migration",
     "PgslateError": "errors",
-    "Project": "project",
+    "Project": "project.project",
     "ProofError": "errors",
-    "Selection": "project",
-    "Slice": "slicing.slice",
+    "Selection": "project.project",
+    "Slice": "slices.slice",
     "Target": "targets.target",
     "TargetError": "errors",
     "UsageError": "errors",
     "VerificationError": "errors",
-    "VerifyResult": "verifying",
-    "affected": "locking",
-    "apply": "applying.run",
-    "clone": "clones.lending",
+    "VerifyResult": "execution.verification",
+    "affected": "verbs.lock",
+    "apply": "verbs.apply",
+    "clone": "verbs.clone",
     "connect": "targets.dsn",
-    "down": "standing",
+    "down": "verbs.up",
     "embedded": "targets.embedded",
-    "explore": "exploring",
+    "explore": "verbs.explore",
     "forward": "targets.kubernetes",
     "kubernetes": "targets.kubernetes",
-    "lint": "linting",
-    "lock": "locking",
-    "plan": "applying.plan",
-    "prove": "proving",
-    "provision": "provisioning",
+    "lint": "verbs.lint",
+    "lock": "verbs.lock",
+    "plan": "execution.planner",
+    "prove": "verbs.prove",
+    "provision": "verbs.provision",
     "reap": "clones.reaper",
-    "serve": "clones.serving",
-    "snapshot": "proving",
-    "status": "applying.status",
-    "up": "standing",
-    "verify": "checking",
-    "why": "reasons",
+    "serve": "testing.http_service",
+    "snapshot": "verbs.prove",
+    "status": "verbs.status",
+    "up": "verbs.up",
+    "verify": "verbs.verify",
+    "why": "slices.reasons",
 }
 
 __all__ = [

@@ -40,13 +40,22 @@ Each carries its data as attributes and can be pickled, since errors cross the w
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from pgslate.redacting import without_passwords
-
 _WIDEST = 200
 """Characters of a line that are shown."""
+
+
+# Passwords are masked in every error, statement and page that is shown: servers and migrations quote them.
+# In a string, as in what a DO block executes, quotes are doubled.
+_VALUE = r"""''[^']+''|[eE]?'(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s&]+"""
+_PASSWORDS = (
+    # A connection string's or a JSON document's key; SQL's PASSWORD '...'.
+    re.compile(rf"""(password["']?\s*[=:]\s*|password\s*(?=[eE]?')|password\s+(?="))({_VALUE})""", re.I),
+    re.compile(r"(://[^\s:/@]*:)(\S+)(?=@)"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,3 +320,16 @@ class MissingTablesError(VerificationError):
     """Tables that should be there are not; ``tables`` names them."""
 
     tables: tuple[str, ...]
+
+
+def without_passwords(text: str) -> str:
+    """The text with each password in it masked.
+
+    >>> without_passwords("can't reach postgresql://me:secret@host/db: password authentication failed")
+    "can't reach postgresql://me:***@host/db: password authentication failed"
+    >>> without_passwords("ALTER ROLE app PASSWORD 'it''s'; host=db password='a b' user=me")
+    'ALTER ROLE app PASSWORD ***; host=db password=*** user=me'
+    """
+    for pattern in _PASSWORDS:
+        text = pattern.sub(r"\1***", text)
+    return text

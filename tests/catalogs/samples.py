@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import datastorage
-from pgslate.catalog import Catalog
+from pgslate.catalog.catalog import Catalog
 
 _HERE = Path(__file__).parent
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from tests.catalogs.samples import Sample
 
-from pgslate import session
-from pgslate.sql import Statement
+from pgslate.catalog import session
+from pgslate.catalog.statements import Statement
 from pgslate.targets.target import Target
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pgslate.exploring import gathered
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.targets.target import Target
+from pgslate.verbs.explore import gathered
 
 from .conftest import Run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgslate import Project, UsageError
-from pgslate.standing import name_for, name_of
+from pgslate.verbs.up import name_for, name_of
 
 from .conftest import Run
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pgslate.clones import Databases
-from pgslate.project import Project
+from pgslate.clones.databases import Databases
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 
 SHOP = Path(__file__).parent / "shop"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgslate.clones import names
+from pgslate.clones import database_names
 from pgslate.targets.embedded.server import Server
 
 
@@ -17,12 +17,12 @@ def databases_named(server: Server, pattern: str) -> list[str]:
 
 def clones(server: Server) -> list[str]:
     """The clones on the server."""
-    return databases_named(server, names.CLONES)
+    return databases_named(server, database_names.CLONES)
 
 
 def templates(server: Server) -> list[str]:
     """The templates on the server, finished or not."""
-    return databases_named(server, names.TEMPLATES)
+    return databases_named(server, database_names.TEMPLATES)
 
 
 def tables_of(dsn: str) -> list[str]:

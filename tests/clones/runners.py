@@ -52,8 +52,8 @@ def ask(process: subprocess.Popen[str], *args: object) -> Any:
 
 OPEN = """
 import os, signal
-from pgslate.clones import Databases
-from pgslate.project import Project
+from pgslate.clones.databases import Databases
+from pgslate.project.project import Project
 from pgslate.targets.target import Target
 
 def say(what):

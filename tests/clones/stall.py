@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgslate.clones import Databases
-from pgslate.clones.cloning import Clone
-from pgslate.clones.making import Maker
-from pgslate.clones.returning import Returns
+from pgslate.clones.database_copy import Clone
+from pgslate.clones.databases import Databases
+from pgslate.clones.new_clone import Maker
+from pgslate.clones.returns import Returns
 
 
 class Stall:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from psycopg import sql
 
-from pgslate.clones import Databases
-from pgslate.project import Project
+from pgslate.clones.databases import Databases
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 
 from .conftest import Open

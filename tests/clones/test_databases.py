@@ -10,9 +10,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgslate.clones import Databases, names
+from pgslate.clones import database_names
+from pgslate.clones.databases import Databases
 from pgslate.errors import UnknownTableError, UsageError
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 
 from .conftest import Open
@@ -72,7 +73,7 @@ def test_nothing_is_left_but_the_template(server: Server, shop: Project, databas
         databases.database("stock").close()
     template = databases.prepare("stock").name
     databases.close()
-    assert [name for name in clones(server) if name.startswith(names.clone_prefix(template))] == []
+    assert [name for name in clones(server) if name.startswith(database_names.clone_prefix(template))] == []
     assert template in templates(server)
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pgslate.clones.kept import keep_data, start_again
 from pgslate.errors import UsageError
-from pgslate.targets.embedded import datadir, up
+from pgslate.targets.embedded import data_directory, named_server
 from pgslate.targets.embedded.server import Server
+from pgslate.testing.kept import keep_data, start_again
 
 NAME = "pgslate_0123456789ab_019364b2f1007abc8123456789abcdef"
 
@@ -21,8 +21,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache and state folder of this test's own; what it leaves up is taken down."""
     monkeypatch.setenv("PGSLATE_CACHE", str(tmp_path))
     yield tmp_path
-    for server in up.standing():
-        up.down(server.name)
+    for server in named_server.standing():
+        named_server.down(server.name)
 
 
 @pytest.fixture
@@ -38,14 +38,14 @@ def test_a_kept_database_is_there_again(kept: str) -> None:
     dsn, server = start_again(kept)
     with psycopg.connect(dsn) as connection:
         assert connection.info.dbname == kept
-    assert [standing.name for standing in up.standing()] == [server]
+    assert [standing.name for standing in named_server.standing()] == [server]
 
 
 def test_one_whose_data_was_forgotten_is_told_to_be_gone_and_nothing_is_left_up(
     kept: str, cache: Path
 ) -> None:
-    for place in (cache / "data").glob(f"{datadir.KEPT}*"):
-        datadir.forget(place)
+    for place in (cache / "data").glob(f"{data_directory.KEPT}*"):
+        data_directory.forget(place)
     with pytest.raises(UsageError, match=f"{kept} is no longer kept"):
         start_again(kept)
-    assert up.standing() == ()
+    assert named_server.standing() == ()

@@ -14,11 +14,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgslate.clones import Databases, reap
-from pgslate.clones.connecting import connect_patiently
+from pgslate.clones.connections import connect_patiently
+from pgslate.clones.databases import Databases
+from pgslate.clones.reaper import reap
 from pgslate.clones.template import Template
 from pgslate.errors import ServerNotReadyError, TargetError
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 

@@ -11,10 +11,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgslate.clones import Databases, names, reap, reaper
-from pgslate.clones.cloning import drop
-from pgslate.clones.reaper import reap_in
-from pgslate.project import Project
+from pgslate.clones import database_names, reaper
+from pgslate.clones.database_copy import drop
+from pgslate.clones.databases import Databases
+from pgslate.clones.reaper import reap, reap_in
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 
@@ -159,7 +160,7 @@ def test_what_a_builder_left_behind_goes(server: Server, databases: Databases) -
 
 def test_a_clone_that_the_book_forgot_goes_by_its_own_age(server: Server, databases: Databases) -> None:
     old = f"pgslate_{'0' * 12}_0193{'0' * 8}7000800000000000000{0}"
-    assert names.parse(old) is not None
+    assert database_names.parse(old) is not None
     server.create_database(old)
     with databases.book.connect() as book:
         book.execute("UPDATE life SET began = began - interval '1 day'")
@@ -296,7 +297,7 @@ def test_what_a_role_that_one_is_a_member_of_made_is_left_to_it(server: Server, 
     team, member = Target(server.dsn(user="team")), Target(server.dsn(user="member"))
     with Databases(team, shop, ahead=0) as theirs, Databases(member, shop, ahead=0, lease=0.0) as own:
         held = theirs.database("stock")
-        with server.target(names.BOOK).connect(autocommit=True) as book:
+        with server.target(database_names.BOOK).connect(autocommit=True) as book:
             book.execute("UPDATE pgslate_2.life SET began = began - interval '1 day'")
         reap_in(own.book, unused_for=0.0)
         assert held.name in clones(server)

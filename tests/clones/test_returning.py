@@ -12,12 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgslate.clones import Clone, Databases, names, pool
+from pgslate.clones import database_names, pool
+from pgslate.clones.database_copy import Clone
+from pgslate.clones.databases import Databases
 from pgslate.clones.pool import MAKERS
 from pgslate.clones.reaper import reap_in
-from pgslate.clones.returning import Returns
+from pgslate.clones.returns import Returns
 from pgslate.clones.worth import Worth
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 
 from .conftest import SHOP, Open
@@ -133,7 +135,7 @@ def test_never_more_stand_than_were_used_at_once_and_are_made_ahead(
     server: Server, shop: Project, databases_on: Open
 ) -> None:
     databases = databases_on(server, shop, ahead=2, threads=True)
-    prefix = names.clone_prefix(databases.prepare("stock").name)
+    prefix = database_names.clone_prefix(databases.prepare("stock").name)
 
     def work() -> None:
         for _ in range(6):
@@ -342,7 +344,7 @@ def test_what_was_held_while_the_server_restarted_is_dropped(
 RETURNERS = (
     OPEN  # noqa: S608  # a program, with SQL in it
     + """
-from pgslate.clones.returning import Returns
+from pgslate.clones.returns import Returns
 
 def give_back(dsn, catalog, fatal, extra):
     databases = opened(dsn, catalog, lease=0.01, ahead=1)
@@ -404,6 +406,6 @@ def test_a_runner_killed_at_any_step_leaves_nothing_that_is_not_as_new(
     def nothing_is_left() -> bool:
         with Databases(server.target(), databases.project, ahead=0) as others:
             reap_in(others.book, force=True)
-        return not [name for name in clones(server) if name.startswith(names.clone_prefix(template))]
+        return not [name for name in clones(server) if name.startswith(database_names.clone_prefix(template))]
 
     until(nothing_is_left)

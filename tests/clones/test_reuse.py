@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pgslate.clones import returning
-from pgslate.clones.cloning import Clone
+from pgslate.clones import returns
+from pgslate.clones.database_copy import Clone
 from pgslate.clones.reuse import NotReusableError
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 
 from .conftest import Open
@@ -418,7 +418,7 @@ def test_a_session_that_does_not_leave_costs_its_database_only(
     stall: Stall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone = stall.new()
-    monkeypatch.setattr(returning, "wait_until_empty", lambda *_, **__: False)
+    monkeypatch.setattr(returns, "wait_until_empty", lambda *_, **__: False)
     with closing(clone.connect()), pytest.raises(NotReusableError, match="still there"):
         stall.again(clone)
     done = [name for name, state in stall.states().items() if state == "done"]

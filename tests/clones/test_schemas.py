@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgslate.clones import Databases
-from pgslate.clones.schemas import Schemas
+from pgslate.clones.databases import Databases
+from pgslate.clones.schema_per_test import Schemas
 from pgslate.errors import MigrationFailedError, PrivilegeError, TargetError
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 

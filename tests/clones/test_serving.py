@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from pgslate import cli
-from pgslate.clones import Databases
-from pgslate.clones.serving import Listener, Service, serve
+from pgslate.clones.databases import Databases
 from pgslate.errors import UsageError
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
+from pgslate.testing.http_service import Listener, Service, serve
 
 from .conftest import SHOP
 from .looking import clones, tables_of

@@ -8,9 +8,10 @@ import random
 import signal
 from dataclasses import dataclass, field
 
-from pgslate.clones import Databases, names
+from pgslate.clones import database_names
+from pgslate.clones.databases import Databases
 from pgslate.clones.reaper import reap_in
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 
 from .conftest import SHOP
@@ -66,7 +67,7 @@ def test_workers_that_are_killed_leak_nothing_and_disturb_nobody(server: Server,
     dice = random.Random(7)  # noqa: S311  # no secret
     soak = Soak()
     with Databases(server.target(), shop, lease=LEASE, ahead=0) as ours, runner(NURSERY) as nursery:
-        prefix = names.clone_prefix(ours.prepare("stock").name)
+        prefix = database_names.clone_prefix(ours.prepare("stock").name)
         assert nursery.stdin is not None
 
         def start(tests: int) -> None:

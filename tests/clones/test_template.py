@@ -13,13 +13,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgslate.clones import names
+from pgslate.clones import database_names
 from pgslate.clones.base import ensure_base
-from pgslate.clones.book import Book
 from pgslate.clones.contents import Contents
+from pgslate.clones.registry import Book
 from pgslate.clones.template import ensure_template
 from pgslate.errors import LockTimeoutError, MigrationFailedError, ProofError, TargetError
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 
 from .conftest import Open
@@ -112,12 +112,12 @@ def test_a_builder_killed_at_any_step_leaves_no_half_template(
     before = set(templates(server))
     status, _ = ask(builder, server.dsn(), str(unlucky), fatal)
     assert status == -signal.SIGKILL
-    finished = {name for name in set(templates(server)) - before if names.is_template(name)}
+    finished = {name for name in set(templates(server)) - before if database_names.is_template(name)}
     assert all(is_sealed(server, name) for name in finished)
     assert bool(finished) == (fatal == "named")
     with databases_on(server, Project.open(unlucky)).database("unlucky") as database:
         assert tables_of(database.dsn) == ["unlucky"]
-    assert [name for name in set(templates(server)) - before if not names.is_template(name)] == []
+    assert [name for name in set(templates(server)) - before if not database_names.is_template(name)] == []
 
 
 def test_two_processes_that_want_one_template_build_it_once(

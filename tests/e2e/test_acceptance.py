@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from pgslate import e2e
 from pgslate.errors import MissingTablesError, ServerNotReadyError, UnknownTableError, UsageError
 from pgslate.targets.target import Target
+from pgslate.verbs import e2e
 
 AUDIT_INDEXES = {"idx_audit_events_correlation", "idx_audit_events_event_type", "idx_audit_events_timestamp"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pgslate.catalog import Catalog
+from pgslate.catalog.catalog import Catalog
 
 Load = Callable[..., Catalog]
 

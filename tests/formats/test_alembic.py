@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pgslate.catalog import Catalog
+from pgslate.catalog.catalog import Catalog
 from pgslate.errors import CatalogError
 
 INI = """

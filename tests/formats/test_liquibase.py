@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.formats.conftest import Load
 
-from pgslate.catalog import Catalog
+from pgslate.catalog.catalog import Catalog
 from pgslate.errors import CatalogError, DuplicateVersionError
 
 HEADER = "--liquibase formatted sql\n"

@@ -7,7 +7,7 @@ import json
 import pytest
 from tests.formats.conftest import Load
 
-from pgslate.catalog import Catalog
+from pgslate.catalog.catalog import Catalog
 from pgslate.errors import CatalogError, CodeMigrationError, DuplicateVersionError, Place
 
 HEADER = "--liquibase formatted sql\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.formats.conftest import Load
 
-from pgslate.catalog import Catalog
+from pgslate.catalog.catalog import Catalog
 from pgslate.errors import CatalogError, CodeMigrationError, UsageError
 from pgslate.formats import names
 

@@ -9,7 +9,7 @@ from time import process_time
 import pytest
 from tests.formats.conftest import Load
 
-from pgslate.catalog import Catalog
+from pgslate.catalog.catalog import Catalog
 from pgslate.errors import CatalogError, CodeMigrationError
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.histories import functions, keys, partitions, surroundings, tables, types, views
 from tests.histories.model import ROLES, Choices, Model, literal, quoted
 
-from pgslate.catalog import Catalog, Migration
+from pgslate.catalog.catalog import Catalog
+from pgslate.catalog.migration import Migration
 
 Operation = Callable[[Model, Choices], "list[str] | None"]
 Step = tuple[int, bytes]

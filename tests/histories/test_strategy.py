@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from tests.histories.model import Choices, Model, quoted
 from tests.histories.strategy import PRELUDE, catalogs, written
 
-from pgslate import session
-from pgslate.catalog import Catalog
+from pgslate.catalog import session
+from pgslate.catalog.catalog import Catalog
 from pgslate.targets.embedded.server import Server
 
 _SETTINGS = settings(

@@ -15,7 +15,7 @@ from tests.kubernetes.standin.server import StandIn
 
 from pgslate.targets.kubernetes import kubeconfig as kubeconfigs
 from pgslate.targets.kubernetes.api import HttpApi, path_of
-from pgslate.targets.kubernetes.waiting import Patience
+from pgslate.targets.kubernetes.readiness import Patience
 from pgslate.targets.target import Target
 
 REAL = os.environ.get("PGSLATE_TEST_KUBERNETES") == "1"

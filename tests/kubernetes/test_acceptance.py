@@ -12,10 +12,10 @@ import pytest
 from tests.kubernetes import manifests
 from tests.kubernetes.conftest import TestCluster
 
-from pgslate import e2e
 from pgslate.errors import MissingTablesError, ServiceNotFoundError
 from pgslate.targets.kubernetes import kubernetes
 from pgslate.targets.target import Target
+from pgslate.verbs import e2e
 
 INDEXES = {"idx_audit_events_correlation", "idx_audit_events_event_type", "idx_audit_events_timestamp"}
 PARTITIONS = {"audit_events_y2025m12", "audit_events_y2026m01"}

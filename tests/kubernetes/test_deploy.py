@@ -12,10 +12,10 @@ from tests.kubernetes.conftest import TestCluster
 from tests.kubernetes.helm import Chart
 from tests.kubernetes.test_kubectl import Kubectl, kubectl, needs_kubectl
 
-from pgslate.cli.verbs import root
-from pgslate.clones.urls import url_with
+from pgslate.cli.commands import root
 from pgslate.errors import UsageError
 from pgslate.targets.kubernetes.manifests import Database, init_container_manifest, job_manifest, to_yaml
+from pgslate.targets.url import url_with
 
 Json = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgslate.targets.kubernetes.explaining import Hopeless, Json, Reason, fix_for, last_events, reasons
+from pgslate.targets.kubernetes.pod_reasons import Hopeless, Json, Reason, fix_for, last_events, reasons
 
 
 def pod(*, phase: str = "Running", conditions: list[Json] | None = None, **container: object) -> Json:

@@ -16,12 +16,12 @@ from tests.kubernetes.test_kubectl import Kubectl, kubectl, needs_kubectl
 
 import datastorage
 from pgslate import cli
-from pgslate.applying import apply
 from pgslate.errors import PgslateError
-from pgslate.project import Project
-from pgslate.slicing.slice import Slice
+from pgslate.project.project import Project
+from pgslate.slices.slice import Slice
 from pgslate.targets.kubernetes import exit_status, kubernetes, run_many
 from pgslate.targets.target import Target
+from pgslate.verbs.apply import apply
 
 __all__ = ["kubectl"]  # the fixture
 

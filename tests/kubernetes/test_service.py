@@ -13,7 +13,7 @@ from tests.kubernetes.standin.server import StandIn
 
 from pgslate.errors import PrivilegeError, ServiceNotFoundError, TargetError, UsageError
 from pgslate.targets.kubernetes import kubernetes, split_address
-from pgslate.targets.kubernetes.finding import find_backend
+from pgslate.targets.kubernetes.discovery import find_backend
 from pgslate.targets.target import Target
 
 

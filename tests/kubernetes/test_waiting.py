@@ -16,9 +16,9 @@ from tests.kubernetes.standin.server import StandIn
 from pgslate.errors import ClusterAuthError, ClusterError, PodNotReadyError, ServerNotReadyError
 from pgslate.targets.kubernetes import kubernetes
 from pgslate.targets.kubernetes.api import HttpApi, path_of
-from pgslate.targets.kubernetes.finding import find_backend
+from pgslate.targets.kubernetes.discovery import find_backend
 from pgslate.targets.kubernetes.kubeconfig import load
-from pgslate.targets.kubernetes.waiting import Patience, wait_for_pod
+from pgslate.targets.kubernetes.readiness import Patience, wait_for_pod
 
 
 def broken(namespace: str, **container: object) -> list[manifests.Json]:

@@ -10,7 +10,10 @@ import psycopg
 import pytest
 
 from pgslate.errors import LockTimeoutError, UsageError
-from pgslate.partitions import PartitionPolicy, detach, ensure, finish_detaching, list_partitions, survey
+from pgslate.partitions.detach import detach, finish_detaching
+from pgslate.partitions.ensure import ensure, survey
+from pgslate.partitions.existing import list_partitions
+from pgslate.partitions.policy import PartitionPolicy
 from pgslate.targets.target import Target
 
 Connection = psycopg.Connection[Any]

@@ -12,7 +12,9 @@ import psycopg
 import pytest
 
 from pgslate.errors import LockTimeoutError, PartitionBlockedError, UnknownTableError, UsageError
-from pgslate.partitions import PartitionPolicy, ensure, list_partitions, survey
+from pgslate.partitions.ensure import ensure, survey
+from pgslate.partitions.existing import list_partitions
+from pgslate.partitions.policy import PartitionPolicy
 from pgslate.schema import Schema
 from pgslate.schema.compare import compare
 from pgslate.schema.read import read

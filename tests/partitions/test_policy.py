@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgslate.errors import ConfigError
-from pgslate.partitions import PartitionPolicy, Window
+from pgslate.partitions.policy import PartitionPolicy, Window
 
 MONTHLY = PartitionPolicy.parse(
     "audit_events", {"every": "month", "name": "{table}_y{year}m{month:02}", "behind": 0, "ahead": 1}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pgslate.project import Project
-from pgslate.provisioning import provision
+from pgslate.project.project import Project
 from pgslate.targets.target import Target
+from pgslate.verbs.provision import provision
 
 MIGRATION = """CREATE SCHEMA app;
 CREATE TABLE app."Events" (at date NOT NULL) PARTITION BY RANGE (at);

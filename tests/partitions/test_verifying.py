@@ -9,12 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgslate.partitions import PartitionPolicy, ensure
+from pgslate.execution.verification import VerifyResult, verify
+from pgslate.partitions.ensure import ensure
+from pgslate.partitions.policy import PartitionPolicy
 from pgslate.schema import Schema
 from pgslate.schema.model import Name
 from pgslate.schema.read import read
 from pgslate.targets.target import Target
-from pgslate.verifying import VerifyResult, verify
 
 Connection = psycopg.Connection[Any]
 

@@ -40,7 +40,7 @@ def run_pytest(tmp_path: Path) -> RunPytest:
     """
 
     def run(folder: Path, *options: str, plugins: tuple[str, ...] = (), **environ: str) -> Ran:
-        asked = [part for plugin in ("pgslate.pytest_plugin", *plugins) for part in ("-p", plugin)]
+        asked = [part for plugin in ("pgslate.testing.pytest_plugin", *plugins) for part in ("-p", plugin)]
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *asked, *options]
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
         done = subprocess.run(
@@ -75,7 +75,7 @@ def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
                 patched.delenv(name)
             for name, value in {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environ}.items():
                 patched.setenv(name, value)
-            plugins = ("-p", "no:cacheprovider", "-p", "pgslate.pytest_plugin")
+            plugins = ("-p", "no:cacheprovider", "-p", "pgslate.testing.pytest_plugin")
             status = pytest.main(["-q", "--import-mode=importlib", *plugins, *options])
         for name in set(sys.modules) - known:
             if name.startswith("test_things"):

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from pgslate.cli import main
-from pgslate.clones import names, reap
+from pgslate.clones import database_names
+from pgslate.clones.reaper import reap
 from pgslate.targets.embedded.server import Server
 
 from .conftest import ROOT, RunPytest
@@ -52,7 +53,7 @@ def clones_on(server: Server) -> list[str]:
         return [
             row[0]
             for row in connection.execute(
-                "SELECT datname::text FROM pg_database WHERE datname ~ %s", [names.CLONES]
+                "SELECT datname::text FROM pg_database WHERE datname ~ %s", [database_names.CLONES]
             )
         ]
 
@@ -63,7 +64,7 @@ def test_a_run_that_asks_for_no_database_imports_and_starts_nothing(
     folder = project(
         "import sys\n"
         "def test_it():\n"
-        "    heavy = {'psycopg', 'socket', 'pgparse', 'pgslate.project', 'pgslate.clones.run'}\n"
+        "    heavy = {'psycopg', 'socket', 'pgparse', 'pgslate.project.project', 'pgslate.testing.run'}\n"
         "    loaded = heavy & set(sys.modules)\n"
         "    assert not loaded - {'socket'}, loaded\n"
     )
@@ -77,7 +78,7 @@ def test_neither_do_the_controller_and_the_workers_of_xdist(project: Make, run_p
     (folder / "conftest.py").write_text(
         "import sys\n"
         "def pytest_sessionfinish():\n"
-        "    assert not {'psycopg', 'pgslate.targets', 'pgslate.clones.run'} & set(sys.modules)\n"
+        "    assert not {'psycopg', 'pgslate.targets', 'pgslate.testing.run'} & set(sys.modules)\n"
     )
     ran = run_pytest(folder, "-n", "1", plugins=("xdist",))
     assert ran.outcomes == {"passed": 1}, ran.out
@@ -85,7 +86,7 @@ def test_neither_do_the_controller_and_the_workers_of_xdist(project: Make, run_p
 
 def test_the_plugin_itself_takes_next_to_nothing_to_import() -> None:
     program = (
-        "import sys, pytest; before = set(sys.modules); import pgslate.pytest_plugin;"
+        "import sys, pytest; before = set(sys.modules); import pgslate.testing.pytest_plugin;"
         "print(sorted(set(sys.modules) - before))"
     )
     done = subprocess.run(
@@ -199,7 +200,7 @@ def test_what_failed_on_an_embedded_server_can_be_started_again(
     ran = run_pytest(project(FAILS), *workers, plugins=("xdist",))
     found = re.search(r"pgslate clone --kept (pgslate_\w+)", ran.out)
     assert found, ran.out
-    from pgslate.targets.embedded import up
+    from pgslate.targets.embedded import named_server
 
     try:
         assert main(["clone", "--kept", found[1]]) == 0
@@ -209,10 +210,10 @@ def test_what_failed_on_an_embedded_server_can_be_started_again(
         down = re.search(r"`pgslate (down --name \S+)`", said.err)
         assert down, said.err
         assert main(down[1].split()) == 0
-        assert up.standing() == ()
+        assert named_server.standing() == ()
     finally:
-        for standing in up.standing():
-            up.down(standing.name)
+        for standing in named_server.standing():
+            named_server.down(standing.name)
 
 
 def test_a_role_without_createdb_is_told_in_the_tests_error(

@@ -9,10 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pgslate import testing
-from pgslate.clones.settings import NAMES, option, settings
 from pgslate.errors import UsageError
 from pgslate.targets.embedded.server import Server
+from pgslate.testing import case
+from pgslate.testing.settings import NAMES, option, settings
 
 from .conftest import ROOT
 
@@ -22,38 +22,38 @@ SHOP = ROOT / "examples" / "plain"
 @pytest.fixture(autouse=True)
 def configured(server: Server) -> Iterator[None]:
     """The settings of a run on the session's server, in the example's folder."""
-    testing.configure(testing.Settings(dsn=server.dsn(), start=str(SHOP), keep="none"))
+    case.configure(case.Settings(dsn=server.dsn(), start=str(SHOP), keep="none"))
     yield
-    testing.configure(testing.Settings())
+    case.configure(case.Settings())
 
 
 def test_a_database_is_there_within_a_block_and_gone_after_it() -> None:
-    with testing.database("customers") as database, database.connect() as connection:
+    with case.database("customers") as database, database.connect() as connection:
         connection.execute("INSERT INTO customers (name) VALUES ('Ada')")
-    with testing.database("customers") as other, other.connect() as connection:
+    with case.database("customers") as other, other.connect() as connection:
         assert connection.execute("SELECT * FROM customers").fetchall() == []
     assert other.name != database.name
 
 
 def test_a_contract_can_be_named() -> None:
-    with testing.database(contract="till") as database, database.connect() as connection:
+    with case.database(contract="till") as database, database.connect() as connection:
         connection.execute("SELECT FROM orders, customers")
 
 
 def test_what_a_transaction_does_is_undone() -> None:
     for _ in range(2):
-        with testing.transaction("customers") as connection:
+        with case.transaction("customers") as connection:
             connection.execute("INSERT INTO customers (name) VALUES ('Ada')")
             assert connection.execute("SELECT count(*) FROM customers").fetchone() == (1,)
 
 
 def test_a_commit_within_a_transaction_is_an_error() -> None:
-    with testing.transaction("customers") as connection, pytest.raises(psycopg.ProgrammingError):
+    with case.transaction("customers") as connection, pytest.raises(psycopg.ProgrammingError):
         connection.commit()
 
 
 def test_a_test_case_finds_its_database() -> None:
-    class OrdersTest(testing.DatabaseTestCase):
+    class OrdersTest(case.DatabaseTestCase):
         tables = ("orders",)
 
         def test_nobody_ordered_yet(self) -> None:

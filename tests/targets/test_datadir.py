@@ -14,8 +14,8 @@ from tests.targets.processes import OWNER, python, said
 
 from pgslate.errors import TargetError
 from pgslate.targets.embedded.accounts import server_account
-from pgslate.targets.embedded.datadir import MOST_KEPT, copy_kept, keep
-from pgslate.targets.embedded.datadir import kept as kept_under
+from pgslate.targets.embedded.data_directory import MOST_KEPT, copy_kept, keep
+from pgslate.targets.embedded.data_directory import kept as kept_under
 from pgslate.targets.embedded.installations import choose
 from pgslate.targets.embedded.server import Server
 
@@ -56,7 +56,7 @@ def left_aside(cache: Path) -> list[Path]:
 KILLED_WHILE_IT_KEEPS = """
 import os, signal, sys
 from pathlib import Path
-from pgslate.targets.embedded.datadir import keep
+from pgslate.targets.embedded.data_directory import keep
 from pgslate.targets.embedded.installations import choose
 
 def kill(event, arguments):

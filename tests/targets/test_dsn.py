@@ -15,7 +15,7 @@ from tests.targets.pooler import Pooler
 
 from pgslate.errors import ServerNotReadyError, TargetError
 from pgslate.targets.dsn import attempts_in, connect, session_is_pooled
-from pgslate.targets.embedded.launching import free_port
+from pgslate.targets.embedded.launch import free_port
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.environment import check_environment, from_environment
 from pgslate.targets.target import Target, label_of

@@ -18,8 +18,8 @@ from pgslate.errors import TargetError
 from pgslate.targets.embedded import embedded
 from pgslate.targets.embedded.accounts import Account, server_account
 from pgslate.targets.embedded.folders import run_folder
-from pgslate.targets.embedded.launching import THROW_AWAY, fill, launch, recipe
-from pgslate.targets.embedded.rundirs import make_run_directory
+from pgslate.targets.embedded.launch import THROW_AWAY, fill, launch, recipe
+from pgslate.targets.embedded.run_directory import make_run_directory
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.embedded.watcher import Watcher
 from pgslate.targets.target import Target

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from tests.targets.processes import output, python, wait_for_end
 
-from pgslate.targets.embedded.rundirs import server_pid
+from pgslate.targets.embedded.named_server import down, standing, up
+from pgslate.targets.embedded.run_directory import server_pid
 from pgslate.targets.embedded.server import Server
-from pgslate.targets.embedded.up import down, standing, up
 from pgslate.targets.target import Target
 
 
@@ -67,7 +67,7 @@ def test_down_ends_the_server_and_removes_its_data() -> None:
 
 
 def test_a_server_outlives_the_process_that_started_it() -> None:
-    with python("from pgslate.targets.embedded.up import up; print(up('app').dsn)") as starter:
+    with python("from pgslate.targets.embedded.named_server import up; print(up('app').dsn)") as starter:
         dsn = output(starter).strip()
     with psycopg.connect(dsn) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -132,7 +132,7 @@ def test_a_crashed_server_is_noticed_and_started_anew() -> None:
 
 
 def test_two_ups_at_once_start_one_server() -> None:
-    code = "from pgslate.targets.embedded.up import up; print(up('app').port)"
+    code = "from pgslate.targets.embedded.named_server import up; print(up('app').port)"
     starters = [python(code) for _ in range(3)]
     assert len({output(starter) for starter in starters}) == 1
 

@@ -22,7 +22,7 @@ def project() -> Project:
 def apply_contract(service: str, target: Target) -> None:
     """Makes exactly what the contract needs, and today's partitions; raises pgslate's errors."""
     from pgslate import apply
-    from pgslate.partitions import ensure
+    from pgslate.partitions.ensure import ensure
 
     ours = project()
     apply(ours.slice(ours.selection(contracts=[service])), target)

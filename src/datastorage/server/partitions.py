@@ -15,8 +15,8 @@ def policy_maker(owner_dsn: str) -> Maker:
 
     It raises pgslate's errors, which say what is in the way, and psycopg's.
     """
-    from pgslate.config import Config
-    from pgslate.partitions import ensure
+    from pgslate.partitions.ensure import ensure
+    from pgslate.project.configuration import Config
 
     policy = Config.load(CONFIG).partitions["audit_events"]
 

@@ -25,8 +25,8 @@ def main(args: Sequence[str] | None = None) -> int:
     """Run a command line (without the program's name; default: this process's); returns its exit status."""
     import click
 
-    from pgslate.cli import failing
-    from pgslate.cli.verbs import root
+    from pgslate.cli import failure
+    from pgslate.cli.commands import root
 
     given = list(sys.argv[1:] if args is None else args)
     signal.signal(signal.SIGTERM, _interrupt)  # a Job that is deleted cleans up as one that is interrupted
@@ -40,7 +40,7 @@ def main(args: Sequence[str] | None = None) -> int:
         )
         return INTERRUPTED
     except Exception as error:
-        return failing.told(error, given)
+        return failure.told(error, given)
     return status if isinstance(status, int) else 0
 
 

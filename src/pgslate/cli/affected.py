@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -17,11 +17,11 @@ def command(asked: Asked, revision: str) -> int:
 
     In CI: `pgslate affected origin/main --format json` gives `affected`, a list for a job matrix.
     """
-    from pgslate.locking import affected
     from pgslate.report import lock as report
+    from pgslate.verbs.lock import affected
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
+    with resolve.traced(asked, output) as project:
         found = affected(project, revision)
     output.result(lambda: report.affected(found), found.as_json)
     return 0

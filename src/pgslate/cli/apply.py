@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
 if TYPE_CHECKING:
-    from pgslate.project import Project, Selection
-    from pgslate.provisioning import Provisioned
-    from pgslate.slicing.slice import Slice
+    from pgslate.project.project import Project, Selection
+    from pgslate.slices.slice import Slice
+    from pgslate.verbs.provision import Provisioned
 
 
 @click.command("apply")
@@ -35,14 +35,14 @@ def command(asked: Asked) -> int:
     from pgslate.report import apply as report
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
-        parts = opening.apart(asked, project)
+    with resolve.traced(asked, output) as project:
+        parts = resolve.apart(asked, project)
         if len(parts) == 1:
-            done, label = _applied(asked, output, project, *opening.chosen(asked, project))
+            done, label = _applied(asked, output, project, *resolve.chosen(asked, project))
         else:
-            from pgslate.cli.many import Answer, on_each
+            from pgslate.cli.several_targets import Answer, on_each
 
-            chosen = {part.kube: opening.chosen(part, project) for part in parts}
+            chosen = {part.kube: resolve.chosen(part, project) for part in parts}
 
             def one(part: Asked, told: Output) -> Answer:
                 done, label = _applied(part, told, project, *chosen[part.kube])
@@ -57,9 +57,9 @@ def _applied(
     asked: Asked, output: Output, project: Project, selection: Selection, chosen: Slice
 ) -> tuple[Provisioned, str]:
     """What was done to the target, and its label."""
-    from pgslate.provisioning import provision
+    from pgslate.verbs.provision import provision
 
-    with opening.target(asked, output, project, chosen) as target, output.applying() as progress:
+    with resolve.target(asked, output, project, chosen) as target, output.applying() as progress:
         done = provision(
             project,
             chosen,

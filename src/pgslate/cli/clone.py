@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -28,17 +28,17 @@ def command(asked: Asked, seconds: float, kept: str | None) -> int:
     """
     output = Output(asked)
     if kept is not None:
-        from pgslate.clones.kept import start_again
+        from pgslate.testing.kept import start_again
 
         dsn, server = start_again(kept)
         output.say(f"`pgslate down --name {server}` ends the server")
         output.result(lambda: dsn, lambda: {"dsn": dsn, "name": kept})
         return 0
-    from pgslate.clones import clone
+    from pgslate.verbs.clone import clone
 
-    with opening.traced(asked, output) as project:
-        selection = opening.selection(asked, project)
-        with opening.target(asked, output, project) as target:
+    with resolve.traced(asked, output) as project:
+        selection = resolve.selection(asked, project)
+        with resolve.target(asked, output, project) as target:
             made = clone(target, project, selection, seconds=seconds, as_of=asked.as_of, what="pgslate clone")
     output.result(lambda: made.dsn, lambda: {"dsn": made.dsn, "name": made.name, "seconds": seconds})
     return 0

@@ -15,8 +15,8 @@ from pgslate.cli.output import Output
 @options.takes(options.CATALOG)
 def command(asked: Asked, name: str | None, everyone: bool) -> int:
     """Stop the server of this project and remove its data; nothing to stop is no error."""
-    from pgslate.standing import down, name_for
-    from pgslate.targets.embedded.up import standing
+    from pgslate.targets.embedded.named_server import standing
+    from pgslate.verbs.up import down, name_for
 
     output = Output(asked)
     names = (

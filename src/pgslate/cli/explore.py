@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -18,10 +18,10 @@ def command(asked: Asked, file: str) -> int:
     Tables with their slices and the reasons for them, and which file is for which table. The page works
     without a server and without a network.
     """
-    from pgslate.exploring import explore
+    from pgslate.verbs.explore import explore
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
+    with resolve.traced(asked, output) as project:
         path = explore(project, file)
     output.result(lambda: str(path), lambda: {"page": str(path)})
     return 0

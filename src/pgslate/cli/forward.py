@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -25,7 +25,7 @@ from pgslate.cli.output import Output
     "--timeout",
     type=options.Seconds(),
     metavar="SECONDS",
-    default=opening.CLUSTER_TIMEOUT,
+    default=resolve.CLUSTER_TIMEOUT,
     show_default=True,
     help="How long to wait for a ready pod.",
 )
@@ -44,7 +44,7 @@ def command(asked: Asked, address: str, port: int) -> int:
         kubeconfig=asked.kubeconfig,
         context=asked.context,
         port=port,
-        timeout=asked.timeout or opening.CLUSTER_TIMEOUT,
+        timeout=asked.timeout or resolve.CLUSTER_TIMEOUT,
         note=output.note,
         waiting=output.say,
     ) as forwarder:

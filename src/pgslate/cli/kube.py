@@ -13,7 +13,7 @@ from pgslate.cli.output import Output
 from pgslate.errors import UsageError
 
 if TYPE_CHECKING:
-    from pgslate.kube import Database
+    from pgslate.verbs.kube import Database
 
 DEADLINE = 600.0  # seconds
 
@@ -103,7 +103,7 @@ def job_(
 
     It needs no rights in the cluster. Run again, or beside another, it ends up where one would.
     """
-    from pgslate import kube
+    from pgslate.verbs import kube
 
     _check(asked, init_container=init_container, with_job_options=bool(hook or namespace))
     shared: dict[str, Any] = {
@@ -136,7 +136,7 @@ def _check(asked: Asked, *, init_container: bool, with_job_options: bool) -> Non
         raise UsageError("--init-container is a part of a pod", fix="drop --hook and --namespace")
     if init_container and len(asked.contract) > 1:
         raise UsageError("--init-container takes one --contract", fix="print each, and merge the lists")
-    from pgslate.config import Config
+    from pgslate.project.configuration import Config
 
     config = Config.load(asked.config) if asked.config else Config.find()
     if config.file:
@@ -155,7 +155,7 @@ def _database(
     user_key: str | None,
     database_key: str | None,
 ) -> Database:
-    from pgslate.kube import Database
+    from pgslate.verbs.kube import Database
 
     return Database(
         service=service,

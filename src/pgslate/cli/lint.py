@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -33,11 +33,11 @@ def command(asked: Asked, rules: tuple[str, ...], ignore: tuple[str, ...], month
     lock-on-rows       a heavy lock on a table into which migrations wrote rows
     squawk             squawk's own rules, where squawk is installed; one of them: squawk/NAME
     """
-    from pgslate.linting import lint
     from pgslate.report import lint as report
+    from pgslate.verbs.lint import lint
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
+    with resolve.traced(asked, output) as project:
         found = lint(project, rules=rules, ignore=ignore, as_of=asked.as_of, months=months)
     output.result(lambda: report.text(found), found.as_json)
     return 0 if found.ok else 1

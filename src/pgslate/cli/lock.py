@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -19,25 +19,25 @@ def command(asked: Asked, check: bool, workers: int | None, strict: bool) -> int
 
     Commit it beside the catalog: with it nothing is traced, and a review sees what a migration changes.
     """
-    from pgslate import locking
-    from pgslate.project import Project
+    from pgslate.project.project import Project
     from pgslate.report import lock as report
+    from pgslate.verbs import lock
 
     output = Output(asked)
     if check:
-        project = opening.project(asked)
-        found = locking.stale(project)
+        project = resolve.project(asked)
+        found = lock.stale(project)
         if strict and not found:
-            locking.refuse_unseen(project)
+            lock.refuse_unseen(project)
         output.result(
             lambda: report.stale(project.lock_file, found), lambda: {"ok": not found, "stale": found}
         )
         return 1 if found else 0
     with (
-        opening.traced(asked, output, Project.trace_for_lock) as project,
+        resolve.traced(asked, output, Project.trace_for_lock) as project,
         output.progress("proving", "slices") as advance,
     ):
-        locked = locking.lock(
+        locked = lock.lock(
             project,
             workers=workers,
             proving=lambda done, total: advance(done - 1, total, "slices"),

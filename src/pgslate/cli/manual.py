@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from pgslate.cli.verbs import VERBS, root
+from pgslate.cli.commands import VERBS, root
 
 _HEAD = """\
 # The command line

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from pgslate.slicing.slice import Form
+    from pgslate.slices.slice import Form
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

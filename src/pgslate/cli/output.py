@@ -13,7 +13,7 @@ from pgslate.cli.options import Asked
 from pgslate.cli.streams import write
 
 if TYPE_CHECKING:
-    from pgslate.applying import Progress
+    from pgslate.execution.progress import Progress
 
 Advance = Callable[[int, int, str], None]
 """Told before each step: how many are done, how many there are, and what comes."""
@@ -52,7 +52,7 @@ class Output:
     def progress(self, doing: str, things: str = "migrations") -> Iterator[Advance]:
         """Show how something goes on that may take seconds; nothing is left of it on a terminal."""
         if sys.stderr.isatty():
-            from pgslate.report.progress import bar_of
+            from pgslate.report.live_progress import bar_of
 
             with bar_of(doing) as advance:
                 yield advance
@@ -62,7 +62,7 @@ class Output:
     @contextmanager
     def applying(self) -> Iterator[Progress]:
         """Show how migrations are applied: a bar on a terminal, a line for each in a pipe."""
-        from pgslate.report.progress import Bar, Lines
+        from pgslate.report.live_progress import Bar, Lines
 
         if sys.stderr.isatty():
             with Bar() as bar:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
-from pgslate.config import suggestion
 from pgslate.errors import UsageError
+from pgslate.project.configuration import suggestion
 
 if TYPE_CHECKING:
-    from pgslate.partitions import PartitionPolicy
-    from pgslate.project import Project
+    from pgslate.partitions.policy import PartitionPolicy
+    from pgslate.project.project import Project
 
 _TABLES = (click.argument("tables", nargs=-1, metavar="[TABLE]..."),)
 
@@ -32,13 +32,13 @@ def command(context: click.Context) -> None:
 @options.takes(_TABLES, options.TARGET, options.AS_OF, options.CATALOG)
 def list_(asked: Asked) -> int:
     """Which partitions the TABLEs (or all with a policy) have and lack; exit 1 where one is missing."""
-    from pgslate.partitions import survey
+    from pgslate.partitions.ensure import survey
     from pgslate.report import partitions as report
 
     output = Output(asked)
-    project = opening.project(asked)
+    project = resolve.project(asked)
     wanted = _policies(project, asked.tables)
-    with opening.target(asked, output, project) as target, target.connect(autocommit=True) as connection:
+    with resolve.target(asked, output, project) as target, target.connect(autocommit=True) as connection:
         found = [survey(connection, policy, as_of=asked.as_of, also=also) for policy, also in wanted]
     output.result(
         lambda: report.text(found),
@@ -54,14 +54,14 @@ def ensure_(asked: Asked) -> int:
 
     A TABLE may be the name of a partition, as the policy would name it: then that one is made, too.
     """
-    from pgslate.partitions import ensure
+    from pgslate.partitions.ensure import ensure
     from pgslate.report import partitions as report
 
     output = Output(asked)
-    project = opening.project(asked)
+    project = resolve.project(asked)
     wanted = _policies(project, asked.tables)
     limit: dict[str, Any] = {"timeout": asked.timeout} if asked.timeout else {}
-    with opening.target(asked, output, project) as target, target.connect(autocommit=True) as connection:
+    with resolve.target(asked, output, project) as target, target.connect(autocommit=True) as connection:
         done = [ensure(connection, policy, as_of=asked.as_of, also=also, **limit) for policy, also in wanted]
     output.result(lambda: report.ensured(done), lambda: {"tables": [each.as_json() for each in done]})
     return 0

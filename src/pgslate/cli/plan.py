@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -21,15 +21,15 @@ def command(asked: Asked) -> int:
     from pgslate.report import plan as report
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
-        selection = opening.selection(asked, project)
+    with resolve.traced(asked, output) as project:
+        selection = resolve.selection(asked, project)
         chosen = project.slice(selection, form=asked.form)
-        if not opening.names_target(asked):
+        if not resolve.names_target(asked):
             found = None
         else:
-            from pgslate.applying import plan_for
+            from pgslate.verbs.apply import plan_for
 
-            with opening.target(asked, output, project, chosen) as target:
+            with resolve.target(asked, output, project, chosen) as target:
                 found = plan_for(
                     chosen,
                     target,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -13,11 +13,11 @@ from pgslate.cli.output import Output
 @options.takes(options.SELECTION, options.FORM, options.CATALOG)
 def command(asked: Asked) -> int:
     """Prove the slice for the selection, now, and show the proof."""
-    from pgslate.proving import prove
     from pgslate.report import lock as report
+    from pgslate.verbs.prove import prove
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
-        proven = prove(project, opening.selection(asked, project), form=asked.form)
+    with resolve.traced(asked, output) as project:
+        proven = prove(project, resolve.selection(asked, project), form=asked.form)
     output.result(lambda: report.proof(proven), proven.as_json)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -28,10 +28,10 @@ def command(asked: Asked, kept: bool, unused_for: float, force: bool) -> int:
 
     Only databases that pgslate has named and this role owns, and none that somebody is connected to.
     """
-    from pgslate.clones import reap
+    from pgslate.clones.reaper import reap
 
     output = Output(asked)
-    with opening.server(asked, output) as target:
+    with resolve.server(asked, output) as target:
         done = reap(target, unused_for=unused_for, kept=kept, force=force)
 
     def text() -> str:

@@ -6,7 +6,7 @@ import contextlib
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -38,12 +38,12 @@ def command(
 
     Several can serve one PostgreSQL server: nothing is kept in the process.
     """
-    from pgslate.clones import serve
+    from pgslate.testing.http_service import serve
 
     output = Output(asked)
     with (
-        opening.traced(asked, output) as project,
-        opening.target(asked, output, project) as target,
+        resolve.traced(asked, output) as project,
+        resolve.target(asked, output, project) as target,
         contextlib.suppress(KeyboardInterrupt),  # that is how it is meant to end
     ):
         serve(

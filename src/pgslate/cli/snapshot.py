@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -18,10 +18,10 @@ def command(asked: Asked, major: int | None) -> int:
     It is SQL for one transaction on an empty database: `pgslate snapshot users | psql -1 ...` A table comes
     after those that it refers to, with its keys in it.
     """
-    from pgslate.proving import snapshot
+    from pgslate.verbs.prove import snapshot
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
-        text = snapshot(project, opening.selection(asked, project), major=major)
+    with resolve.traced(asked, output) as project:
+        text = snapshot(project, resolve.selection(asked, project), major=major)
     output.result(lambda: text, lambda: {"sql": text})
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -13,12 +13,12 @@ from pgslate.cli.output import Output
 @options.takes(options.TARGET, options.CATALOG)
 def command(asked: Asked) -> int:
     """What the target's ledger holds; what is pending; what was edited or lost. Needs no trace."""
-    from pgslate.applying import status
     from pgslate.report import status as report
+    from pgslate.verbs.status import status
 
     output = Output(asked)
-    project = opening.project(asked)
-    with opening.target(asked, output, project) as target:
+    project = resolve.project(asked)
+    with resolve.target(asked, output, project) as target:
         found = status(project.catalog, target)
         label = target.label
     output.result(lambda: report.text(found, label), found.to_json)

@@ -6,7 +6,7 @@ import shlex
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -22,11 +22,11 @@ def command(asked: Asked, name: str | None, quiet: bool) -> int:
     lacks is applied to it.
     """
     from pgslate.report.columns import counted
-    from pgslate.standing import up
+    from pgslate.verbs.up import up
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
-        selection = opening.selection(asked, project)
+    with resolve.traced(asked, output) as project:
+        selection = resolve.selection(asked, project)
         with output.applying() as progress:
             found = up(project, selection, form=asked.form, name=name, as_of=asked.as_of, progress=progress)
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
 if TYPE_CHECKING:
-    from pgslate.project import Project, Selection
-    from pgslate.slicing.slice import Slice
-    from pgslate.verifying import VerifyResult
+    from pgslate.execution.verification import VerifyResult
+    from pgslate.project.project import Project, Selection
+    from pgslate.slices.slice import Slice
 
 
 @click.command("verify")
@@ -26,16 +26,16 @@ def command(asked: Asked) -> int:
     from pgslate.report import verify as report
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
-        parts = opening.apart(asked, project)
+    with resolve.traced(asked, output) as project:
+        parts = resolve.apart(asked, project)
         if len(parts) == 1:
-            selection, chosen = opening.chosen(asked, project)
+            selection, chosen = resolve.chosen(asked, project)
             result, label = _verified(asked, output, project, selection, chosen)
         else:
-            from pgslate.cli.many import Answer, on_each
-            from pgslate.verifying import require
+            from pgslate.cli.several_targets import Answer, on_each
+            from pgslate.execution.verification import require
 
-            each = {part.kube: opening.chosen(part, project) for part in parts}
+            each = {part.kube: resolve.chosen(part, project) for part in parts}
 
             def one(part: Asked, told: Output) -> Answer:
                 result, label = _verified(part, told, project, *each[part.kube])
@@ -51,7 +51,7 @@ def _verified(
     asked: Asked, output: Output, project: Project, selection: Selection, chosen: Slice
 ) -> tuple[VerifyResult, str]:
     """How the target differs from the slice, and the target's label."""
-    from pgslate.provisioning import check
+    from pgslate.verbs.provision import check
 
-    with opening.target(asked, output, project) as target:
+    with resolve.target(asked, output, project) as target:
         return check(project, chosen, target, selection=selection, as_of=asked.as_of), target.label

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from pgslate.cli import opening, options
+from pgslate.cli import options, resolve
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
@@ -17,12 +17,12 @@ def command(asked: Asked, name: str | None) -> int:
 
     Without either, lists the tables there are, each with how many migrations it needs.
     """
-    from pgslate.reasons import why
     from pgslate.report import tables
     from pgslate.report import why as report
+    from pgslate.slices.reasons import why
 
     output = Output(asked)
-    with opening.traced(asked, output) as project:
+    with resolve.traced(asked, output) as project:
         if name is None:
             output.result(lambda: tables.text(project), lambda: tables.document(project))
         else:

@@ -16,11 +16,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pgslate.clones import names
-from pgslate.clones.book import Book
+from pgslate.clones import database_names
 from pgslate.clones.contents import TEMPLATE_VERSION
-from pgslate.clones.sealing import is_complete, make_sealed, unseal_and_drop
-from pgslate.clones.server import ServerFacts
+from pgslate.clones.registry import Book
+from pgslate.clones.seal import is_complete, make_sealed, unseal_and_drop
+from pgslate.clones.server_facts import ServerFacts
 from pgslate.clones.sessions import wait_until_empty
 from pgslate.errors import LockTimeoutError
 
@@ -57,7 +57,7 @@ def create_from_base(book: Book, connection: psycopg.Connection[Any], name: str)
 
 def ensure_base(book: Book, connection: psycopg.Connection[Any]) -> str | None:
     """The name of the base, which is made if it isn't there; None where the server won't have it."""
-    name = names.template_name(_key(book.facts))
+    name = database_names.template_name(_key(book.facts))
     try:
         if not is_complete(connection, name):
             with book.exclusively(f"template {name}", timeout=TIMEOUT, connection=connection):

@@ -12,15 +12,15 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pgslate.clones.server import ServerFacts
+from pgslate.clones.server_facts import ServerFacts
 from pgslate.errors import TargetError
 from pgslate.partitions.policy import PartitionPolicy, Window
-from pgslate.slicing.slice import Slice
+from pgslate.slices.slice import Slice
 
 if TYPE_CHECKING:
-    from pgslate.catalog import Catalog
-    from pgslate.prelude import PreludeFile
-    from pgslate.project import Project, Selection
+    from pgslate.catalog.catalog import Catalog
+    from pgslate.catalog.prelude import PreludeFile
+    from pgslate.project.project import Project, Selection
     from pgslate.schema.model import Name
     from pgslate.targets.target import Target
 
@@ -103,7 +103,7 @@ def contents_of(
     The objects form where a pg_dump is installed, else the statements form. Traces the catalog where nobody
     has yet, if need be on ``server``; of several processes, one does. Raises what ``Project.slice`` raises.
     """
-    from pgslate.slicing.known import definitions_of
+    from pgslate.project.trace_source import definitions_of
 
     with _one_at_a_time(project.catalog):
         script = None
@@ -113,7 +113,7 @@ def contents_of(
             script = definitions_of(chosen, prelude=project.prelude, major=facts.major)
         except TargetError:  # no server, or none with a pg_dump, is installed here
             chosen = project.slice(selection, form="statements")
-    from pgslate.provisioning import policies_within
+    from pgslate.verbs.provision import policies_within
 
     return Contents(
         chosen,
@@ -135,7 +135,7 @@ def _trace(project: Project, server: Target) -> None:
     try:
         project.trace  # noqa: B018  the property traces
     except TargetError:  # no server here can run the catalog: the one at hand may
-        from pgslate.provisioning import scratch_database
+        from pgslate.verbs.provision import scratch_database
 
         with scratch_database(server) as scratch:
             project.trace_in(scratch)

@@ -9,19 +9,19 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pgslate.clones.book import Book
-from pgslate.clones.cloning import Clone
-from pgslate.clones.connecting import Note, silent
+from pgslate.clones.connections import Note, silent
 from pgslate.clones.contents import Contents, as_statements, contents_of
-from pgslate.clones.making import TemplateGoneError
+from pgslate.clones.database_copy import Clone
+from pgslate.clones.new_clone import TemplateGoneError
 from pgslate.clones.pool import Pool
-from pgslate.clones.server import ServerFacts
+from pgslate.clones.registry import Book
+from pgslate.clones.server_facts import ServerFacts
 from pgslate.clones.template import Template, ensure_template, reseal
 from pgslate.errors import TargetError
 from pgslate.targets.target import Target
 
 if TYPE_CHECKING:
-    from pgslate.project import Project, Selection
+    from pgslate.project.project import Project, Selection
 
 _TRIES = 3
 
@@ -46,7 +46,7 @@ class Databases:
     ``threads``: many threads ask at once, and one must not wait while another's is made. ``note`` is told
     what takes time.
 
-    Raises PrivilegeError where the role may not make databases: there is ``pgslate.clones.schemas`` for that.
+    Raises PrivilegeError where the role may not make databases; ``clones.schema_per_test`` is for that case.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class Databases:
         contents = known.contents
         if contents.windows(now) == contents.windows(known.made):
             return
-        from pgslate.partitions.ensuring import ensure
+        from pgslate.partitions.ensure import ensure
 
         with clone.connect(autocommit=True) as connection:
             for policy in contents.policies:

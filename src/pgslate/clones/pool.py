@@ -30,14 +30,14 @@ from typing import Any
 
 import psycopg
 
-from pgslate.clones import names
-from pgslate.clones.account import Account
-from pgslate.clones.book import Book
-from pgslate.clones.cloning import drop
-from pgslate.clones.connecting import is_lost
-from pgslate.clones.making import Made, Maker, TemplateGoneError
+from pgslate.clones import database_names
+from pgslate.clones.connections import is_lost
+from pgslate.clones.database_copy import drop
+from pgslate.clones.demand import Account
+from pgslate.clones.new_clone import Made, Maker, TemplateGoneError
 from pgslate.clones.reaper import reap_in
-from pgslate.clones.returning import Returns
+from pgslate.clones.registry import Book
+from pgslate.clones.returns import Returns
 from pgslate.clones.reuse import NotReusableError
 from pgslate.clones.template import Template
 from pgslate.errors import LockTimeoutError, PgslateError
@@ -356,7 +356,7 @@ class Pool:
         drop(connection, name, force=True)
         took = time.perf_counter() - began
         self._book.gone(name, connection)
-        clone = names.parse(name)
+        clone = database_names.parse(name)
         with self._state:
             if clone is not None and clone.template in self._accounts:
                 self._accounts[clone.template].worth.dropped(took)

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pgslate.schema.settings import set_clause
+from pgslate.schema.database_settings import set_clause
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from typing import Any
 
 import psycopg
 
-from pgslate.clones import names
-from pgslate.clones.book import IS_DUE, Book
-from pgslate.clones.cloning import drop
-from pgslate.clones.other_books import claim, needed_elsewhere
+from pgslate.clones import database_names
+from pgslate.clones.database_copy import drop
+from pgslate.clones.other_registries import claim, needed_elsewhere
+from pgslate.clones.registry import IS_DUE, Book
 from pgslate.clones.template import drop_template
 from pgslate.errors import LockTimeoutError
 from pgslate.targets.target import Target
@@ -86,7 +86,7 @@ def reap_in(
             else:
                 in_use.append(name)
         _adopt(connection)
-        for (name,) in connection.execute(_TEMPLATES, [names.TEMPLATES, unused_for]).fetchall():
+        for (name,) in connection.execute(_TEMPLATES, [database_names.TEMPLATES, unused_for]).fetchall():
             if name in needed:
                 continue
             try:
@@ -102,10 +102,10 @@ def reap_in(
 def _due(connection: psycopg.Connection[Any], lease: float, *, kept: bool, force: bool) -> list[str]:
     """The clones that are nobody's, in the book and out of it, oldest first."""
     known = connection.execute(_KNOWN.encode(), {"kept": kept, "force": force}, prepare=False).fetchall()
-    unknown = connection.execute(_UNKNOWN, {"clones": names.CLONES}, prepare=False).fetchall()
+    unknown = connection.execute(_UNKNOWN, {"clones": database_names.CLONES}, prepare=False).fetchall()
     found = [row[0] for row in known]
     for name, now, began in unknown:
-        made = names.parse(name)
+        made = database_names.parse(name)
         # A book that was just emptied by a crash gives its runners a lease to come back; it begins with the
         # first of them, and till then it begins now.
         since = max(made.made, began) if made else now
@@ -137,7 +137,7 @@ def _adopt(connection: psycopg.Connection[Any]) -> None:
         " WHERE datname ~ %s AND datistemplate AND NOT datallowconn AND datname !~ '_building$'"
         " AND datdba = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)"
         " ON CONFLICT DO NOTHING",
-        [names.TEMPLATES],
+        [database_names.TEMPLATES],
     )
 
 

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import sql
 
-from pgslate.clones import names
-from pgslate.clones.book_tables import make_database, make_tables
-from pgslate.clones.connecting import Note, connect_patiently, is_lost, silent
-from pgslate.clones.server import ServerFacts, facts_of
+from pgslate.clones import database_names
+from pgslate.clones.connections import Note, connect_patiently, is_lost, silent
+from pgslate.clones.registry_tables import make_database, make_tables
+from pgslate.clones.server_facts import ServerFacts, facts_of
 from pgslate.errors import LockTimeoutError
 from pgslate.targets.target import Target
 
@@ -69,7 +69,7 @@ class Runner:
     def connect(self) -> psycopg.Connection[Any]:
         """Another connection to the book's database, in autocommit, for long statements; the caller's."""
         connection = connect_patiently(
-            self.server.with_dbname(names.BOOK),
+            self.server.with_dbname(database_names.BOOK),
             timeout=self._timeout,
             note=self.note,
             autocommit=True,
@@ -111,7 +111,7 @@ class Runner:
 
     def ping(self) -> None:
         """Raise psycopg.Error where the server doesn't answer now; no waiting for one that is away."""
-        with self.server.with_dbname(names.BOOK).connect(autocommit=True) as connection:
+        with self.server.with_dbname(database_names.BOOK).connect(autocommit=True) as connection:
             connection.execute("SELECT 1")
 
     @contextmanager

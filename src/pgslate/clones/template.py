@@ -9,16 +9,16 @@ from typing import Any
 
 import psycopg
 
-from pgslate.clones import names
+from pgslate.catalog.prelude import run_prelude
+from pgslate.clones import database_names
 from pgslate.clones.base import create_from_base
-from pgslate.clones.book import Book
 from pgslate.clones.contents import Contents
-from pgslate.clones.sealing import Step, is_complete, make_sealed, nothing, unseal_and_drop
+from pgslate.clones.registry import Book
+from pgslate.clones.seal import Step, is_complete, make_sealed, nothing, unseal_and_drop
 from pgslate.clones.sessions import wait_until_empty
 from pgslate.errors import MigrationFailedError, PgslateError, ProofError, TargetError
-from pgslate.prelude import run_prelude
-from pgslate.slicing.effects import Trace
-from pgslate.slicing.replay import ReplayFailedError, replay, told
+from pgslate.slices.replay import ReplayFailedError, replay, told
+from pgslate.trace.effects import Trace
 
 #: How long (seconds) one process waits for another to make the same template.
 TIMEOUT = 600.0
@@ -47,7 +47,7 @@ def ensure_template(
     the objects form. Raises MigrationFailedError, ProofError where what came out is not what the catalog
     gives, LockTimeoutError where another process has been making it for ``timeout`` seconds, TargetError.
     """
-    name = names.template_name(contents.key(book.facts))
+    name = database_names.template_name(contents.key(book.facts))
     template = Template(name, contents.label, "statements" if contents.script is None else "objects")
     if not book.run(lambda c: is_complete(c, name)):
         with book.exclusively(f"template {name}", timeout=timeout) as connection:
@@ -147,7 +147,7 @@ def fill(connection: psycopg.Connection[Any], contents: Contents, as_of: datetim
 
     Raises MigrationFailedError, psycopg.Error and PartitionBlockedError.
     """
-    from pgslate.partitions.ensuring import ensure
+    from pgslate.partitions.ensure import ensure
 
     run_prelude(connection, contents.prelude)
     if contents.script is not None:
@@ -161,7 +161,7 @@ def fill(connection: psycopg.Connection[Any], contents: Contents, as_of: datetim
 
 def check(connection: psycopg.Connection[Any], contents: Contents, as_of: datetime) -> None:
     """Raise ProofError unless the database holds just what the catalog gives."""
-    from pgslate.verifying import verify
+    from pgslate.execution.verification import verify
 
     result = verify(contents.slice.expected, connection, contents.required, contents.policies, as_of)
     if not result.ok:

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterable
 from typing import Protocol
 
-from pgslate.catalog import Migration
+from pgslate.catalog.migration import Migration
 from pgslate.errors import CatalogError, UsageError
 from pgslate.formats.listing import Listing, Options
 from pgslate.formats.naming import code_migrations, left_out, passed_over

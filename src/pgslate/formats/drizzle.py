@@ -13,7 +13,7 @@ import json
 import re
 from typing import Any
 
-from pgslate.catalog import Migration
+from pgslate.catalog.migration import Migration
 from pgslate.errors import CatalogError, Place
 from pgslate.formats import naming
 from pgslate.formats.listing import Listing, Options

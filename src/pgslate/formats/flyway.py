@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from pgslate.catalog import Migration
+from pgslate.catalog.migration import Migration
 from pgslate.errors import CatalogError
 from pgslate.formats import naming, templates
 from pgslate.formats.listing import Listing, Options

@@ -7,7 +7,7 @@ in a name says that it must not run in a transaction.
 
 from __future__ import annotations
 
-from pgslate.catalog import Migration
+from pgslate.catalog.migration import Migration
 from pgslate.errors import CatalogError
 from pgslate.formats import naming
 from pgslate.formats.listing import Listing, Options

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from pgslate.catalog import Migration
+from pgslate.catalog.migration import Migration
 from pgslate.errors import CatalogError, CodeMigrationError, DuplicateVersionError, Place
 from pgslate.formats import liquibase_changelog as changelogs
 from pgslate.formats import liquibase_sql as formatted

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from pgslate.catalog import Migration
+from pgslate.catalog.migration import Migration
 from pgslate.errors import CatalogError, Place
 from pgslate.formats import naming
 from pgslate.formats.listing import Listing, Options

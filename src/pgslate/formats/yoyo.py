@@ -19,7 +19,7 @@ from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
 from pathlib import Path
 
-from pgslate.catalog import Migration
+from pgslate.catalog.migration import Migration
 from pgslate.errors import CatalogError, Place
 from pgslate.formats import naming
 from pgslate.formats.listing import Listing, Options

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, Literal
 
-from .policy import PartitionPolicy, Planned, Window, utc
-from .standing import Partition, PartitionedTable
+from pgslate.partitions.existing import Partition, PartitionedTable
+from pgslate.partitions.policy import PartitionPolicy, Planned, Window, utc
 
 
 @dataclass(frozen=True, slots=True)

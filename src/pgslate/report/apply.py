@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgslate.provisioning import Provisioned
 from pgslate.report.columns import counted
+from pgslate.verbs.provision import Provisioned
 
 
 def text(done: Provisioned, label: str) -> str:

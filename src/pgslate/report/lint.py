@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pgslate.linting.finding import Findings
+from pgslate.lint_rules.finding import Findings
 from pgslate.report.columns import counted, plain
 
 

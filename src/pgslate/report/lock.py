@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pgslate.locking import Affected, Locked
-from pgslate.proving import Proven
 from pgslate.report.columns import counted
+from pgslate.verbs.lock import Affected, Locked
+from pgslate.verbs.prove import Proven
 
 
 def text(locked: Locked) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from pgslate.report.columns import aligned, counted
 
 if TYPE_CHECKING:
-    from pgslate.partitions import Ensured, Survey
+    from pgslate.partitions.coverage import Survey
+    from pgslate.partitions.ensure import Ensured
 
 
 def text(surveys: Sequence[Survey]) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pgslate.reasons import exclusion, reasons
 from pgslate.report.columns import aligned, counted, plain
-from pgslate.slicing.slice import Slice
+from pgslate.slices.reasons import exclusion, reasons
+from pgslate.slices.slice import Slice
 
 if TYPE_CHECKING:
-    from pgslate.applying import Plan
+    from pgslate.execution.planner import Plan
 
 _SHOWN = 2
 """Reasons of a migration that fit on a line; JSON has them all."""

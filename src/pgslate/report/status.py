@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pgslate.report.columns import aligned, counted
 
 if TYPE_CHECKING:
-    from pgslate.applying import Status
-    from pgslate.applying.ledger import Row
+    from pgslate.execution.ledger import Row
+    from pgslate.verbs.status import Status
 
 
 def text(status: Status, label: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pgslate.project import Project
+from pgslate.project.project import Project
 from pgslate.report.columns import aligned, counted
-from pgslate.slicing.select import relations
-from pgslate.slicing.slice import slice_of
+from pgslate.slices.selection import relations
+from pgslate.slices.slice import slice_of
 
 
 def text(project: Project) -> str:

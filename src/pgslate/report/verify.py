@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pgslate.report.columns import aligned, counted
-from pgslate.slicing.slice import Slice
+from pgslate.slices.slice import Slice
 
 if TYPE_CHECKING:
+    from pgslate.execution.verification import VerifyResult
     from pgslate.schema.compare import Difference
-    from pgslate.verifying import VerifyResult
 
 
 _NOUNS: dict[str, tuple[str, str]] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pgslate.reasons import ASKED, StatementReason, WhyMigration, WhyTable
 from pgslate.report.columns import aligned, counted, plain
+from pgslate.slices.reasons import ASKED, StatementReason, WhyMigration, WhyTable
 
 
 def text(answer: WhyTable | WhyMigration) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from pgslate.targets.embedded import datadir
+from pgslate.targets.embedded import data_directory
 from pgslate.targets.embedded.folders import run_folder
 from pgslate.targets.embedded.installations import Installation
-from pgslate.targets.embedded.launching import FOR_TESTS, THROW_AWAY, Recipe, dsn_of, fill, launch, recipe
-from pgslate.targets.embedded.rundirs import RunDirectory, make_run_directory, remove_stale
+from pgslate.targets.embedded.launch import FOR_TESTS, THROW_AWAY, Recipe, dsn_of, fill, launch, recipe
+from pgslate.targets.embedded.run_directory import RunDirectory, make_run_directory, remove_stale
 from pgslate.targets.embedded.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Server:
     password; it listens on 127.0.0.1 and, where the path is short enough, a socket.
     """
 
-    def __init__(self, run: RunDirectory, how: Recipe, origin: datadir.Origin) -> None:
+    def __init__(self, run: RunDirectory, how: Recipe, origin: data_directory.Origin) -> None:
         self.from_kept = origin.has_key
         self._origin = origin
         self._run = run
@@ -149,7 +149,7 @@ class Server:
     def _stop_and_keep(self, key: str, note: bytes = b"") -> None:
         self._end.detach()
         self._watcher.stop_cleanly()
-        datadir.keep(self.data, self.installation, key, origin=self._origin, note=note)
+        data_directory.keep(self.data, self.installation, key, origin=self._origin, note=note)
 
     def stop(self) -> None:
         """End the server and remove its data; returns when both is done. Safe to repeat."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pgslate.errors import TargetError
 from pgslate.targets.embedded.accounts import Account
-from pgslate.targets.embedded.datadir import server_environment
+from pgslate.targets.embedded.data_directory import server_environment
 
 #: $1 is the run directory, the rest is the server's command. "keep" on the pipe means: stop cleanly, leave
 #: the directory; the end of the pipe means: stop at once and remove it. The shell must outlive a Ctrl-C, a

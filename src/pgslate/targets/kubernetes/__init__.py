@@ -4,8 +4,8 @@ from pgslate.errors import UsageError
 
 try:
     from pgslate.targets.kubernetes.forwarder import Forwarder
-    from pgslate.targets.kubernetes.many import Outcome, exit_status, run_many, summary
     from pgslate.targets.kubernetes.service import forward, kubernetes, split_address
+    from pgslate.targets.side_by_side import Outcome, exit_status, run_many, summary
 except ModuleNotFoundError as error:
     if error.name not in ("wsproto", "h11", "yaml"):
         raise

@@ -16,7 +16,7 @@ from pgslate.errors import ClusterAuthError, PgslateError, PrivilegeError, Targe
 from pgslate.targets.kubernetes.api import Api, path_of
 from pgslate.targets.kubernetes.channels import PROTOCOL, PodChannels
 from pgslate.targets.kubernetes.frames import NO_MASK, random_mask
-from pgslate.targets.kubernetes.refusing import refuse
+from pgslate.targets.kubernetes.refusal import refuse
 from pgslate.targets.kubernetes.relay import DEFAULT_PACE, Ending, Pace, relay
 
 _FINAL = (PrivilegeError, ClusterAuthError)  # no use in asking again

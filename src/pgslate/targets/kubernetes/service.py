@@ -14,12 +14,12 @@ from psycopg.rows import TupleRow
 from pgslate.errors import PgslateError, ServerNotReadyError, TargetError, UsageError
 from pgslate.targets.kubernetes import kubeconfig as kubeconfigs
 from pgslate.targets.kubernetes.api import Api, HttpApi
-from pgslate.targets.kubernetes.finding import Backend, ReadyPods, find_backend, list_pods
-from pgslate.targets.kubernetes.forwarded import ForwardedTarget
+from pgslate.targets.kubernetes.discovery import Backend, ReadyPods, find_backend, list_pods
+from pgslate.targets.kubernetes.forwarded_target import ForwardedTarget
 from pgslate.targets.kubernetes.forwarder import Forwarder
 from pgslate.targets.kubernetes.login import Login, find_login
+from pgslate.targets.kubernetes.readiness import Patience, not_ready, wait_for_pod
 from pgslate.targets.kubernetes.relay import DEFAULT_PACE, Pace
-from pgslate.targets.kubernetes.waiting import Patience, not_ready, wait_for_pod
 from pgslate.targets.target import Target
 
 Note = Callable[[str], None]

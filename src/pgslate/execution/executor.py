@@ -1,0 +1,414 @@
+"""Running a plan on one connection: transactions, the ledger's rows in them, and what stands.
+
+A file that is one transaction is one message: BEGIN, its statements, the reset of the session, its row in the
+ledger. COMMIT follows by itself, once it is known that the lock is still held.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise, zip_longest
+from typing import Any
+
+import psycopg
+
+from pgslate.catalog import session
+from pgslate.catalog.migration import Migration
+from pgslate.catalog.statements import Statement
+from pgslate.errors import PgslateError
+from pgslate.execution import growth, refusals, unfinished
+from pgslate.execution import ledger as ledgers
+from pgslate.execution.batch import Piece, RefusedError, send
+from pgslate.execution.ledger import SINCE_BEGIN, Ledger, Row, Run
+from pgslate.execution.locks import Lock
+from pgslate.execution.planner import Part, Plan, Step
+from pgslate.execution.progress import Progress
+
+_BEGIN, _COMMIT, _ROLLBACK = Piece("BEGIN"), Piece("COMMIT"), Piece("ROLLBACK")
+_CLOCK = Piece("SELECT extract(epoch FROM pg_catalog.clock_timestamp())", asks=True)
+_RESET = tuple(Piece(text) for text in session.RESET.split("; "))
+
+# Between two transactions of one file its settings stay, but the ledger is written as ourselves.
+_AS_OURSELVES = (Piece("SET LOCAL SESSION AUTHORIZATION DEFAULT"), Piece("SET LOCAL ROLE NONE"))
+
+# What the end of a file's transaction would check. The setting ends with the transaction.
+_CHECK_DEFERRED = Piece("SET CONSTRAINTS ALL IMMEDIATE")
+
+# What only goes wrong because several files share a transaction: an enum's value used where it was added,
+# more locks than the server has room for, SET TRANSACTION after a query, a table with deferred checks that is
+# altered, a procedure that commits.
+_NEEDS_TRANSACTIONS_OF_ITS_OWN = frozenset({"55P04", "53200", "25001", "55006", "2D000"})
+
+
+# How much of a fresh database's one transaction is sent at once; progress is told a batch at a time.
+_BATCH_CHARACTERS, _BATCH_STEPS = 64_000, 20
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedMigration:
+    """A migration that was applied; ``statements`` were run, in ``seconds`` on this side's clock."""
+
+    version: str
+    file: str
+    statements: int
+    seconds: float
+
+
+class Execution:
+    """One run of a plan. ``done`` are the migrations that now stand, in order."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        lock: Lock,
+        plan: Plan,
+        ledger: Ledger,
+        progress: Progress,
+        *,
+        label: str,
+        tool_version: str,
+    ) -> None:
+        self.done: list[AppliedMigration] = []
+        self._connection = connection
+        self._lock = lock
+        self._plan = plan
+        self._progress = progress
+        self._label = label
+        self._run = Run(str(uuid.uuid4()), "", "", tool_version, plan.form, plan.tables, plan.known)
+        self._opening = self._first_pieces(ledger)
+        self._part_kept = ""
+
+    @property
+    def stands(self) -> tuple[str, ...]:
+        """The versions that are applied, those of earlier runs included."""
+        return (*self._plan.applied, *(each.version for each in self.done))
+
+    @property
+    def told(self) -> str:
+        """What stands of this run, as a sentence."""
+        if self.done:
+            called = {step.migration.version: step.migration.shown for step in self._plan.steps}
+            kept = f"Applied before it, and kept: {', '.join(called[each.version] for each in self.done)}."
+        else:
+            kept = "Nothing of this run was kept." if not self._part_kept else ""
+        return " ".join(part for part in (kept, self._part_kept) if part)
+
+    def run(self) -> None:
+        """Run every step. Raises what refusals.py makes of PostgreSQL's errors, and LockLostError."""
+        if not self._plan.steps:
+            self._commit_with([_BEGIN, *self._opening])
+            return
+        for group in self._plan.groups:
+            if len(group) > 1:
+                try:
+                    self._together(group)
+                except _SharedTransactionError as error:
+                    self._progress.restarted(str(error))
+                else:
+                    continue
+            for step in group:
+                self._alone(step)
+
+    def run_definitions(self, definitions: Sequence[str]) -> None:
+        """The objects form: run these statements in place of the steps', and record the steps as applied.
+
+        One transaction; raises psycopg.Error as it came, since no file has a place for it.
+        """
+        began = time.monotonic()
+        pieces = [_BEGIN, *self._opening, *map(Piece, definitions), *_RESET]
+        rows = [replace(self._row(step), duration_ms=None) for step in self._plan.steps]
+        try:
+            send(self._connection, [*pieces, ledgers.recording(rows)])
+        except RefusedError as refused:
+            self._roll_back()
+            raise refused.error from None
+        self._commit(None)
+        each = (time.monotonic() - began) / max(1, len(self._plan.steps))
+        self._stands([(step, each) for step in self._plan.steps])
+
+    # -- several files in one transaction
+
+    def _together(self, group: Sequence[Step]) -> None:
+        took: list[tuple[Step, float]] = []
+        before = [_BEGIN, *self._opening, _CLOCK]
+        for batch in _batches(group):
+            took += self._batch(batch, before)
+            before = [_CLOCK]
+        rows = [replace(self._row(step), duration_ms=seconds * 1000) for step, seconds in took]
+        self._commit_with([ledgers.recording(rows)])
+        self._stands(took)
+
+    def _batch(self, steps: Sequence[Step], before: Sequence[Piece]) -> list[tuple[Step, float]]:
+        """Several files in one message, each with the seconds it took on the server's clock."""
+        pieces = list(before)
+        firsts = []
+        for step in steps:
+            self._progress.started(step)
+            firsts.append(len(pieces))
+            pieces += [Piece(statement.text, statement.data) for statement in _statements(step)]
+            pieces += [*(_RESET if step.may_leave_settings else ()), _CLOCK]
+        try:
+            clock = [float(answer) for answer in send(self._connection, pieces)]
+        except RefusedError as refused:
+            self._roll_back()
+            at = bisect_right(firsts, refused.piece) - 1
+            step, first = steps[max(at, 0)], firsts[max(at, 0)]
+            if refused.error.sqlstate in _NEEDS_TRANSACTIONS_OF_ITS_OWN:
+                said = refused.error.diag.message_primary
+                raise _SharedTransactionError(f"{step.migration.shown}: {said}") from refused
+            raise self._refused(step, refused, first, _numbered(step)) from None
+        took = [(step, after - begun) for step, (begun, after) in zip(steps, pairwise(clock), strict=True)]
+        for each in took:
+            self._progress.finished(*each)
+        return took
+
+    # -- a transaction a file
+
+    def _alone(self, step: Step) -> None:
+        self._progress.started(step)
+        began = time.monotonic()
+        if step.is_one_transaction and not step.start:
+            self._one_transaction(step)
+        else:
+            self._in_parts(step, began)
+        seconds = time.monotonic() - began
+        self._progress.finished(step, seconds)
+        self._stands([(step, seconds)])
+
+    def _one_transaction(self, step: Step) -> None:
+        before = self._begun(step.parts)
+        after = [_CHECK_DEFERRED, *_RESET, ledgers.recording([self._row(step)], duration=SINCE_BEGIN)]
+        self._transaction(step, before, _numbered(step), after)
+
+    def _begun(self, parts: Sequence[Part]) -> list[Piece]:
+        """The beginning of a transaction that is to hold the parts."""
+        return [_BEGIN, *(Piece(text) for part in parts for text in part.opening), *self._opening]
+
+    def _transaction(
+        self,
+        step: Step,
+        before: Sequence[Piece],
+        statements: Sequence[tuple[int, Statement]],
+        after: Sequence[Piece],
+    ) -> None:
+        try:
+            self._send(step, before, statements, after)
+        except RefusedError as refused:
+            self._roll_back()
+            raise self._refused(step, refused, len(before), statements) from None
+        self._commit(step.migration)
+
+    # -- a file that is not one transaction
+
+    def _in_parts(self, step: Step, began: float) -> None:
+        self._restore_settings(step)
+        parts = list(step.parts)
+        if step.begun is not None and parts and not parts[0].atomic:
+            self._keep_part(step, parts[0].first)
+            statement = parts[0].statements[0][1]
+            if unfinished.is_done(self._connection, step.migration, statement, step.begun):
+                parts.pop(0)
+        for part, following in zip_longest(parts, parts[1:]):
+            if part.atomic:
+                self._atomic_part(step, part, following, began)
+            else:
+                self._bare_part(step, part, began)
+        if not parts or not parts[-1].atomic:
+            self._commit_with([_BEGIN, *self._opening, *_RESET, self._progress_piece(step, None, began)])
+        self._part_kept = ""
+
+    def _atomic_part(self, step: Step, part: Part, following: Part | None, began: float) -> None:
+        going_on = following.first if following else None
+        ending = _AS_OURSELVES if following else _RESET
+        after = [_CHECK_DEFERRED, *ending, self._progress_piece(step, going_on, began)]
+        self._transaction(step, self._begun([part]), part.statements, after)
+        if following:
+            self._keep_part(step, following.first)
+
+    def _bare_part(self, step: Step, part: Part, began: float) -> None:
+        index, statement = part.statements[0]
+        unfinished.refuse_invalid(self._connection, step.migration, statement)
+        note = unfinished.before(self._connection, statement)
+        self._mark(step, index, began, begun=note)
+        self._keep_part(step, index)
+        try:
+            send(self._connection, [Piece(statement.text, statement.data)])
+        except RefusedError as refused:
+            self._roll_back()
+            if not unfinished.leaves_something(statement) and not self._is_lost():
+                self._mark(step, index, began, begun=None)
+            raise self._refused(step, refused, 0, part.statements) from None
+
+    def _mark(self, step: Step, index: int, began: float, *, begun: dict[str, Any] | None) -> None:
+        piece = self._progress_piece(step, index, began, begun=begun)
+        self._commit_with([_BEGIN, *_AS_OURSELVES, *self._opening, piece])
+
+    def _progress_piece(
+        self, step: Step, going_on: int | None, began: float, *, begun: dict[str, Any] | None = None
+    ) -> Piece:
+        row = replace(self._row(step), duration_ms=(time.monotonic() - began) * 1000)
+        if going_on is not None:
+            done = ledgers.checksum_of(step.done_before(going_on))
+            row = replace(row, next=going_on, begun=begun, done_checksum=done)
+        return ledgers.recording([row])
+
+    def _restore_settings(self, step: Step) -> None:
+        """What the part of the file that was run before it was cut off set for the session."""
+        if step.start:
+            for statement in unfinished.settings(step.done_before(step.start)):
+                try:
+                    send(self._connection, [Piece(statement.text)])
+                except RefusedError as refused:
+                    raise self._refused(step, refused, 0, [(0, statement)]) from None
+
+    # -- messages
+
+    def _first_pieces(self, ledger: Ledger) -> list[Piece]:
+        pieces = ledgers.opening(ledger, self._run)
+        if self._plan.assumed:
+            rows = [self._row_of(m, "assumed", of=0, statements=None) for m in self._plan.assumed]
+            pieces.append(ledgers.recording(rows))
+        pieces += [ledgers.accepting(m.version, m.file, m.checksum) for m in self._plan.accepted]
+        if self._plan.bookkeeping:
+            pieces.append(Piece(self._plan.bookkeeping.rstrip(";")))
+        return pieces
+
+    def _row(self, step: Step) -> Row:
+        return self._row_of(step.migration, self._plan.form, of=step.of, statements=step.statements)
+
+    def _row_of(self, migration: Migration, form: str, *, of: int, statements: tuple[int, ...] | None) -> Row:
+        return Row(
+            version=migration.version,
+            file=migration.file,
+            checksum=migration.checksum,
+            form=form,
+            of=of,
+            run=self._run.run,
+            statements=statements,
+        )
+
+    def _send(
+        self,
+        step: Step,
+        before: Sequence[Piece],
+        statements: Iterable[tuple[int, Statement]],
+        after: Sequence[Piece],
+    ) -> None:
+        own = [Piece(statement.text, statement.data) for _, statement in statements]
+        send(self._connection, [*before, *own, *after])
+
+    def _commit_with(self, pieces: Sequence[Piece]) -> None:
+        """Pieces of pgslate's own, and COMMIT."""
+        try:
+            send(self._connection, pieces)
+        except RefusedError as refused:
+            self._roll_back()
+            raise self._own_refused(refused.error) from None
+        self._commit(None)
+
+    def _commit(self, migration: Migration | None) -> None:
+        try:
+            self._lock.check()
+        except PgslateError:
+            self._roll_back()
+            raise
+        try:
+            send(self._connection, [_COMMIT])
+        except RefusedError as refused:
+            self._roll_back()
+            if migration is None or self._is_lost():
+                raise self._own_refused(refused.error) from None
+            raise refusals.at_the_end(refused.error, migration, stands=self.stands, told=self.told) from None
+        self._opening = []
+
+    def _roll_back(self) -> None:
+        if (
+            not self._is_lost()
+            and self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
+        ):
+            send(self._connection, [_ROLLBACK])
+
+    def _is_lost(self) -> bool:
+        return self._connection.pgconn.status != psycopg.pq.ConnStatus.OK
+
+    # -- what is told
+
+    def _stands(self, steps: Sequence[tuple[Step, float]]) -> None:
+        for step, seconds in steps:
+            count = sum(len(part.statements) for part in step.parts)
+            self.done.append(AppliedMigration(step.migration.version, step.migration.file, count, seconds))
+        self._progress.committed(len(steps))
+
+    def _keep_part(self, step: Step, index: int) -> None:
+        statement = next(s for part in step.parts for number, s in part.statements if number == index)
+        if step.done_before(index):
+            self._part_kept = (
+                f"Of {step.migration.shown}, what stands above line {statement.line} was kept;"
+                " the next run goes on from there."
+            )
+
+    def _refused(
+        self,
+        step: Step,
+        refused: RefusedError,
+        first: int,
+        statements: Sequence[tuple[int, Statement]],
+    ) -> PgslateError:
+        if self._is_lost():
+            return self._own_refused(refused.error)
+        at = refused.piece - first
+        if at < 0:
+            return self._own_refused(refused.error)
+        if at >= len(statements):
+            own_end = at > len(statements)
+            if own_end or not statements:
+                return self._own_refused(refused.error)
+            return refusals.at_the_end(refused.error, step.migration, stands=self.stands, told=self.told)
+        index, statement = statements[at]
+        error = refusals.refusal(
+            refused.error,
+            step.migration,
+            statement,
+            offset=refused.offset,
+            stands=self.stands,
+            told=self.told,
+        )
+        if step.slice_ is None:
+            return error
+        return growth.explain(error, step.slice_, step.migration, index, self._plan.applied)
+
+    def _own_refused(self, error: psycopg.Error) -> PgslateError:
+        if self._is_lost():
+            return refusals.connection_lost(error, self._label, stands=self.stands, told=self.told)
+        return refusals.ledger_refusal(error, self._connection.info.dbname)
+
+
+def _numbered(step: Step) -> list[tuple[int, Statement]]:
+    """The statements of a step, with their indexes in the file."""
+    return [each for part in step.parts for each in part.statements]
+
+
+def _statements(step: Step) -> list[Statement]:
+    return [statement for _, statement in _numbered(step)]
+
+
+def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """Steps to send together: a round trip costs as much as a small file."""
+    batch: list[Step] = []
+    size = 0
+    for step in steps:
+        length = sum(len(statement.text) for statement in _statements(step))
+        if batch and (size + length > _BATCH_CHARACTERS or len(batch) == _BATCH_STEPS):
+            yield batch
+            batch, size = [], 0
+        batch.append(step)
+        size += length
+    yield batch
+
+
+class _SharedTransactionError(Exception):
+    """A statement can't run in a transaction that it shares with other files."""

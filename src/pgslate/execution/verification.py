@@ -1,0 +1,159 @@
+"""Compares a database with what it should hold: the required objects, and the partitions of the policies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from pgslate.errors import MissingTablesError, UnknownTableError, VerificationError
+from pgslate.partitions.coverage import Coverage, Survey
+from pgslate.partitions.ensure import survey
+from pgslate.partitions.existing import identity
+from pgslate.partitions.policy import PartitionPolicy, Window
+from pgslate.report.columns import counted
+from pgslate.schema.compare import ANYBODY, MISSING, Difference, compare
+from pgslate.schema.identifiers import qualified
+from pgslate.schema.model import Name, Schema
+from pgslate.schema.read import read
+
+_ENSURE = "pgslate partitions ensure"
+_MANY = 500
+
+_NO_WINDOWS: Mapping[str, Collection[Window]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """What is not as it should be: missing tables first. ``surveys`` are how the policies' tables stand."""
+
+    differences: tuple[Difference, ...]
+    surveys: tuple[Survey, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.differences
+
+    @property
+    def missing_tables(self) -> tuple[str, ...]:
+        """The names of the required tables that are not there."""
+        return tuple(d.object for d in self.differences if d.kind == "table" and d.found == MISSING)
+
+    def and_also(self, differences: Iterable[Difference]) -> VerifyResult:
+        """The same with more differences, after those that are known."""
+        return VerifyResult((*self.differences, *differences), self.surveys)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result for programs: ``ok`` and ``differences``."""
+        return {"ok": self.ok, "differences": [each.as_json() for each in self.differences]}
+
+
+def verify(
+    expected: Schema,
+    connection: psycopg.Connection[Any],
+    required: Collection[Name],
+    policies: Collection[PartitionPolicy] = (),
+    as_of: datetime | None = None,
+    *,
+    windows: Mapping[str, Collection[Window]] = _NO_WINDOWS,
+    owners: str | None = ANYBODY,
+    as_found: Collection[Name] = (),
+) -> VerifyResult:
+    """How the required objects that the database holds differ from ``expected``.
+
+    ``required`` names top-level objects of ``expected``; each counts with all its parts. One round trip, and
+    one more for each of the ``policies`` whose table is required: the windows that the policy wants at
+    ``as_of`` (or by the server's clock) must be covered, and those in ``windows``, by the policy's table.
+    Partitions that stand on the policy's grid are never stray, whoever made them. ``owners`` is as for
+    ``compare``: by default nobody in particular has to own what no migration gives to a role. Objects named
+    in ``as_found`` only have to be there.
+
+    Changes nothing. Raises psycopg.Error where the connection fails, and UsageError where a policy's table is
+    not partitioned by a range of time.
+    """
+    wanted = expected.within(required)
+    names = {*required, *wanted.objects}
+    # a long list of names costs more to look for than everything else to read
+    found = read(connection, within=list(names) if len(names) < _MANY else None).within(names)
+    there = [name for name in as_found if name in found.objects]
+    differences = list(compare(wanted.without(there), found.without(there), owners=owners))
+    surveys: list[Survey] = []
+    for policy in policies:
+        if not _is_required(policy, required):
+            continue
+        try:
+            standing = survey(connection, policy, as_of=as_of, also=windows.get(policy.table, ()))
+        except UnknownTableError:  # the comparison says so
+            continue
+        surveys.append(standing)
+        differences += _partition_differences(standing, wanted)
+    differences.sort(key=lambda d: not (d.kind == "table" and d.found == MISSING))
+    return VerifyResult(tuple(differences), tuple(surveys))
+
+
+def require(result: VerifyResult) -> None:
+    """Raise MissingTablesError, or VerificationError, where something is not as it should be."""
+    if result.ok:
+        return
+    said = "\n".join(f"  {difference}" for difference in result.differences[:20])
+    missing = result.missing_tables
+    if missing:
+        raise MissingTablesError(
+            f"{counted(len(missing), 'table')} missing: {', '.join(missing)}\n{said}",
+            fix=result.differences[0].fix,
+            tables=missing,
+            differences=result.differences,
+        )
+    raise VerificationError(
+        f"{counted(len(result.differences), 'difference')} from what should be there\n{said}",
+        fix=result.differences[0].fix,
+        differences=result.differences,
+    )
+
+
+def _is_required(policy: PartitionPolicy, required: Collection[Name]) -> bool:
+    return any(kind == "table" and policy.is_of(*qualified(name)) for kind, name in required)
+
+
+def _partition_differences(standing: Survey, expected: Schema) -> Iterator[Difference]:
+    table = standing.table
+    known = {qualified(name) for kind, name in expected.objects if kind == "table"}
+    for each in standing.windows:
+        name = (table.schema, each.planned.name)
+        if each.state != "covered" and name not in known:
+            yield _uncovered(standing, each)
+    if standing.policy.default and table.default is None:
+        default = identity(table.schema, standing.policy.default_name)
+        yield Difference(default, "table", f"DEFAULT partition of {table.qualified}", MISSING, _ENSURE)
+    for partition in table.detaching:
+        yield Difference(
+            partition.qualified,
+            "table",
+            f"partition of {table.qualified}, or a table of its own",
+            "half detached: a DETACH CONCURRENTLY was interrupted",
+            _ENSURE,
+        )
+    for partition in standing.off_grid:
+        if (partition.schema, partition.name) not in known:
+            yield Difference(
+                partition.qualified,
+                "table",
+                f"partitions of {table.qualified} from {standing.policy.every} to {standing.policy.every}",
+                partition.bound,
+                f"ALTER TABLE {table.qualified} DETACH PARTITION {partition.qualified};"
+                f" and move its rows into {table.qualified}",
+            )
+
+
+def _uncovered(standing: Survey, each: Coverage) -> Difference:
+    window, table = each.planned.window, standing.table.qualified
+    return Difference(
+        identity(standing.table.schema, each.planned.name),
+        "table",
+        f"partition of {table} from {window.start} to {window.end}",
+        MISSING if each.state == "missing" else f"covered in part, by {', '.join(each.by)}",
+        f"{_ENSURE} --as-of {window.start}" if each.state == "missing" else _ENSURE,
+    )

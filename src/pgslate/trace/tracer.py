@@ -1,0 +1,342 @@
+"""Tracing: the whole catalog is applied once to a scratch database, and every statement's effect is kept.
+
+A file is one transaction here as it is when it is applied, since SET LOCAL and ON COMMIT DROP end with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from typing import Any
+
+import psycopg
+from psycopg import sql as pgsql
+
+from pgslate.catalog import session, statements
+from pgslate.catalog.catalog import Catalog
+from pgslate.catalog.migration import Migration
+from pgslate.catalog.prelude import PreludeFile, run_prelude
+from pgslate.catalog.sqlstates import failed_at_the_end, migration_failed
+from pgslate.catalog.statements import Block, Statement
+from pgslate.schema.read import read
+from pgslate.targets.target import Target
+from pgslate.trace import references
+from pgslate.trace.effects import Trace, Unit
+from pgslate.trace.hints import hinted
+from pgslate.trace.interpretation import Seen, effect_of
+from pgslate.trace.observer import Counters, Mark, Observer, Sent
+from pgslate.trace.probe import Probe, runs_code
+from pgslate.trace.system_catalogs import PG_CLASS, PG_NAMESPACE, PG_PROC
+from pgslate.trace.unseen import unseen
+from pgslate.trace.world import World
+
+Progress = Callable[[int, int, Migration], None]
+"""Called before each migration with how many are done, how many there are, and the migration."""
+
+_DEALLOCATING = ("DeallocateStmt", "DiscardStmt")
+_BY_THEMSELVES = ("CopyStmt", *_DEALLOCATING)
+"""The kinds of statements that nothing can follow in the same message."""
+
+# Generic plans and no JIT: the observer's few queries are run thousands of times.
+_SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A trace of a catalog, or of the first migrations of one, and what it takes to go on with it.
+
+    ``world`` belongs to the database that was traced in, and to copies of its server's data directory.
+    """
+
+    trace: Trace
+    world: World
+
+
+def trace(
+    catalog: Catalog,
+    scratch: Target,
+    *,
+    prelude: Iterable[PreludeFile] = (),
+    earlier: Traced | None = None,
+    progress: Progress | None = None,
+) -> Traced:
+    """Apply ``catalog`` to the empty database ``scratch`` and watch.
+
+    ``prelude`` is SQL to run first, whose objects belong to no migration. With ``earlier``, ``scratch`` holds
+    the first migrations already, as that trace left them, and only the others are applied; its world goes on
+    with them. Raises MigrationFailedError where a statement fails, with its place.
+    """
+    catalog.parse()
+    with scratch.connect(settings=catalog.settings, autocommit=True, prepare_threshold=None) as connection:
+        if earlier is None:
+            run_prelude(connection, prelude)
+        return _Tracer(catalog, connection, progress, earlier).run()
+
+
+class _Tracer:
+    """One pass over a catalog on one connection."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        connection: psycopg.Connection[Any],
+        progress: Progress | None,
+        earlier: Traced | None = None,
+    ) -> None:
+        self.catalog = catalog
+        self.connection = connection
+        self.progress = progress
+        self.world = earlier.world if earlier else World(_builtin_functions(connection))
+        self.effects = list(earlier.trace.effects) if earlier else []
+        self._done = len(earlier.trace.migrations) if earlier else 0
+        self._prologue = f"{session.RESET_BUT_PREPARED}; {_SETTINGS}"
+        if _may_track_functions(connection):
+            self._prologue += "; SET track_functions = 'all'"
+        if connection.info.server_version >= 150000:
+            # Counts not yet reported would be taken for those of the next transaction.
+            self._prologue += "; SELECT pg_catalog.pg_stat_force_next_flush()"
+        connection.execute(self._prologue.encode())
+        self.observer = Observer(connection)
+        self.probe = Probe(connection, self.observer, self.world)
+        if not earlier:
+            self.world.begin(self.observer.everything())
+
+    def run(self) -> Traced:
+        for number, migration in enumerate(self.catalog.migrations[self._done :], start=self._done):
+            if self.progress:
+                self.progress(number, len(self.catalog), migration)
+            self._migration(number, migration)
+        self.connection.execute(session.RESET_BUT_PREPARED.encode())
+        found = Trace(
+            migrations=tuple((m.version, m.checksum) for m in self.catalog.migrations),
+            server=self.connection.info.server_version // 10000,
+            units=tuple(self.world.units),
+            effects=tuple(self.effects),
+            requires=self._requirements(),
+            definitions=read(self.connection).to_json(),
+        )
+        found = hinted(self.catalog, found)
+        found = replace(found, uncertain=unseen(self.catalog, found))
+        return Traced(found, self.world)
+
+    def _migration(self, number: int, migration: Migration) -> None:
+        for block in migration.blocks:
+            if not block.transactional:
+                self._alone(number, migration, block)
+                continue
+            try:
+                self._transaction(number, migration, block)
+            except psycopg.IntegrityError as error:  # of a statement it would have been told by now
+                raise failed_at_the_end(error, migration, block.statements[-1], doing="tracing") from None
+        self.connection.execute(self._prologue.encode())
+        self.world.end_of_file(at=len(self.effects) - 1)
+
+    def _transaction(self, number: int, migration: Migration, block: Block) -> None:
+        with self.connection.transaction():
+            for text in block.opening:
+                self.connection.execute(text.encode())
+            before = self.observer.counters()
+            mark = Mark(before.xid)
+            sent: Sent | None = None
+            pairs = zip_longest(block.statements, block.statements[1:])
+            for index, (statement, following) in enumerate(pairs, start=block.first):
+                if sent is not None:
+                    seen = self._received(migration, sent, before)
+                else:
+                    seen, mark = self._watched(migration, statement, before, mark)
+                mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
+                sent = self._sent_ahead(following, seen, mark)
+                try:
+                    self._keep(number, index, statement, seen)
+                except BaseException:
+                    if sent is not None:
+                        sent.message.abandon()
+                    raise
+                before = seen.after
+
+    def _sent_ahead(self, statement: Statement | None, seen: Seen, mark: Mark) -> Sent | None:
+        """Let the server run ``statement`` while what was ``seen`` of the one before is made out.
+
+        None where that asks the database something, or the statement isn't just sent.
+        """
+        if statement is None or runs_code(statement) or statement.kind in _BY_THEMSELVES:
+            return None
+        if self.observer.deleted(seen.before, seen.after) or any(
+            r.catalog == PG_NAMESPACE for r in seen.rows
+        ):
+            return None
+        return self.observer.send(statement, mark)
+
+    def _watched(
+        self, migration: Migration, statement: Statement, before: Counters, mark: Mark
+    ) -> tuple[Seen, Mark]:
+        """Run a statement; more often, with relations hidden from it, where it goes by names it looks up.
+
+        Gives the mark by which rows are told from then on, too.
+        """
+        if not runs_code(statement):
+            return self._seen(migration, statement, before, mark), mark
+        self.probe.begin()
+        seen = self._seen(migration, statement, before, mark)
+        tied = self.probe.ties(statement, seen)
+        if tied is None:
+            self.probe.keep()
+            return seen, mark
+        after_probe = self.probe.mark
+        seen = self._seen(migration, statement, self.observer.counters(), after_probe)
+        return replace(seen, tied=tied), after_probe
+
+    def _seen(self, migration: Migration, statement: Statement, before: Counters, mark: Mark) -> Seen:
+        if statement.kind not in _BY_THEMSELVES:
+            return self._received(migration, self.observer.send(statement, mark), before)
+        after = self._by_itself(migration, statement)
+        return Seen(self.observer.rows(mark, self.observer.written(before, after)), before, after)
+
+    def _received(self, migration: Migration, sent: Sent, before: Counters) -> Seen:
+        with self._told(migration, sent.statement):
+            rows, after = self.observer.receive(sent, before)
+        return Seen(rows, before, after)
+
+    def _alone(self, number: int, migration: Migration, block: Block) -> None:
+        """Outside a transaction a statement may be several, and its counters too: everything is looked at."""
+        for index, statement in enumerate(block.statements, start=block.first):
+            before, counts = self.observer.counters(), self.observer.row_counts()
+            try:
+                self._execute(statement)
+            except psycopg.Error as error:
+                raise migration_failed(error, migration, statement, doing="tracing") from None
+            rows = self.observer.rows(Mark(before.xid))
+            after = self.observer.counters()
+            written = {
+                oid: (False, count)
+                for oid, count in self.observer.row_counts().items()
+                if count != counts.get(oid, 0)
+            }
+            before = replace(before, deleted=self.observer.unknown(), locks={})
+            after = replace(after, locks=written)
+            self._keep(number, index, statement, Seen(rows, before, after))
+
+    def _by_itself(self, migration: Migration, statement: Statement) -> Counters:
+        with self._told(migration, statement):
+            if statement.data is None:
+                self._execute(statement)
+            else:
+                with self.connection.cursor().copy(statement.text.encode()) as copy:
+                    copy.write(statement.data)
+            return self.observer.counters()
+
+    def _execute(self, statement: Statement) -> None:
+        self.connection.execute(statement.text.encode(), prepare=False)
+        if statement.kind in _DEALLOCATING:
+            self.observer.prepare_anew()
+
+    @contextlib.contextmanager
+    def _told(self, migration: Migration, statement: Statement) -> Iterator[None]:
+        """What fails in here is told with its place."""
+        try:
+            yield
+        except psycopg.Error as error:
+            there = self.world.elsewhere(error.diag.message_primary or "")
+            raise migration_failed(error, migration, statement, doing="tracing", there=there) from None
+
+    def _keep(self, number: int, index: int, statement: Statement, seen: Seen) -> None:
+        place = (number, index, statement.line)
+        effect = effect_of(
+            self.world, self.observer, seen, text=statement.text, place=place, at=len(self.effects)
+        )
+        session = _sets_session(statement)
+        self.effects.append(effect._replace(digest=_digest(statement), session=session))
+
+    # -- the end
+
+    def _requirements(self) -> dict[Unit, dict[Unit, str]]:
+        """The links at the end, and those that PostgreSQL doesn't keep: partitions, sequences, function
+        bodies."""
+        found: dict[Unit, dict[Unit, str]] = defaultdict(dict, self.world.requirements())
+        for parent, child, how in self._owned():
+            one, other = self.world.unit((PG_CLASS, parent)), self.world.unit((PG_CLASS, child))
+            if one is not None and other is not None and one != other:
+                found[one].setdefault(other, how)
+        for oid, definition, path in self._functions():
+            unit = self.world.unit((PG_PROC, oid))
+            if unit is None or self.world.object(unit) != (PG_PROC, oid):
+                continue
+            body = references.of_body(definition)
+            for name in body.relations | body.declared:
+                used = self.world.relation(name, path)
+                if used is not None and used != unit:
+                    found[unit].setdefault(used, "function body")
+            for name in body.functions:
+                for used in self.world.functions(name, path):
+                    if used != unit:
+                        found[unit].setdefault(used, "function body")
+        return {unit: dict(sorted(targets.items())) for unit, targets in sorted(found.items())}
+
+    def _owned(self) -> list[tuple[int, int, str]]:
+        return self.connection.execute(
+            "SELECT i.inhparent::int8, i.inhrelid::int8, 'partition' FROM pg_catalog.pg_inherits i"
+            " JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relispartition AND c.relkind <> 'I'"
+            " UNION ALL SELECT d.refobjid::int8, d.objid::int8, 'owned sequence' FROM pg_catalog.pg_depend d"
+            " JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'"
+            " WHERE d.classid = 1259 AND d.refclassid = 1259 AND d.refobjsubid > 0"
+            " AND d.deptype IN ('a', 'i')"
+        ).fetchall()
+
+    def _functions(self) -> list[tuple[int, str, list[str]]]:
+        path = self.connection.execute("SELECT pg_catalog.current_schemas(true)::text[]").fetchone()
+        assert path is not None
+        rows = self.connection.execute(
+            "SELECT p.oid::int8, pg_catalog.pg_get_functiondef(p.oid),"
+            " (SELECT substr(s, 13) FROM unnest(p.proconfig) s WHERE s LIKE 'search\\_path=%')"
+            " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang"
+            " WHERE p.oid >= 16384 AND p.prokind IN ('f', 'p') AND l.lanname IN ('plpgsql', 'sql')"
+            " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 1255 AND d.objid = p.oid"
+            " AND d.deptype = 'e')"
+        ).fetchall()
+        return [(oid, text, _schemas(own) if own is not None else path[0]) for oid, text, own in rows]
+
+
+def _schemas(search_path: str) -> list[str]:
+    """The schemas of a search_path setting.
+
+    >>> _schemas('app, "My Schema", public')
+    ['app', 'My Schema', 'public']
+    """
+    return [part.strip().strip('"') for part in search_path.split(",") if part.strip().strip('"')]
+
+
+def _may_track_functions(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute(
+        "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _builtin_functions(connection: psycopg.Connection[Any]) -> frozenset[str]:
+    rows = connection.execute("SELECT proname::text FROM pg_catalog.pg_proc WHERE pronamespace = 11")
+    return frozenset(row[0] for row in rows)
+
+
+def _sets_session(statement: Statement) -> bool:
+    if statement.kind == "VariableSetStmt":
+        return True
+    return statement.kind == "SelectStmt" and "set_config" in statement.text.lower()
+
+
+def _digest(statement: Statement) -> str:
+    """What stands for a statement's text: 12 hexadecimal digits; its spacing does not count."""
+    return hashlib.sha256(statements.without_spacing(statement).encode()).hexdigest()[:12]
+
+
+def create_scratch(connection: psycopg.Connection[Any], name: str) -> None:
+    """Make an empty database from template0: nothing of what a site put into template1 is in it."""
+    connection.execute(pgsql.SQL("CREATE DATABASE {} TEMPLATE template0").format(pgsql.Identifier(name)))
+
+
+def drop_scratch(connection: psycopg.Connection[Any], name: str) -> None:
+    """Remove a scratch database, and whoever is still connected to it."""
+    connection.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))
