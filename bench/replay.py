@@ -28,10 +28,10 @@ from bench.generate import write
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.execution.progress import Silent
-from pgslate.project.trace_source import trace_of
 from pgslate.slices.slice import whole
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
+from pgslate.trace.trace_cache import trace_of
 from pgslate.verbs.apply import apply
 
 DATASTORAGE = Path(__file__).parents[1] / "src" / "datastorage" / "migrations"

@@ -23,13 +23,13 @@ from bench.generate import write
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.dump.definitions import script_of, take
-from pgslate.project.trace_source import trace_of
 from pgslate.slices import lockfile
 from pgslate.slices.lockfile import Lock
 from pgslate.slices.selection import relations
 from pgslate.slices.slice import slice_of, whole
 from pgslate.targets.embedded.server import Server
 from pgslate.trace import document
+from pgslate.trace.trace_cache import trace_of
 from pgslate.trace.tracer import trace
 
 BEGIN, END = "<!-- slicing: begin -->", "<!-- slicing: end -->"

@@ -25,10 +25,10 @@ from pgslate.errors import (
 )
 from pgslate.execution.ledger import Server as Facts
 from pgslate.execution.ledger import check_usable
-from pgslate.project.trace_source import trace_of
 from pgslate.slices.slice import Slice, whole
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target, dsn_with
+from pgslate.trace.trace_cache import trace_of
 from pgslate.verbs.apply import apply
 from pgslate.verbs.verify import verify
 

@@ -12,10 +12,10 @@ import traceback
 from pathlib import Path
 
 from pgslate.catalog.catalog import Catalog
-from pgslate.project.trace_source import trace_of
 from pgslate.slices.selection import select
 from pgslate.slices.slice import Slice, slice_of, whole
 from pgslate.targets.target import Target
+from pgslate.trace.trace_cache import trace_of
 from pgslate.verbs.apply import apply
 
 

@@ -9,12 +9,11 @@ import pytest
 from tests.slices.judging import catalog_of
 
 from pgslate.catalog.catalog import Catalog
-from pgslate.project import trace_source
-from pgslate.project.trace_source import trace_of
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
-from pgslate.trace import document, saved_state
+from pgslate.trace import document, saved_state, trace_cache
 from pgslate.trace.effects import Trace
+from pgslate.trace.trace_cache import trace_of
 from pgslate.trace.tracer import Traced, trace
 from pgslate.trace.world import World
 
@@ -85,7 +84,7 @@ def test_half_a_world_is_none() -> None:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of this test's own, where the data of the shortest trace is kept, too."""
     monkeypatch.setenv("PGSLATE_CACHE", str(tmp_path))
-    monkeypatch.setattr(trace_source, "_WORTH_KEEPING", 0)
+    monkeypatch.setattr(trace_cache, "_WORTH_KEEPING", 0)
     return tmp_path
 
 

@@ -11,8 +11,9 @@ import pytest
 from tests.slices.judging import catalog_of
 from tests.targets.processes import output, python
 
-from pgslate.project import trace_source
-from pgslate.project.trace_source import snapshot_of, trace_of
+from pgslate.dump.kept_snapshot import snapshot_of
+from pgslate.trace import trace_cache
+from pgslate.trace.trace_cache import trace_of
 
 USERS = catalog_of("CREATE TABLE users (id int PRIMARY KEY);")
 TEAMS = catalog_of("CREATE TABLE teams (id int PRIMARY KEY);")
@@ -48,7 +49,7 @@ def test_a_trace_in_a_cache_that_may_only_be_read_is_used(make_read_only: Callab
 def test_a_trace_that_cannot_be_kept_is_none_the_worse(
     make_read_only: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trace_source, "_WORTH_KEEPING", 0)  # the server's data is to be kept, too
+    monkeypatch.setattr(trace_cache, "_WORTH_KEEPING", 0)  # the server's data is to be kept, too
     trace_of(USERS)
     make_read_only()
     assert trace_of(TEAMS).migrations == tuple((one.version, one.checksum) for one in TEAMS)
@@ -60,7 +61,7 @@ def test_a_trace_that_cannot_be_forgotten_stays(
     trace_of(USERS)
     trace_of(TEAMS)
     make_read_only()
-    monkeypatch.setattr(trace_source, "_KEPT", 1)
+    monkeypatch.setattr(trace_cache, "_KEPT", 1)
     trace_of(ORDERS)
     assert len(list((small_disk / "traces").glob("trace-*.json"))) == 2
 
@@ -68,7 +69,7 @@ def test_a_trace_that_cannot_be_forgotten_stays(
 def test_a_name_that_the_locale_has_no_letters_for_is_kept(cache: Path) -> None:
     code = (
         "from tests.slices.judging import catalog_of\n"
-        "from pgslate.project.trace_source import trace_of\n"
+        "from pgslate.trace.trace_cache import trace_of\n"
         "traced = []\n"
         "for _ in range(2):\n"
         "    trace_of(catalog_of('CREATE TABLE \"\\u0438\\u043c\\u044f\" (id int);'),"

@@ -8,7 +8,7 @@ import pytest
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.errors import MissingExtensionError
-from pgslate.project.trace_source import scratch_server
+from pgslate.trace.scratch_server import scratch_server
 
 
 def test_a_file_that_needs_several_extensions_is_named_once(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from tests.slices.judging import court
 from pgslate import apply, verify
 from pgslate.errors import ConfigError, MigrationFailedError
 from pgslate.project.project import Project
-from pgslate.project.trace_source import trace_of
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
+from pgslate.trace.trace_cache import trace_of
 from pgslate.verbs.provision import prepare
 
 AUTH = {"search_path": "auth"}

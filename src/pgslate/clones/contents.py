@@ -103,7 +103,7 @@ def contents_of(
     The objects form where a pg_dump is installed, else the statements form. Traces the catalog where nobody
     has yet, if need be on ``server``; of several processes, one does. Raises what ``Project.slice`` raises.
     """
-    from pgslate.project.trace_source import definitions_of
+    from pgslate.dump.kept_snapshot import definitions_of
 
     with _one_at_a_time(project.catalog):
         script = None

@@ -20,11 +20,11 @@ from pgslate.catalog.sqlstates import migration_failed
 from pgslate.errors import CatalogError
 from pgslate.lint_rules.down_text import Down, downs_of
 from pgslate.lint_rules.finding import Case, Finding
-from pgslate.project.trace_source import SCRATCH, scratch_server
 from pgslate.schema.compare import ANYBODY, Difference, compare
 from pgslate.schema.model import Schema
 from pgslate.schema.read import read
 from pgslate.targets.embedded.server import Server
+from pgslate.trace.scratch_server import SCRATCH, scratch_server
 
 _COPY = f"{SCRATCH}_down"
 _RULE = "down"

@@ -142,11 +142,12 @@ class Project:
         return self._traced(scratch, None)
 
     def _traced(self, scratch: Target | None, lock: Path | None) -> Trace:
-        from pgslate.project.trace_source import trace_of
+        from pgslate.slices.lockfile import locked_trace
+        from pgslate.trace.trace_cache import trace_of
 
-        found = trace_of(
-            self.catalog, prelude=self.prelude, lock=lock, scratch=scratch, progress=self.progress
-        )
+        found = locked_trace(self.catalog, self.prelude, lock) if lock is not None else None
+        if found is None:
+            found = trace_of(self.catalog, prelude=self.prelude, scratch=scratch, progress=self.progress)
         self.__dict__["trace"] = found
         return found
 

@@ -20,11 +20,11 @@ from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import shown
 from pgslate.catalog.prelude import PreludeFile
 from pgslate.errors import CatalogError, LockVersionError
-from pgslate.project.trace_source import trace_of
 from pgslate.slices.selection import relations, select
 from pgslate.slices.slice import FORMS, Form, Slice, slice_of
 from pgslate.trace import document
 from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
+from pgslate.trace.trace_cache import trace_of
 
 if TYPE_CHECKING:
     from pgslate.slices.proof import Proof
@@ -236,6 +236,20 @@ def read_or_nothing(path: Path) -> Lock | None:
         return read(path)
     except CatalogError:
         return None
+
+
+def locked_trace(catalog: Catalog, prelude: Sequence[PreludeFile], path: Path) -> Trace | None:
+    """The trace of the lock at ``path``, with what its proofs added; None where it isn't of this catalog.
+
+    Raises CatalogError where the lock is damaged.
+    """
+    try:
+        found = read(path)
+    except LockVersionError:
+        return None
+    if found is None or found.trace.migrations != tuple((m.version, m.checksum) for m in catalog):
+        return None
+    return found.trace if found.surroundings == surroundings(catalog, prelude) else None
 
 
 # -- keeping what an earlier lock has

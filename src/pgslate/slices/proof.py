@@ -21,7 +21,7 @@ from psycopg import sql
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile, run_prelude
 from pgslate.dump.definitions import Snapshot, script_of
-from pgslate.project.trace_source import scratch_server, snapshot_of
+from pgslate.dump.kept_snapshot import snapshot_of
 from pgslate.schema.compare import Difference, compare
 from pgslate.schema.identifiers import parts
 from pgslate.schema.read import read
@@ -29,6 +29,7 @@ from pgslate.slices.replay import ReplayFailedError, replay, told
 from pgslate.slices.slice import Form, Slice, known_widening, slice_of
 from pgslate.targets.embedded.server import Server
 from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
+from pgslate.trace.scratch_server import scratch_server
 
 _TRIES = 12
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile
 from pgslate.errors import TargetError
-from pgslate.project.trace_source import is_used, key_of, oldest, write_cached
 from pgslate.slices.slice import Form
 from pgslate.targets.embedded.folders import cache_folder
 from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
+from pgslate.trace.trace_cache import is_used, key_of, oldest, write_cached
 
 _KEPT = 1000
 """Proofs kept in the cache; the ones longest unused go first. Each is a line."""

@@ -180,8 +180,8 @@ class Run:
 
             namespace, _, service = self.settings.kube.partition("/")
             return kubernetes(namespace, service=service or None)
-        from pgslate.project.trace_source import extensions
         from pgslate.testing import shared_server
+        from pgslate.trace.scratch_server import extensions
 
         needed = sorted(extensions(project.catalog))
         if self._broker is not None:

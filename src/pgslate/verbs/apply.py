@@ -148,7 +148,7 @@ def _run(
 
 
 def _definitions(slice_: Slice, server: Server) -> list[str]:
-    from pgslate.project.trace_source import definitions_of
+    from pgslate.dump.kept_snapshot import definitions_of
 
     return [definitions_of(slice_, major=server.version // 10000)]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pgslate.dump.kept_snapshot import definitions_of
 from pgslate.errors import ProofError
 from pgslate.project.project import Project, Selection
-from pgslate.project.trace_source import definitions_of
 from pgslate.slices.lockfile import units_of
 from pgslate.slices.proof import Proof, prove_one
 from pgslate.slices.slice import Form

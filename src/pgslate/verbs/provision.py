@@ -143,7 +143,7 @@ def _windows(policy: PartitionPolicy, selection: Selection) -> tuple[Window, ...
 
 def _definitions(project: Project, chosen: Slice, target: Target) -> list[str]:
     """The final DDL of a slice in the objects form, for a server of the target's version."""
-    from pgslate.project.trace_source import definitions_of
+    from pgslate.dump.kept_snapshot import definitions_of
 
     with target.connect() as connection:
         major = connection.info.server_version // 10000

@@ -1,4 +1,4 @@
-"""Where a catalog's trace comes from: the lock beside it, the user's cache, or a scratch server.
+"""The trace of a catalog: from the user's cache, or made now on a scratch server.
 
 A trace depends on the migrations, the prelude and what tracing observes, and on nothing else; so it is kept
 by their hash. With it the server's data directory is kept as the trace left it: a migration added at the end
@@ -10,30 +10,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pgslate.catalog import statements
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile
-from pgslate.errors import LockVersionError, MissingExtensionError, TargetError
+from pgslate.errors import TargetError
 from pgslate.targets.embedded.folders import cache_folder
 from pgslate.trace import document
 from pgslate.trace.effects import Trace
+from pgslate.trace.scratch_server import SCRATCH, scratch_server
 
 if TYPE_CHECKING:  # imported when something has to be traced: a plan that finds its trace needs no driver
-    from pgslate.dump.definitions import Snapshot
-    from pgslate.slices.slice import Slice
     from pgslate.targets.embedded.server import Server
     from pgslate.targets.target import Target
     from pgslate.trace.tracer import Progress, Traced
-
-SCRATCH = "pgslate_scratch"
 
 _KEPT = 12
 """Traces and snapshots kept in the cache; the ones longest unused go first."""
@@ -41,26 +35,20 @@ _KEPT = 12
 _WORTH_KEEPING = 0.7
 """Seconds of tracing from which on the server's data is kept, too: below, tracing anew is as quick."""
 
-_CREATE_EXTENSION = re.compile(r'create\s+extension\s+(?:if\s+not\s+exists\s+)?"?([\w-]+)"?', re.IGNORECASE)
-
 
 def trace_of(
     catalog: Catalog,
     *,
     prelude: Sequence[PreludeFile] = (),
-    lock: Path | None = None,
     scratch: Target | None = None,
     progress: Progress | None = None,
 ) -> Trace:
-    """The trace of ``catalog``, made only if neither ``lock`` nor the cache has it.
+    """The trace of ``catalog``, made only if the cache doesn't have it.
 
     ``scratch`` is an empty database to trace in; without it an embedded server is started for that. Raises
     MigrationFailedError where a migration fails, MissingExtensionError and TargetError where no server can
-    run them, CatalogError where the lock is damaged.
+    run them.
     """
-    locked = _locked(catalog, prelude, lock)
-    if locked is not None:
-        return locked
     cached, _ = _cached(catalog, prelude, len(catalog))
     if cached is not None:
         return cached
@@ -71,89 +59,6 @@ def trace_of(
         _store(catalog, prelude, found)
         return found.trace
     return _trace_on_embedded(catalog, prelude, progress)
-
-
-def snapshot_of(
-    catalog: Catalog, *, prelude: Sequence[PreludeFile] = (), major: int | None = None
-) -> Snapshot:
-    """The final DDL of ``catalog``, for the objects form: from the cache, or from a scratch server.
-
-    ``major`` is the version of the server that it is meant for: a scratch server of that version writes it,
-    if one is installed that has the extensions, and else the newest. Raises as ``trace_of`` does.
-    """
-    from pgslate.dump.definitions import VERSION, Snapshot, take
-    from pgslate.slices.replay import replay_all
-    from pgslate.targets.embedded.installations import installations
-
-    major = major if any(major == one.major for one in installations()) else None
-    kind = f"snapshot-{VERSION}-{major or 0}"
-    path = _folder() / f"{key_of(catalog, prelude, len(catalog)).replace('trace', kind)}.json"
-    try:
-        kept = Snapshot.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    else:
-        is_used(path)
-        return kept
-    with scratch_server(catalog, major=major) as server:
-        server.create_database(SCRATCH, template="template0")
-        with server.target(SCRATCH).connect(
-            settings=catalog.settings, autocommit=True, prepare_threshold=None
-        ) as connection:
-            replay_all(catalog, connection, prelude=prelude)
-        found = take(server, SCRATCH)
-    write_cached(path, found.dumps())
-    return found
-
-
-def definitions_of(slice_: Slice, *, prelude: Sequence[PreludeFile] = (), major: int | None = None) -> str:
-    """The final DDL of a slice in the objects form, as one script. Raises as ``snapshot_of`` does."""
-    from pgslate.dump.definitions import script_of
-
-    return script_of(slice_, snapshot_of(slice_.catalog, prelude=prelude, major=major))
-
-
-@contextmanager
-def scratch_server(catalog: Catalog, *, key: str | None = None, major: int | None = None) -> Iterator[Server]:
-    """An embedded server that has the extensions that the catalog asks for; of version ``major`` if it can
-    be."""
-    from pgslate.targets.embedded.server import Server
-
-    asked = extensions(catalog)
-    said = {name for migration in catalog for name in _CREATE_EXTENSION.findall(migration.source)}
-    try:
-        server = Server.start(extensions=sorted(said | set(asked)), key=key, major=major, max_connections=30)
-    except MissingExtensionError:
-        # What only a DO block mentions may be made where it can be had, and left out where not.
-        try:
-            server = Server.start(extensions=sorted(asked), key=key, max_connections=30)
-        except MissingExtensionError as error:
-            files = tuple(dict.fromkeys(asked[name] for name in error.extensions if name in asked))
-            which, newline, servers = error.message.partition("\n")
-            raise MissingExtensionError(
-                f"{which}, needed by {', '.join(files)}{newline}{servers}",
-                fix=error.fix,
-                extensions=error.extensions,
-                migrations=files,
-            ) from None
-    with server:
-        yield server
-
-
-def extensions(catalog: Catalog) -> dict[str, str]:
-    """The extensions that the catalog's statements create, each with the file that does."""
-    found: dict[str, str] = {}
-    for migration in catalog:
-        for statement in migration.statements:
-            if statement.kind == "CreateExtensionStmt":
-                name = statements.parse(statement.text)[0]["CreateExtensionStmt"]["extname"]
-                found.setdefault(name, migration.file)
-    return found
-
-
-def matches(trace: Trace, catalog: Catalog) -> bool:
-    """Whether the trace is of just these migrations."""
-    return trace.migrations == tuple((m.version, m.checksum) for m in catalog)
 
 
 def _trace_on_embedded(catalog: Catalog, prelude: Sequence[PreludeFile], progress: Progress | None) -> Trace:
@@ -177,21 +82,6 @@ def _trace_on_embedded(catalog: Catalog, prelude: Sequence[PreludeFile], progres
         worth = time.monotonic() - began > _WORTH_KEEPING
         _store(catalog, prelude, found, server if worth else None)
     return found.trace
-
-
-def _locked(catalog: Catalog, prelude: Sequence[PreludeFile], lock: Path | None) -> Trace | None:
-    """The lock's trace, with what its proofs added, if it is of these migrations."""
-    if lock is None:
-        return None
-    from pgslate.slices.lockfile import read, surroundings
-
-    try:
-        found = read(lock)
-    except LockVersionError:
-        return None
-    if found is None or not matches(found.trace, catalog):
-        return None
-    return found.trace if found.surroundings == surroundings(catalog, prelude) else None
 
 
 # -- the cache
@@ -223,7 +113,7 @@ def key_of(catalog: Catalog, prelude: Sequence[PreludeFile], done: int) -> str:
 
 def _cached(catalog: Catalog, prelude: Sequence[PreludeFile], done: int) -> tuple[Trace | None, str]:
     """The trace of the first ``done`` migrations, and the digest of its world, if that was kept with it."""
-    path = _folder() / f"{key_of(catalog, prelude, done)}.json"
+    path = traces_folder() / f"{key_of(catalog, prelude, done)}.json"
     try:
         found, whole = document.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -245,8 +135,8 @@ def _store(
             server.keep_and_stop(key, note=note)
             kept["world"] = [f'"{hashlib.sha256(note).hexdigest()}"']
     text = document.dumps(found.trace, {m.version: m.file for m in catalog}, kept)
-    write_cached(_folder() / f"{key}.json", text)
-    _forget_oldest(_folder())
+    write_cached(traces_folder() / f"{key}.json", text)
+    _forget_oldest(traces_folder())
 
 
 def write_cached(path: Path, text: str) -> None:
@@ -288,5 +178,6 @@ def _forget_oldest(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _folder() -> Path:
+def traces_folder() -> Path:
+    """The folder of the cache that holds traces and snapshots."""
     return cache_folder() / "traces"
