@@ -31,7 +31,7 @@ TO_USERS = (
 
 def entries(*told: tuple[str, str] | tuple[str, str, int]) -> list[Entry]:
     """Entries by type and text, and the number of what they are of; numbered from 1."""
-    return [Entry(number, one[0], "", None, one[2:], "", one[1]) for number, one in enumerate(told, start=1)]
+    return [Entry(number, one[0], "", None, one[2:], (), one[1]) for number, one in enumerate(told, start=1)]
 
 
 def folded(*told: tuple[str, str] | tuple[str, str, int]) -> list[str]:

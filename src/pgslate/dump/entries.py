@@ -9,6 +9,9 @@ from dataclasses import dataclass
 Named = tuple[str, str]
 """A unit by its kind and name, as they are at the end of the catalog."""
 
+LARGE_OBJECT = "LARGE OBJECT"
+"""The type of an entry of large objects: no catalog says which table's rows need them, so all come along."""
+
 NAME = r'(?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")'
 """A name as PostgreSQL writes it: in quotes unless it is plain, whatever its characters."""
 
@@ -25,7 +28,7 @@ _ANYWHERE = re.compile(rf"(?<![a-z0-9_])(?=({QUALIFIED}))")
 class Entry:
     """One entry of the dump: what it makes, ``unit`` it is part of (None: of what it ``needs``), and its SQL.
 
-    ``settings`` are the ``SET`` statements that it needs.
+    ``settings`` are those that it must run under, each a name and a value, where they aren't the usual ones.
     """
 
     number: int
@@ -33,7 +36,7 @@ class Entry:
     name: str
     unit: Named | None
     needs: tuple[int, ...]
-    settings: str
+    settings: tuple[tuple[str, str], ...]
     text: str
 
 

@@ -103,9 +103,9 @@ class _Wish:
 def fold(entries: Sequence[Entry]) -> list[Entry]:
     r"""The entries with what belongs to a table in the table's own, where the outcome is equal.
 
-    >>> table = Entry(1, "TABLE", "a", None, (), "", "CREATE TABLE public.a (\n    id bigint NOT NULL\n);")
+    >>> table = Entry(1, "TABLE", "a", None, (), (), "CREATE TABLE public.a (\n    id bigint NOT NULL\n);")
     >>> key = "ALTER TABLE ONLY public.a\n    ADD CONSTRAINT a_pkey PRIMARY KEY (id);"
-    >>> constraint = Entry(2, "CONSTRAINT", "a a_pkey", None, (1,), "", key)
+    >>> constraint = Entry(2, "CONSTRAINT", "a a_pkey", None, (1,), (), key)
     >>> print(*(entry.text for entry in fold([table, constraint])))
     CREATE TABLE public.a (
         id bigint NOT NULL,

@@ -29,8 +29,8 @@ def named(entries: Iterable[Entry]) -> list[Entry]:
     r"""The entries, with a name for each NOT NULL whose own would not be free.
 
     >>> told = "CREATE TABLE public.{} (\n    id bigint{} NOT NULL\n);"
-    >>> parted = Entry(1, "TABLE", "log", None, (), "", told.format("log", " CONSTRAINT x_id_not_null"))
-    >>> plain = Entry(2, "TABLE", "x", None, (), "", told.format("x", ""))
+    >>> parted = Entry(1, "TABLE", "log", None, (), (), told.format("log", " CONSTRAINT x_id_not_null"))
+    >>> plain = Entry(2, "TABLE", "x", None, (), (), told.format("x", ""))
     >>> print(named([parted, plain])[1].text)
     CREATE TABLE public.x (
         id bigint CONSTRAINT x_id_not_null NOT NULL

@@ -1,0 +1,166 @@
+"""What pg_dump says of a database, as entries: each with its SQL, its unit and what must be run before it.
+
+Source: PostgreSQL manual, pg_dump; ``_printTocEntry`` and ``_getObjectDescription`` in
+src/bin/pg_dump/pg_backup_archiver.c.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from pgslate.dump.amendments import amendments
+from pgslate.dump.archive import Archive, ArchiveEntry, read_archive
+from pgslate.dump.cast_lists import without_cast_lists
+from pgslate.dump.entries import LARGE_OBJECT, Entry
+from pgslate.errors import TargetError
+from pgslate.targets.embedded.server import Server
+from pgslate.trace.system_catalogs import PG_CLASS
+from pgslate.trace.world import World
+
+PG_USER_MAPPING = 1418
+
+# pg_dump gives no object and no dependency to these, but a name.
+_USER_MAPPINGS = """
+SELECT pg_catalog.format('USER MAPPING %s SERVER %s', m.usename, m.srvname), m.umid::int8
+FROM pg_catalog.pg_user_mappings m"""
+
+_CONTENTS = """
+SELECT oid::int8, pg_catalog.lo_get(oid) FROM pg_catalog.pg_largeobject_metadata
+WHERE oid = ANY (%s::oid[]) ORDER BY 1"""
+
+_NOT_OF_THE_CONTENTS = frozenset(("ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "BLOBS"))
+_LARGE_OBJECTS = ("BLOB", "BLOB METADATA")
+_ROWS = "TABLE DATA"
+
+# The types of entry whose objects have an owner: those that ALTER knows by the entry's own name, and those
+# whose arguments stand in the statement that drops them.
+_OWNED = frozenset(
+    (
+        "COLLATION",
+        "CONVERSION",
+        "DOMAIN",
+        "FOREIGN TABLE",
+        "MATERIALIZED VIEW",
+        "SEQUENCE",
+        "STATISTICS",
+        "TABLE",
+        "TEXT SEARCH DICTIONARY",
+        "TEXT SEARCH CONFIGURATION",
+        "TYPE",
+        "VIEW",
+        "PROCEDURAL LANGUAGE",
+        "SCHEMA",
+        "EVENT TRIGGER",
+        "FOREIGN DATA WRAPPER",
+        "SERVER",
+        "PUBLICATION",
+        "SUBSCRIPTION",
+    )
+)
+_OWNED_WITH_ARGUMENTS = frozenset(
+    ("AGGREGATE", "FUNCTION", "OPERATOR", "OPERATOR CLASS", "OPERATOR FAMILY", "PROCEDURE")
+)
+
+
+def dumped(server: Server, dbname: str) -> Archive:
+    """The archive of the database. Raises TargetError where there is no pg_dump, or where it fails."""
+    program = server.installation.program("pg_dump")
+    if program is None:
+        raise TargetError(
+            f"{server.installation.label} has no pg_dump, which the objects form needs",
+            fix="install PostgreSQL's client programs, or use --form statements",
+        )
+    command = [str(program), "--format=custom", "--compress=0", "--encoding=UTF8"]
+    # A table that inherits has its columns in another order when it is made again: name them.
+    rows = ["--column-inserts", "--rows-per-insert=500"]
+    done = subprocess.run([*command, *rows, "--dbname", server.dsn(dbname)], capture_output=True, check=False)
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise TargetError(
+            f"pg_dump failed: {lines[-1] if lines else 'it wrote no message'}", fix="see its message"
+        )
+    return read_archive(done.stdout)
+
+
+def entries_of(archive: Archive, connection: psycopg.Connection[Any], world: World) -> Iterator[Entry]:
+    """The archive's entries, in order; ``connection`` is to the database that was dumped.
+
+    Args:
+        archive: What pg_dump wrote of the database.
+        connection: A connection to it; the objects of its role get no owner.
+        world: The units in it.
+    """
+    mappings: Mapping[str, int] = dict(connection.execute(_USER_MAPPINGS).fetchall())
+    amended = amendments(connection)
+    role = connection.info.user
+    for entry in archive.entries:
+        if entry.type in _NOT_OF_THE_CONTENTS:
+            continue
+        if entry.type == "DEFAULT" and not entry.oid:  # that there is none: see amendments
+            continue
+        if entry.type in _LARGE_OBJECTS:
+            text = _large_objects(entry, connection)
+        elif entry.type == _ROWS:
+            text = archive.rows.get(entry.number, "").strip("\n")
+        else:
+            text = without_cast_lists(entry.create.strip("\n"))
+        if entry.system_catalog == PG_CLASS:
+            text += amended.get(entry.oid, "")
+        if entry.owner not in ("", role):
+            text += _owned(entry)
+        yield _entry(entry, text, world, mappings)
+
+
+def _entry(entry: ArchiveEntry, text: str, world: World, mappings: Mapping[str, int]) -> Entry:
+    obj = (entry.system_catalog or PG_CLASS, entry.oid)
+    if entry.type == "USER MAPPING":
+        obj = (PG_USER_MAPPING, mappings.get(entry.name, 0))
+    unit = world.unit(obj) if obj[1] else None
+    known = world.units[unit] if unit is not None else None
+    return Entry(
+        number=entry.number,
+        type=LARGE_OBJECT if entry.type in _LARGE_OBJECTS else entry.type,
+        name=entry.name,
+        unit=(known.kind, known.name) if known else None,
+        needs=entry.needs,
+        settings=tuple(_settings(entry)),
+        text=text,
+    )
+
+
+def _settings(entry: ArchiveEntry) -> Iterator[tuple[str, str]]:
+    """Where and how a relation is stored, if it isn't the usual place and way."""
+    if entry.access_method not in ("", "heap") and not entry.is_partitioned:
+        yield "default_table_access_method", entry.access_method
+    if entry.tablespace:
+        yield "default_tablespace", entry.tablespace
+
+
+def _owned(entry: ArchiveEntry) -> str:
+    """The statement that gives the entry's object to its owner; "" where it has none of its own."""
+    if entry.type in _OWNED:
+        names = [entry.schema, entry.name] if entry.schema else [entry.name]
+        name = sql.Identifier(*names).as_string()
+        described = f"{entry.type} {name}"
+    elif entry.type in _OWNED_WITH_ARGUMENTS and entry.drop:
+        described = entry.drop.strip("\n").removeprefix("DROP ").removesuffix(";")
+    else:
+        return ""
+    return f"\nALTER {described} OWNER TO {sql.Identifier(entry.owner).as_string()};"
+
+
+def _large_objects(entry: ArchiveEntry, connection: psycopg.Connection[Any]) -> str:
+    """The statements that make an entry's large objects: one, or from PostgreSQL 17 on several."""
+    oids = [entry.oid] if entry.type == "BLOB" else list(map(int, entry.create.split()))
+    owner = sql.Identifier(entry.owner).as_string()
+    texts = []
+    for oid, data in connection.execute(_CONTENTS, [oids]).fetchall():
+        texts.append(f"SELECT pg_catalog.lo_from_bytea({oid}, '\\x{data.hex()}');")
+        if entry.owner != connection.info.user:
+            texts.append(f"ALTER LARGE OBJECT {oid} OWNER TO {owner};")
+    return "\n".join(texts)
