@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pgslate.clones.server_facts import ServerFacts
@@ -48,11 +47,10 @@ class Contents:
         """The tables, for people: ``audit_events, workflows``."""
         return ", ".join(self.slice.tables) or "every table"
 
-    @cached_property
-    def required(self) -> list[Name]:
+    @property
+    def required(self) -> tuple[Name, ...]:
         """The names of the required objects."""
-        units = self.slice.trace.units
-        return [(units[unit].kind, units[unit].name) for unit in self.slice.required]
+        return self.slice.required_names
 
     def windows(self, now: datetime) -> list[tuple[str, Window]]:
         """The stretches of time, by table, that the policies ask for at ``now``, or at ``as_of``."""
@@ -66,7 +64,7 @@ class Contents:
             "template": TEMPLATE_VERSION,
             "prelude": [file.text for file in self.prelude],
             "objects": self.script,
-            "statements": self._statements() if self.script is None else None,
+            "statements": self.slice.statement_digests if self.script is None else None,
             "extensions": [(name, facts.extensions.get(name.strip('"'))) for name in extensions],
             "major": facts.major,
             "role": facts.role,
@@ -79,15 +77,6 @@ class Contents:
             "policies": [repr(policy) for policy in self.policies],
         }
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-
-    def _statements(self) -> list[str]:
-        """What stands for each statement that is replayed, in order."""
-        found = []
-        for index in sorted(self.slice.effects):
-            effect = self.slice.trace.effects[index]
-            file = self.slice.catalog.migrations[effect.migration]
-            found.append(effect.digest or f"{file.checksum} {effect.statement}")
-        return found
 
 
 def contents_of(

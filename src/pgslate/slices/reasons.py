@@ -15,7 +15,8 @@ from pgslate.catalog.migration import Migration
 from pgslate.errors import UnknownTableError, UsageError
 from pgslate.project.project import Project
 from pgslate.slices.selection import relations, select
-from pgslate.slices.slice import Cause, Slice, slice_of
+from pgslate.slices.slice import Slice, slice_of
+from pgslate.slices.walk import Cause
 from pgslate.trace.effects import Trace, Unit
 
 ASKED = "asked for"

@@ -1,20 +1,19 @@
-"""Slicing: from the tables asked for, backward over the effects, to what must run. Pure.
+"""A slice: what a set of tables needs of a catalog, in one of three forms.
 
 A table needs every statement that touched it. A statement needs what it changed, read or leaned on, as that
-was before it; so those units need every statement that touched them before. (Where it only gives rights, row
-security or a comment to a relation, that has to be there, and no more: what made and renamed it.) In the
-*files* form a statement brings its whole file along, in the *statements* form the session settings above it.
-Two things more, found by running the slice in mind:
+was before it; so those units need every statement that touched them before. (Where a statement only gives
+rights, row security or a comment to a relation, that relation has to be there, and no more: what made and
+renamed it.) In the *files* form a statement brings its whole file along, in the *statements* form the session
+settings above it; the *objects* form makes the required objects from their final definitions.
 
-- a name it takes may still be held by something that an excluded statement freed: bring that statement;
-- something alive in the slice may lean on a unit that the slice goes on to change, where an excluded
-  statement had loosened it: bring that statement. (An included file made a foreign key, an excluded one
-  dropped it.)
+``needs`` has the rules as the edges of a graph, ``walk`` goes over it. This module is the data that comes
+out.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
@@ -23,51 +22,37 @@ from typing import Literal
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
+from pgslate.catalog.prelude import PreludeFile
 from pgslate.errors import ProofError
 from pgslate.schema.model import Name, Schema
-from pgslate.trace.effects import NOTHING, Effect, Link, Trace, Unit, Widening
+from pgslate.slices.walk import Cause, causes, walk_of
+from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
 
 Form = Literal["files", "statements", "objects"]
 FORMS: tuple[Form, ...] = ("files", "statements", "objects")
-
-_END = 1 << 60
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why a unit or a statement is in a slice.
-
-    ``how`` is a phrase ("asked for", "used by", "creates", "same file", "frees the name ..."); ``unit`` and
-    ``effect`` are what it refers to, where it refers to one.
-    """
-
-    how: str
-    unit: Unit | None = None
-    effect: int | None = None
 
 
 @dataclass(frozen=True)
 class Slice:
     """What a set of tables needs of a catalog.
 
-    ``catalog`` and ``trace`` are what it was cut from. ``tables`` is what was asked for (empty: everything),
-    ``required`` the units they need at the end, ``effects`` the indexes into the trace's effects that are
-    replayed in this form, ``needed`` those of them that are needed for themselves and not just for their
-    file. ``migrations`` are indexes into the catalog. ``causes`` and ``unit_causes`` say why. ``widened``
-    says what a failed proof added, in words.
+    ``catalog`` and ``trace`` are what it was cut from. ``tables`` is what was asked for, by name (empty:
+    everything), ``asked`` the same as units. ``required`` are the units that these need at the end,
+    ``effects`` the indexes into the trace's effects that are replayed in this form, ``needed`` those of them
+    that are needed for themselves and not just for their file. ``migrations`` are indexes into the catalog.
+    ``widening`` is what failed proofs added.
     """
 
     catalog: Catalog = field(repr=False)
     trace: Trace = field(repr=False)
     tables: tuple[str, ...]
     form: Form
+    asked: tuple[Unit, ...]
     required: frozenset[Unit]
     effects: frozenset[int]
     needed: frozenset[int]
     migrations: tuple[int, ...]
-    causes: Mapping[int, Cause]
-    unit_causes: Mapping[Unit, Cause]
-    widened: tuple[str, ...] = ()
+    widening: Widening = NOTHING
 
     @cached_property
     def files(self) -> tuple[Migration, ...]:
@@ -75,11 +60,38 @@ class Slice:
         return tuple(self.catalog.migrations[index] for index in self.migrations)
 
     @cached_property
+    def required_names(self) -> tuple[Name, ...]:
+        """The kind and name of each required object, in the order in which the catalog made them."""
+        units = self.trace.units
+        return tuple((units[unit].kind, units[unit].name) for unit in sorted(self.required))
+
+    @cached_property
     def expected(self) -> Schema:
         """The definitions of the required objects, as the whole catalog leaves them."""
-        return self.trace.schema.within(
-            [(u.kind, u.name) for u in map(self.trace.units.__getitem__, self.required)]
-        )
+        return self.trace.schema.within(self.required_names)
+
+    @cached_property
+    def statement_digests(self) -> tuple[str, ...]:
+        """What stands for the text of each statement that is replayed, in order."""
+        found = []
+        for index in sorted(self.effects):
+            effect = self.trace.effects[index]
+            file = self.catalog.migrations[effect.migration]
+            found.append(effect.digest or f"{file.checksum} {effect.statement}")
+        return tuple(found)
+
+    def key(self, prelude: Iterable[PreludeFile]) -> str:
+        """64 hexadecimal digits over all that a database holds to which the slice is applied after the
+        prelude: equal keys, equal databases."""
+        document = {
+            "form": self.form,
+            "prelude": [file.text for file in prelude],
+            "session": sorted(self.catalog.settings.items()),
+            "migrations": [(file.version, file.checksum) for file in self.files],
+            "statements": self.statement_digests if self.form == "statements" else (),
+            "objects": self.required_names if self.form == "objects" else (),
+        }
+        return hashlib.sha256(json.dumps(document).encode()).hexdigest()
 
     @cached_property
     def as_found(self) -> frozenset[Name]:
@@ -105,10 +117,45 @@ class Slice:
         """Whether everything was asked for."""
         return not self.tables
 
+    @property
+    def widened(self) -> tuple[str, ...]:
+        """What failed proofs added, in words."""
+        return self.widening.why
 
-def required_units(trace: Trace, asked: Iterable[Unit]) -> dict[Unit, Cause]:
-    """The units that ``asked`` need at the end to exist and to work, each with its cause."""
+    @property
+    def causes(self) -> Mapping[int, Cause]:
+        """Why each statement is in the slice."""
+        return self._causes[0]
+
+    @property
+    def unit_causes(self) -> Mapping[Unit, Cause]:
+        """Why each unit is in the slice."""
+        return self._causes[1]
+
+    @cached_property
+    def _causes(self) -> tuple[Mapping[int, Cause], Mapping[Unit, Cause]]:
+        if self.is_whole:
+            cause = Cause("everything was asked for")
+            return dict.fromkeys(self.effects, cause), dict.fromkeys(self.required, cause)
+        required = required_units(self.trace, self.asked, self.widening)
+        statements = dict.fromkeys(sorted(self.widening.effects), Cause("a failed proof asked for it"))
+        precise = walk_of(self.trace, whole_files=False)
+        of_statements, of_units = causes(precise, precise.walk(required, statements), required, statements)
+        if self.form == "files":
+            walk = walk_of(self.trace, whole_files=True)
+            more, more_units = causes(walk, walk.walk(required, statements), required, statements)
+            of_statements, of_units = {**more, **of_statements}, {**more_units, **of_units}
+        return of_statements, of_units
+
+
+def required_units(trace: Trace, asked: Iterable[Unit], widening: Widening = NOTHING) -> dict[Unit, Cause]:
+    """The units that ``asked``, and those of a widening, need at the end to exist and to work.
+
+    Each has its cause.
+    """
     found: dict[Unit, Cause] = {unit: Cause("asked for") for unit in asked}
+    for unit in sorted(widening.units):
+        found.setdefault(unit, Cause("a failed proof asked for it"))
     queue = list(found)
     for unit in queue:
         for target, how in trace.requires.get(unit, {}).items():
@@ -146,27 +193,21 @@ def slice_of(
                     fix="use another --form; or make the migrations independent of time and chance",
                 )
         widening = known_widening(trace, asked, form)
-    required = required_units(trace, asked)
-    for unit, cause in required_units(trace, widening.units).items():
-        required.setdefault(unit, Cause("a failed proof asked for it") if cause.unit is None else cause)
-    precise = _Walk(trace, required, widening, whole_files=False)
+    required = required_units(trace, asked, widening)
+    precise = walked = walk_of(trace, whole_files=False).walk(required, widening.effects)
     if form == "files":
-        walk = _Walk(trace, required, widening, whole_files=True)
-        needed = frozenset(precise.included) & frozenset(walk.included)
-    else:
-        walk, needed = precise, frozenset(precise.included)
+        walked = walk_of(trace, whole_files=True).walk(required, widening.effects)
     return Slice(
         catalog=catalog,
         trace=trace,
         tables=tables,
         form=form,
+        asked=tuple(asked),
         required=frozenset(required),
-        effects=frozenset(walk.included),
-        needed=needed,
-        migrations=tuple(sorted({trace.effects[e].migration for e in walk.included})),
-        causes={**walk.included, **precise.included},
-        unit_causes={**walk.units, **precise.units},
-        widened=widening.why,
+        effects=walked.effects,
+        needed=precise.effects & walked.effects,
+        migrations=walked.migrations,
+        widening=widening,
     )
 
 
@@ -179,176 +220,9 @@ def whole(catalog: Catalog, trace: Trace, *, form: Form = "files") -> Slice:
         trace=trace,
         tables=(),
         form=form,
+        asked=tuple(sorted(alive)),
         required=alive,
         effects=everything,
         needed=everything,
         migrations=tuple(range(len(trace.migrations))),
-        causes={index: Cause("everything was asked for") for index in everything},
-        unit_causes={unit: Cause("everything was asked for") for unit in alive},
     )
-
-
-class _Walk:
-    """The backward walk, and the two checks that run the slice in mind, until nothing is added."""
-
-    def __init__(
-        self, trace: Trace, required: Mapping[Unit, Cause], widening: Widening, *, whole_files: bool
-    ) -> None:
-        self.trace = trace
-        self.included: dict[int, Cause] = {}
-        self.units: dict[Unit, Cause] = dict(required)
-        self._whole_files = whole_files
-        self._opened: set[int] = set()  # migrations that were brought along as a whole
-        self._reached: dict[Unit, int] = {}  # how far a unit's history has been included
-        self._alive: set[Unit] = set()
-        self._waiting: dict[Unit, list[tuple[Unit, int]]] = defaultdict(list)
-        self._queue: list[tuple[Unit, int]] = []
-        for unit in required:
-            self._need(unit, _END, required[unit])
-        for effect in sorted(widening.effects):
-            self._include(effect, Cause("a failed proof asked for it"))
-        self._drain()
-        while self._take_names() or self._loosen():
-            self._drain()
-
-    def _need(self, unit: Unit, before: int, cause: Cause) -> None:
-        self.units.setdefault(unit, cause)
-        self._revive(unit)
-        if before > self._reached.get(unit, 0):
-            self._queue.append((unit, before))
-
-    def _need_there(self, unit: Unit, before: int, cause: Cause) -> None:
-        """Bring what made the unit, and what renamed it: all that it takes for its name to be known."""
-        self.units.setdefault(unit, cause)
-        names: set[str] = set()
-        for index in self.trace.touching.get(unit, ()):
-            if index >= before:
-                break
-            effect = self.trace.effects[index]
-            if unit in effect.creates or effect.frees & names:
-                names |= effect.takes
-                self._include(index, Cause(_verb(effect, unit), unit=unit))
-
-    def _drain(self) -> None:
-        while self._queue:
-            unit, before = self._queue.pop()
-            start = self._reached.get(unit, 0)
-            if before <= start:
-                continue
-            self._reached[unit] = before
-            for index in self.trace.touching.get(unit, ()):
-                if start <= index < before:
-                    effect = self.trace.effects[index]
-                    if index not in self.included:
-                        self._include(index, Cause(_verb(effect, unit), unit=unit))
-                    for source, target in effect.ties:
-                        if source == unit:
-                            self._need(target, index, Cause("called for by", effect=index))
-
-    def _include(self, index: int, cause: Cause) -> None:
-        if index in self.included:
-            return
-        self.included[index] = cause
-        effect = self.trace.effects[index]
-        used = Cause("used by", effect=index)
-        for unit in (effect.changes - effect.marks) | effect.drops | effect.writes | effect.reads:
-            self._need(unit, index, used)
-        for unit in effect.marks:
-            self._need_there(unit, index, used)
-        for unit in effect.writes:  # a row is held to its table's types, keys and functions of then
-            for target in self._leant_on(unit, index):
-                self._need(target, index, used)
-        for source, target in effect.links | effect.calls:
-            if target in effect.creates:
-                continue
-            if source in effect.creates or source in effect.changes or source in self._alive:
-                self._need(target, index, Cause("leaned on by", unit=source))
-            else:
-                self._waiting[source].append((target, index))
-        for unit in effect.creates:
-            self._revive(unit)
-        if self._whole_files:
-            if effect.migration not in self._opened:
-                self._opened.add(effect.migration)
-                for other in self.trace.by_migration[effect.migration]:
-                    self._include(other, Cause("same file", effect=index))
-        else:
-            for other in self.trace.by_migration[effect.migration]:
-                if other < index and self.trace.effects[other].session:
-                    self._include(other, Cause("session setting for", effect=index))
-
-    def _leant_on(self, unit: Unit, before: int) -> set[Unit]:
-        found: set[Unit] = set()
-        for index, target, begins in self.trace.leaning.get(unit, ()):
-            if index >= before:
-                break
-            (found.add if begins else found.discard)(target)
-        return found
-
-    def _revive(self, unit: Unit) -> None:
-        """What statements in the slice hung on this unit in passing matters once the unit is there."""
-        if unit in self._alive:
-            return
-        self._alive.add(unit)
-        for target, index in self._waiting.pop(unit, ()):
-            self._need(target, index, Cause("leaned on by", unit=unit))
-
-    def _take_names(self) -> bool:
-        """Bring the statements that freed names which the slice takes while it still holds them."""
-        taken: dict[str, int] = {}  # in the whole catalog: the statement that took each name in use
-        held: dict[str, int] = {}  # the same, in the slice
-        freed: dict[tuple[str, int], int] = {}  # what an excluded statement freed, and who had taken it
-        missing: list[tuple[int, str]] = []
-        for index in self.trace.naming:
-            effect = self.trace.effects[index]
-            included = index in self.included
-            for name in effect.frees:
-                taker = taken.pop(name, -1)
-                if not included:
-                    freed[name, taker] = index
-                elif held.get(name) == taker:
-                    del held[name]
-            if included:
-                for name in effect.takes | effect.passes:
-                    if name in held and (name, held[name]) in freed:
-                        missing.append((freed[name, held[name]], name))
-                held |= dict.fromkeys(effect.takes, index)
-            taken |= dict.fromkeys(effect.takes, index)
-        for index, name in missing:
-            kind, _, told = name.partition(":")
-            self._include(index, Cause(f"frees the {'place' if kind == 'partition' else 'name'} {told}"))
-        return bool(missing)
-
-    def _loosen(self) -> bool:
-        """Bring the statements that took away what leans on units which the slice changes afterwards."""
-        last_change: dict[Unit, int] = {}
-        for index in self.included:
-            effect = self.trace.effects[index]
-            for units in (effect.changes, effect.sweeps, effect.drops, effect.cascades):
-                for unit in units:
-                    if index > last_change.get(unit, -1):
-                        last_change[unit] = index
-        alive: set[Unit] = set()
-        leaning: set[Link] = set()
-        missing: list[tuple[int, Link]] = []
-        for index, effect in enumerate(self.trace.effects):
-            if index in self.included:
-                alive |= effect.creates
-                alive -= effect.drops | effect.cascades
-                leaning -= effect.unlinks  # first: a foreign key may be made anew over other columns
-                leaning |= effect.links
-                continue
-            for link in effect.unlinks:
-                if link in leaning and link[0] in alive and last_change.get(link[1], -1) > index:
-                    missing.append((index, link))
-        for index, (source, target) in missing:
-            self._include(index, Cause(f"loosens {self.trace.units[source].name} from", unit=target))
-        return bool(missing)
-
-
-def _verb(effect: Effect, unit: Unit) -> str:
-    if unit in effect.creates:
-        return "creates"
-    if unit in effect.writes and unit not in effect.changes:
-        return "writes rows into"
-    return "changes"

@@ -6,7 +6,6 @@ checked, and that is all.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from pgslate.errors import ConfigError, MissingExtensionError
 from pgslate.project.configuration import Config
 from pgslate.project.own_folder import configuration, is_own, usual_folder
 from pgslate.project.project import Project, Selection, extensions
-from pgslate.slices.slice import Form, Slice
+from pgslate.slices.slice import Form
 from pgslate.targets.embedded import named_server as servers
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def up(
     wanted = selection if isinstance(selection, Selection) else project.selection(selection)
     chosen = project.slice(wanted, form=form)
     called = name or name_of(project)
-    key = _key(project, chosen)
+    key = chosen.key(project.prelude)
 
     # Loading the driver takes as long as copying the data and starting the server, which leave a core idle.
     threading.Thread(target=import_module, args=("pgslate.verbs.provision",), daemon=True).start()
@@ -145,19 +144,3 @@ def _name_for_folder(folder: Path, config: str | Path | None, start: str | Path)
     except ConfigError:  # better to find no server than to end another catalog's
         return str(folder.resolve())
     return str(said.file if is_own(said, folder) else folder.resolve())
-
-
-def _key(project: Project, chosen: Slice) -> str:
-    """The hash of all that goes into the data directory."""
-    digest = hashlib.sha256(chosen.form.encode())
-    for file in project.prelude:
-        digest.update(f"\0prelude {file.text}".encode())
-    for name, value in sorted(project.catalog.settings.items()):
-        digest.update(f"\0setting {name} {value}".encode())
-    for index, migration in zip(chosen.migrations, chosen.files, strict=True):
-        statements = chosen.statements(index) if chosen.form != "files" else ()
-        digest.update(f"\0{migration.version} {migration.checksum} {statements}".encode())
-    if chosen.form == "objects":
-        units = sorted(str(chosen.trace.units[unit]) for unit in chosen.required)
-        digest.update("\0".join(units).encode())
-    return digest.hexdigest()

@@ -34,7 +34,7 @@ def verify(
     and those in ``windows``, by the policy's table. Changes nothing. Raises ServerNotReadyError where there
     is no connection, PrivilegeError where the role may not read the ledger.
     """
-    required = [(u.kind, u.name) for u in (slice_.trace.units[unit] for unit in slice_.required)]
+    required = slice_.required_names
     with connected(target) as connection:
         found = verification.verify(
             slice_.expected,
