@@ -51,6 +51,8 @@ def test_a_statement_is_told_without_its_password() -> None:
 
 def test_the_line_that_an_error_shows_has_no_password() -> None:
     line = "CREATE ROLE app PASSWORD 'hush' LOGGIN;"
-    error = MigrationFailedError("syntax error", place=Place("1.sql", 1, 33, line))
+    error = MigrationFailedError(
+        "syntax error", migration="1", statement=line, sqlstate="42601", place=Place("1.sql", 1, 33, line)
+    )
     assert "hush" not in str(error)
     assert "CREATE ROLE app PASSWORD ***" in str(error)

@@ -1,55 +1,59 @@
-"""Every error pgslate raises: what failed, where, and what to do.
+"""Every error that pgslate raises, in one tree. The data of each error are attributes.
 
-    PgslateError
-    ├── UsageError                  exit 2: what was asked makes no sense
-    │   ├── ConfigError
-    │   └── UnknownTableError
+    PgslateError                    message, place, fix
+    ├── UsageError                  exit 2: the request makes no sense
+    │   ├── ConfigError             file, key
+    │   └── UnknownTableError       table
     ├── CatalogError                exit 2: a folder of migrations can't be read
     │   ├── SqlSyntaxError
-    │   ├── DuplicateVersionError
-    │   ├── CodeMigrationError
+    │   ├── DuplicateVersionError   files
+    │   ├── CodeMigrationError      files
     │   └── LockVersionError
-    ├── TargetError                 exit 3: the target can't be reached, or can't be used
-    │   ├── ServerNotReadyError
-    │   │   └── PodNotReadyError
-    │   ├── ClusterError
+    ├── TargetError                 exit 3: the target can't be reached, or can't be used; applied
+    │   ├── ServerNotReadyError     attempts
+    │   │   └── PodNotReadyError    reasons
+    │   ├── ConnectionLostError
+    │   ├── ClusterError            status
     │   │   ├── KubeconfigError
     │   │   ├── ClusterAuthError
-    │   │   └── ServiceNotFoundError
-    │   ├── MissingExtensionError
-    │   └── PrivilegeError
+    │   │   └── ServiceNotFoundError    candidates
+    │   ├── MissingExtensionError   extensions, migrations
+    │   └── PrivilegeError          right, on
     ├── ApplyError                  exit 4: a migration failed, or may not run
-    │   ├── MigrationFailedError
-    │   ├── LockTimeoutError
+    │   ├── MigrationFailedError    migration, statement, sqlstate, detail, hint, applied
+    │   ├── LockTimeoutError        holder
     │   ├── LockLostError
-    │   ├── InterruptedRunError     exit 130: Ctrl-C
-    │   ├── PartitionBlockedError
-    │   └── LedgerError
+    │   ├── InterruptedRunError     exit 130: Ctrl-C; applied
+    │   ├── PartitionBlockedError   partition, blockers
+    │   └── LedgerError             migrations
     │       ├── MissingMigrationError
-    │       ├── EditedMigrationError
+    │       ├── EditedMigrationError    applied_checksum, current_checksum
     │       ├── OutOfOrderError
     │       ├── PartlyAppliedError
     │       └── UnfinishedMigrationError
-    ├── ProofError                  exit 4: a slice could not be proved
-    ├── UnseenError                 exit 4: tracing can't see all of a migration, and no hint says it
-    └── VerificationError           exit 1: the answer is no
-        └── MissingTablesError
+    ├── ProofError                  exit 4: a slice could not be proved; differences
+    ├── UnseenError                 exit 4: tracing can't see all of a migration, and no hint adds it; places
+    └── VerificationError           exit 1: the database is not as it should be; differences
+        └── MissingTablesError      tables
 
-Each carries its data as attributes and can be pickled, since errors cross the workers of pytest-xdist.
+Every error can be pickled, since errors cross the workers of pytest-xdist.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from pgslate.schema.difference import Difference
 
 _WIDEST = 200
-"""Characters of a line that are shown."""
+"""The longest line that is shown whole, in characters."""
 
 
-# Passwords are masked in every error, statement and page that is shown: servers and migrations quote them.
-# In a string, as in what a DO block executes, quotes are doubled.
+# Every error, statement and page that is shown has its passwords masked: servers and migrations quote them.
+# Inside an SQL string, as in the text that a DO block executes, quotes are doubled.
 _VALUE = r"""''[^']+''|[eE]?'(?:[^'\\]|\\.|'')*'|"[^"]*"|[^\s&]+"""
 _PASSWORDS = (
     # A connection string's or a JSON document's key; SQL's PASSWORD '...'.
@@ -71,9 +75,9 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
     def caret(self) -> str:
-        """The source line with a caret under the column, or nothing where the line is not known.
+        """The source line with a caret under the column, or "" where the line is not known.
 
-        Of a long line, what is around the column.
+        A long line is cut to the characters around the column.
 
         >>> print(Place("a.sql", 1, 8, "SELECT FROM x").caret())
         SELECT FROM x
@@ -90,19 +94,18 @@ class Place:
 
 
 class PgslateError(Exception):
-    """Something pgslate was asked for could not be done; the message says what, ``fix`` says what to do.
+    """pgslate could not do what it was asked for: the message says what failed, ``fix`` says what to do.
 
-    ``place`` is where in which file, if there is one. Data specific to an error are its attributes.
+    ``place`` is the place in a file, if there is one. Each kind adds its own data as attributes.
     """
 
     exit_status: ClassVar[int] = 2
 
-    def __init__(self, message: str, *, place: Place | None = None, fix: str = "", **data: Any) -> None:
+    def __init__(self, message: str, *, place: Place | None = None, fix: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.place = place
         self.fix = fix
-        self.__dict__.update(data)
 
     def __str__(self) -> str:
         parts = [f"{self.place}: {self.message}" if self.place else self.message]
@@ -126,6 +129,7 @@ class PgslateError(Exception):
 
 
 def _rebuild(kind: type[PgslateError], data: dict[str, Any]) -> PgslateError:
+    """The error that was pickled: the workers of pytest-xdist send errors to their controller."""
     error = kind.__new__(kind)
     Exception.__init__(error, data["message"])
     error.__dict__.update(data)
@@ -133,17 +137,29 @@ def _rebuild(kind: type[PgslateError], data: dict[str, Any]) -> PgslateError:
 
 
 class UsageError(PgslateError):
-    """What was asked for makes no sense: a wrong option, a wrong combination, an unknown name."""
+    """The request makes no sense: a wrong option, a wrong combination, an unknown name."""
 
 
 class ConfigError(UsageError):
-    """``pgslate.toml`` (or ``[tool.pgslate]``) is missing, can't be read, or says something unknown."""
+    """``pgslate.toml`` (or ``[tool.pgslate]``) is missing, can't be read, or has an unknown key.
+
+    ``file`` is its path and ``key`` the key, "" where the error is not about one.
+    """
+
+    def __init__(
+        self, message: str, *, file: str = "", key: str = "", place: Place | None = None, fix: str = ""
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.file = file
+        self.key = key
 
 
 class UnknownTableError(UsageError):
-    """No migration makes this table, or a later one drops it; ``table`` is the name asked for."""
+    """No migration makes this table, or a later one drops it; ``table`` is the name that was asked for."""
 
-    table: str
+    def __init__(self, message: str, *, table: str, place: Place | None = None, fix: str = "") -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.table = table
 
 
 class CatalogError(PgslateError):
@@ -157,41 +173,78 @@ class SqlSyntaxError(CatalogError):
 class DuplicateVersionError(CatalogError):
     """Two files claim one version; ``files`` names them."""
 
-    files: tuple[str, ...]
+    def __init__(
+        self, message: str, *, files: tuple[str, ...], place: Place | None = None, fix: str = ""
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.files = files
 
 
 class CodeMigrationError(CatalogError):
-    """Migrations written in a programming language stand among the SQL; ``files`` names them."""
+    """Migrations written in a programming language lie among the SQL; ``files`` names them."""
 
-    files: tuple[str, ...]
+    def __init__(
+        self, message: str, *, files: tuple[str, ...], place: Place | None = None, fix: str = ""
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.files = files
 
 
 class LockVersionError(CatalogError):
-    """A lock was written by another version of pgslate, and is of no use to this one."""
+    """Another version of pgslate wrote the lock, and this one can't use it."""
 
 
 class TargetError(PgslateError):
-    """The target can't be reached, or can't be used."""
+    """The target can't be reached, or can't be used.
+
+    ``applied`` are the versions that stay applied, where the error ended a run.
+    """
 
     exit_status = 3
 
+    def __init__(
+        self, message: str, *, applied: tuple[str, ...] = (), place: Place | None = None, fix: str = ""
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.applied = applied
+
 
 class ServerNotReadyError(TargetError):
-    """No connection within the timeout; ``attempts`` says what each try answered."""
+    """No connection within the timeout; ``attempts`` has the answer to each attempt."""
 
-    attempts: tuple[str, ...]
+    def __init__(
+        self, message: str, *, attempts: tuple[str, ...] = (), place: Place | None = None, fix: str = ""
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.attempts = attempts
 
 
 class PodNotReadyError(ServerNotReadyError):
-    """The pods behind a Kubernetes service are not ready; ``reasons`` says why, one sentence each."""
+    """The pods behind a Kubernetes service are not ready; ``reasons`` has one sentence for each reason."""
 
-    reasons: tuple[str, ...]
+    def __init__(
+        self,
+        message: str,
+        *,
+        reasons: tuple[str, ...],
+        attempts: tuple[str, ...] = (),
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, attempts=attempts, place=place, fix=fix)
+        self.reasons = reasons
+
+
+class ConnectionLostError(TargetError):
+    """The server, or the way to it, ended the connection in the middle of the work."""
 
 
 class ClusterError(TargetError):
     """The Kubernetes API server can't be reached, or refuses; ``status`` is its HTTP status, or 0."""
 
-    status: int = 0
+    def __init__(self, message: str, *, status: int = 0, place: Place | None = None, fix: str = "") -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.status = status
 
 
 class KubeconfigError(ClusterError):
@@ -199,27 +252,59 @@ class KubeconfigError(ClusterError):
 
 
 class ClusterAuthError(ClusterError):
-    """The API server doesn't take our credentials, or there are none to give."""
+    """The API server refuses our credentials, or there are none to give."""
 
 
 class ServiceNotFoundError(ClusterError):
     """The namespace has no such service; ``candidates`` are ``namespace/service`` that might be meant."""
 
-    candidates: tuple[str, ...] = ()
+    def __init__(
+        self,
+        message: str,
+        *,
+        candidates: tuple[str, ...] = (),
+        status: int = 0,
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, status=status, place=place, fix=fix)
+        self.candidates = candidates
 
 
 class MissingExtensionError(TargetError):
     """The server has no such extension to install; ``extensions`` and the ``migrations`` that need them."""
 
-    extensions: tuple[str, ...]
-    migrations: tuple[str, ...]
+    def __init__(
+        self,
+        message: str,
+        *,
+        extensions: tuple[str, ...],
+        migrations: tuple[str, ...],
+        applied: tuple[str, ...] = (),
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, applied=applied, place=place, fix=fix)
+        self.extensions = extensions
+        self.migrations = migrations
 
 
 class PrivilegeError(TargetError):
-    """The role lacks a right; ``right`` and ``on`` name it."""
+    """The role lacks a privilege: it lacks ``right`` on the object ``on``."""
 
-    right: str
-    on: str
+    def __init__(
+        self,
+        message: str,
+        *,
+        right: str,
+        on: str,
+        applied: tuple[str, ...] = (),
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, applied=applied, place=place, fix=fix)
+        self.right = right
+        self.on = on
 
 
 class ApplyError(PgslateError):
@@ -229,67 +314,119 @@ class ApplyError(PgslateError):
 
 
 class MigrationFailedError(ApplyError):
-    """A statement of a migration failed.
+    """PostgreSQL refused a statement of a migration.
 
-    ``migration`` (version), ``statement`` (its text), ``sqlstate``, ``detail``, ``hint``, and ``applied``:
-    the versions that stand all the same.
+    ``migration`` is its version, ``statement`` its text; ``sqlstate``, ``detail`` and ``hint`` are
+    PostgreSQL's, "" where it gave none. ``applied`` are the versions that stay applied.
     """
 
-    migration: str
-    statement: str
-    sqlstate: str
-    detail: str
-    hint: str
-    applied: tuple[str, ...]
+    def __init__(
+        self,
+        message: str,
+        *,
+        migration: str,
+        statement: str,
+        sqlstate: str,
+        detail: str = "",
+        hint: str = "",
+        applied: tuple[str, ...] = (),
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.migration = migration
+        self.statement = statement
+        self.sqlstate = sqlstate
+        self.detail = detail
+        self.hint = hint
+        self.applied = applied
 
 
 class LockTimeoutError(ApplyError):
-    """Another runner held the lock for longer than the timeout; ``holder`` says who."""
+    """Somebody held a lock for longer than the timeout; ``holder`` says who, "" where that is unknown."""
 
-    holder: str
-
-
-class PartitionBlockedError(ApplyError):
-    """A partition can't be made: ``blockers`` names what is in the way of ``partition``."""
-
-    partition: str
-    blockers: tuple[str, ...]
+    def __init__(self, message: str, *, holder: str, place: Place | None = None, fix: str = "") -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.holder = holder
 
 
 class LockLostError(ApplyError):
-    """The connection that held the lock ended during the run; what was not committed by then is not kept."""
+    """The connection that held the lock ended during the run; nothing after the last commit was kept."""
 
 
 class InterruptedRunError(ApplyError):
-    """Ctrl-C: what was running was cancelled; ``applied`` are the versions that stand."""
+    """Ctrl-C cancelled the running statement; ``applied`` are the versions that stay applied."""
 
     exit_status = 130
-    applied: tuple[str, ...]
+
+    def __init__(
+        self, message: str, *, applied: tuple[str, ...] = (), place: Place | None = None, fix: str = ""
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.applied = applied
+
+
+class PartitionBlockedError(ApplyError):
+    """A ``partition`` can't be made; ``blockers`` names the objects that are in its way."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        partition: str,
+        blockers: tuple[str, ...],
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.partition = partition
+        self.blockers = blockers
 
 
 class LedgerError(ApplyError):
     """The ledger and the catalog contradict each other; ``migrations`` names the versions."""
 
-    migrations: tuple[str, ...]
+    def __init__(
+        self,
+        message: str,
+        *,
+        migrations: tuple[str, ...] = (),
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.migrations = migrations
 
 
 class MissingMigrationError(LedgerError):
-    """The ledger says a migration was applied that the catalog no longer has."""
+    """The ledger has a migration that the catalog no longer has."""
 
 
 class EditedMigrationError(LedgerError):
-    """A migration was edited after it was applied; ``applied_checksum`` and ``current_checksum``."""
+    """A migration was edited after it was applied: its checksum was ``applied_checksum``, and is
+    ``current_checksum``."""
 
-    applied_checksum: str
-    current_checksum: str
+    def __init__(
+        self,
+        message: str,
+        *,
+        migrations: tuple[str, ...],
+        applied_checksum: str,
+        current_checksum: str,
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, migrations=migrations, place=place, fix=fix)
+        self.applied_checksum = applied_checksum
+        self.current_checksum = current_checksum
 
 
 class OutOfOrderError(LedgerError):
-    """A migration was inserted below the last applied version."""
+    """Somebody inserted a migration below the last applied version."""
 
 
 class PartlyAppliedError(LedgerError):
-    """The database holds parts of migrations (the statements or objects form), and more is asked of it."""
+    """The database holds parts of migrations (the statements or objects form), and can't take the rest."""
 
 
 class UnfinishedMigrationError(LedgerError):
@@ -297,29 +434,76 @@ class UnfinishedMigrationError(LedgerError):
 
 
 class ProofError(PgslateError):
-    """A slice's outcome differs from the whole catalog's, and no widening mended it."""
+    """A slice's outcome differs from the whole catalog's, and no widening of the slice mended it.
+
+    ``differences`` lists each difference in a definition.
+    """
 
     exit_status = 4
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        differences: tuple[Difference, ...] = (),
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.differences = differences
 
 
 class UnseenError(PgslateError):
-    """Tracing can't see all that migrations do, and no hint says it; ``places`` are (file, line, what)."""
+    """Tracing can't see everything that migrations do, and no hint adds it.
+
+    ``places`` are (file, line, description).
+    """
 
     exit_status = 4
-    places: tuple[tuple[str, int, str], ...]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        places: tuple[tuple[str, int, str], ...],
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.places = places
 
 
 class VerificationError(PgslateError):
-    """What is there is not what should be; ``differences`` lists how."""
+    """The database is not as it should be; ``differences`` lists each difference."""
 
     exit_status = 1
-    differences: tuple[Any, ...]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        differences: tuple[Difference, ...],
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.differences = differences
 
 
 class MissingTablesError(VerificationError):
-    """Tables that should be there are not; ``tables`` names them."""
+    """Required tables are missing from the database; ``tables`` names them."""
 
-    tables: tuple[str, ...]
+    def __init__(
+        self,
+        message: str,
+        *,
+        tables: tuple[str, ...],
+        differences: tuple[Difference, ...],
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, differences=differences, place=place, fix=fix)
+        self.tables = tables
 
 
 def without_passwords(text: str) -> str:

@@ -15,7 +15,8 @@ from pgslate.partitions.ensure import survey
 from pgslate.partitions.existing import identity
 from pgslate.partitions.policy import PartitionPolicy, Window
 from pgslate.report.columns import counted
-from pgslate.schema.compare import ANYBODY, MISSING, Difference, compare
+from pgslate.schema.compare import ANYBODY, compare
+from pgslate.schema.difference import MISSING, Difference
 from pgslate.schema.identifiers import qualified
 from pgslate.schema.model import Name, Schema
 from pgslate.schema.read import read

@@ -20,7 +20,8 @@ from pgslate.catalog.sqlstates import migration_failed
 from pgslate.errors import CatalogError
 from pgslate.lint_rules.down_text import Down, downs_of
 from pgslate.lint_rules.finding import Case, Finding
-from pgslate.schema.compare import ANYBODY, Difference, compare
+from pgslate.schema.compare import ANYBODY, compare
+from pgslate.schema.difference import Difference
 from pgslate.schema.model import Schema
 from pgslate.schema.read import read
 from pgslate.targets.embedded.server import Server

@@ -11,7 +11,7 @@ from pgslate.slices.slice import Slice
 
 if TYPE_CHECKING:
     from pgslate.execution.verification import VerifyResult
-    from pgslate.schema.compare import Difference
+    from pgslate.schema.difference import Difference
 
 
 _NOUNS: dict[str, tuple[str, str]] = {

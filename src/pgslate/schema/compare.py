@@ -3,44 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from . import fixes
+from .difference import MISSING, Difference
 from .model import Schema, SchemaObject
 from .spelling import same
 from .wording import describes, says
 
-MISSING = "missing"
 ANYBODY = "*"
 """For ``owners``: who owns what the migrations leave to the role that applies them doesn't matter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that is not as it should be.
-
-    ``object`` and ``kind`` name it as ``pg_identify_object`` does; ``expected`` and ``found`` say what should
-    be and what is, in a few words or as SQL; ``fix`` says what to do.
-    """
-
-    object: str
-    kind: str
-    expected: str
-    found: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.object}: expected {self.expected}, found {self.found}"
-
-    def as_json(self) -> dict[str, str]:
-        """The difference for programs."""
-        return {
-            "object": self.object,
-            "kind": self.kind,
-            "expected": self.expected,
-            "found": self.found,
-            "fix": self.fix,
-        }
 
 
 def compare(

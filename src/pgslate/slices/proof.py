@@ -22,7 +22,8 @@ from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile, run_prelude
 from pgslate.dump.definitions import Snapshot, script_of
 from pgslate.dump.kept_snapshot import snapshot_of
-from pgslate.schema.compare import Difference, compare
+from pgslate.schema.compare import compare
+from pgslate.schema.difference import Difference
 from pgslate.schema.identifiers import parts
 from pgslate.schema.read import read
 from pgslate.slices.replay import ReplayFailedError, replay, told

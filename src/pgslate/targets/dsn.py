@@ -178,7 +178,6 @@ def _refuse(dsn: str, attempts: list[Attempt]) -> None:
         raise TargetError(
             f"{label_of(dsn)} refuses the connection\n" + "\n".join(_counted(attempts)),
             fix="; ".join(dict.fromkeys(fix for fix in fixes if fix)),
-            attempts=tuple(map(str, attempts)),
         )
 
 

@@ -12,7 +12,7 @@ from pgslate.execution import ledger, ledger_state, verification
 from pgslate.execution.connection import connected, read_ledger
 from pgslate.execution.verification import VerifyResult
 from pgslate.partitions.policy import PartitionPolicy, Window
-from pgslate.schema.compare import MISSING, Difference
+from pgslate.schema.difference import MISSING, Difference
 from pgslate.slices.selection import RELATIONS
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
