@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from pgslate.catalog.statements import Block, Statement, blocks, split
+from pgslate.catalog.blocks import Block, blocks
+from pgslate.catalog.statements import Statement, split
 from pgslate.errors import CatalogError
 
 Order = tuple[int | str, ...]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pgslate.catalog.sqlstates import message_of
-from pgslate.errors import MigrationFailedError, Place
+from pgslate.catalog.blocks import blocks
+from pgslate.catalog.session import RESET_BUT_PREPARED
+from pgslate.catalog.single_statement import run_statement
+from pgslate.catalog.sqlstates import message_of, place_in
+from pgslate.catalog.statements import Statement, extension_of, split
+from pgslate.errors import MigrationFailedError
 
 if TYPE_CHECKING:  # imported when a prelude is run: to know one needs no driver
     import psycopg
@@ -29,34 +33,59 @@ class PreludeFile:
     name: str
     text: str
 
+    def statements(self) -> tuple[Statement, ...]:
+        """Its statements; raises CatalogError with the place where the text can't be divided."""
+        return split(self.text, file=self.name)
+
 
 def run_prelude(connection: psycopg.Connection[Any], prelude: Iterable[PreludeFile]) -> None:
-    """Run the prelude's files, in order, each as one message.
+    """Run the prelude's files in order, each as psql runs a file; what a file sets ends with it.
 
-    Raises MigrationFailedError with the file and the place in it, where PostgreSQL refuses one.
+    ``connection`` is in autocommit mode. Raises MigrationFailedError with the file and the place in it, where
+    PostgreSQL refuses a statement.
     """
+    for file in prelude:
+        for block in blocks(file.statements(), transactional=False):
+            if not block.transactional:
+                _run(connection, file, block.statements[0])
+                continue
+            with connection.transaction():
+                for opening in block.opening:
+                    connection.execute(opening.encode(), prepare=False)
+                for statement in block.statements:
+                    _run(connection, file, statement)
+        connection.execute(RESET_BUT_PREPARED.encode())
+
+
+def prelude_extensions(prelude: Iterable[PreludeFile]) -> dict[str, str]:
+    """The extensions that a prelude's statements create, each with the name of the file that does."""
+    found: dict[str, str] = {}
+    for file in prelude:
+        for statement in file.statements():
+            if name := extension_of(statement):
+                found.setdefault(name, file.name)
+    return found
+
+
+def _run(connection: psycopg.Connection[Any], file: PreludeFile, statement: Statement) -> None:
     import psycopg
 
-    for file in prelude:
-        try:
-            connection.execute(file.text.encode())
-        except psycopg.Error as error:
-            raise _failed(error, file) from None
+    try:
+        run_statement(connection, statement)
+    except psycopg.Error as error:
+        raise _failed(error, file, statement) from None
 
 
-def _failed(error: psycopg.Error, file: PreludeFile) -> MigrationFailedError:
-    told, text = error.diag, file.text
-    place = None
-    if told.statement_position:
-        before = text[: int(told.statement_position) - 1]
-        line, column = before.count("\n"), len(before) - before.rfind("\n")
-        place = Place(file.name, line + 1, column, text.split("\n")[line].rstrip("\r"))
+def _failed(error: psycopg.Error, file: PreludeFile, statement: Statement) -> MigrationFailedError:
+    told = error.diag
+    place = place_in(file.name, statement, int(told.statement_position or 1) - 1)
+    whole_line = file.text.split("\n")[place.line - 1].rstrip("\r")
     return MigrationFailedError(
         message_of(error, file.name),
-        place=place,
+        place=replace(place, text=whole_line),
         fix=_FIXES.get(error.sqlstate or "", "correct the file; [prelude] in pgslate.toml names it"),
         migration="",
-        statement=text,
+        statement=statement.text,
         sqlstate=error.sqlstate or "",
         detail=told.message_detail or "",
         hint=told.message_hint or "",

@@ -39,7 +39,12 @@ _FIXES = {
 
 
 def place_of(migration: Migration, statement: Statement, offset: int = 0) -> Place:
-    """The place of the character ``offset`` (from 0) of a statement."""
+    """The place of the character ``offset`` (from 0) of a migration's statement."""
+    return place_in(migration.file, statement, offset)
+
+
+def place_in(file: str, statement: Statement, offset: int = 0) -> Place:
+    """The place in ``file`` of the character ``offset`` (from 0) of a statement."""
     before = statement.text[:offset]
     line = statement.line + before.count("\n")
     column = offset - before.rfind("\n") if "\n" in before else statement.column + offset
@@ -47,7 +52,7 @@ def place_of(migration: Migration, statement: Statement, offset: int = 0) -> Pla
     text = lines[line - statement.line].rstrip("\r")
     if line == statement.line:
         text = " " * (statement.column - 1) + text
-    return Place(migration.file, line, column, text)
+    return Place(file, line, column, text)
 
 
 def message_of(error: psycopg.Error, what: str) -> str:

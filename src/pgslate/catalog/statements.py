@@ -1,18 +1,24 @@
 """The statements of an SQL file: where each begins, what kind it is, and how it may be run.
 
-Each is parsed by libpg_query, PostgreSQL's own parser, so that a syntax error has a place before anything is
-run.
+libpg_query, PostgreSQL's own parser, gives the tree of a statement. It is older than some servers, so that a
+statement which it can't parse is divided and judged by its words, and the server decides.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from pgslate.catalog.lexer import Source, pieces, with_single_blanks
-from pgslate.errors import CatalogError, SqlSyntaxError, without_passwords
+from pgslate.catalog.lexer import Piece, pieces
+from pgslate.catalog.statement_kind import (
+    is_refused_in_transactions,
+    kind_of,
+    tree_is_refused_in_transactions,
+)
+from pgslate.catalog.tokens import Source, tokens_of, with_single_blanks, words_of
+from pgslate.errors import CatalogError, without_passwords
 
 Node = dict[str, Any]
 """A node of libpg_query's parse tree: ``{"CreateStmt": {...}}`` and below."""
@@ -24,7 +30,8 @@ class Statement:
 
     ``text`` is without the final semicolon; ``line`` and ``column`` count from 1, in characters; ``kind`` is
     the name of libpg_query's node (``CreateStmt``, ``DoStmt``); ``outside_transaction`` marks what PostgreSQL
-    refuses inside a transaction block; ``data`` is what followed a ``COPY ... FROM stdin``.
+    refuses inside a transaction block; ``data`` is what followed a ``COPY ... FROM stdin``. ``parsed`` is
+    false where ``parse`` has no tree of it.
     """
 
     text: str
@@ -33,6 +40,7 @@ class Statement:
     kind: str
     outside_transaction: bool = False
     data: str | None = None
+    parsed: bool = True
 
     @property
     def first_line(self) -> str:
@@ -41,57 +49,30 @@ class Statement:
         return folded if len(folded) <= 100 else folded[:97] + "..."
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Statements that are run together: in one transaction, or, where ``transactional`` is false, each alone.
-
-    ``first`` is the index in the file of the block's first statement; the others follow without a gap.
-    ``BEGIN``, ``COMMIT`` and a leading ``SET TRANSACTION`` are not among the ``statements``, but they are
-    counted in the file's indexes; ``mode`` is what they say of the transaction (``ISOLATION LEVEL ...``).
-    """
-
-    first: int
-    statements: tuple[Statement, ...]
-    transactional: bool
-    mode: str = ""
-
-    @property
-    def opening(self) -> tuple[str, ...]:
-        """What is to be said first in the transaction, before any query: one statement, or none."""
-        return (f"SET TRANSACTION {self.mode}",) if self.mode else ()
-
-    @property
-    def opening_to_write(self) -> tuple[str, ...]:
-        """The same, where the ledger is written in the transaction, too: without ``READ ONLY``."""
-        mode = without_read_only(self.mode)
-        return (f"SET TRANSACTION {mode}",) if mode else ()
-
-
-_BEGIN = re.compile(r"^(?:begin|start)(?:\s+(?:work|transaction))?\s*", re.IGNORECASE)
-_SET_TRANSACTION = re.compile(r"^set\s+(?:local\s+)?transaction\s+(?!snapshot)", re.IGNORECASE)
-_READ_ONLY = re.compile(r"(^|[\s,]+)read\s+only\b", re.IGNORECASE)
 _COMMITS = re.compile(r"\b(commit|rollback)\b", re.IGNORECASE)
 
-# Words that PostgreSQL 18's grammar has and libpg_query 17's does not: at one of these a refusal is no
-# verdict, and the scratch server decides.
-_NEWER_THAN_PARSER = re.compile(r"(virtual|enforced|without|overlaps|period)\b", re.IGNORECASE)
+_DEFERS = re.compile(r"\b(deferrable|initially\s+deferred|set\s+constraints)\b", re.IGNORECASE)
+_CODE = ("DoStmt", "CreateFunctionStmt", "SelectStmt", "CallStmt")
+_COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 def split(text: str, *, file: str = "<sql>", first_line: int = 1) -> tuple[Statement, ...]:
     """The statements of ``text``, each parsed and with its place in ``file``.
 
-    ``first_line`` is the line of the file that ``text`` begins on. Raises SqlSyntaxError where a statement
-    does not parse, a string or comment is not closed, or a psql backslash command stands.
+    ``first_line`` is the line of the file that ``text`` begins on. Raises SqlSyntaxError where a string or
+    comment is not closed or a psql backslash command stands, and CatalogError for a statement that ends a
+    transaction in another way than COMMIT. A statement that libpg_query can't parse is kept: a server judges
+    it.
 
     >>> [(s.kind, s.line) for s in split("CREATE TABLE a(i int);\\n-- why\\nDROP TABLE a;")]
     [('CreateStmt', 1), ('DropStmt', 3)]
     """
     source = Source(text, file, first_line)
-    return tuple(_statement(source, *piece) for piece in pieces(source, _reads_stdin))
+    return tuple(_statement(source, piece) for piece in pieces(source, _reads_stdin))
 
 
 def without_spacing(statement: Statement) -> str:
-    """The statement with its data, told as one line where PostgreSQL doesn't mind: not in strings and names.
+    """The statement with its data, on one line where that changes nothing: not in strings and names.
 
     >>> [without_spacing(each) for each in split("SELECT  1,\\n  'a  b';")]
     ["SELECT 1, 'a  b'"]
@@ -129,135 +110,118 @@ def parse_plpgsql(definition: str) -> list[Node]:
     return []
 
 
-def blocks(statements: Sequence[Statement], *, transactional: bool) -> tuple[Block, ...]:
-    """How a file's statements are run.
+def copies_out(statement: Statement) -> bool:
+    """Whether a statement is COPY ... TO STDOUT, whose rows come back over the connection."""
+    if statement.kind != "CopyStmt":
+        return False
+    if not statement.parsed:
+        return words_of(statement.text)[-2:] == ["to", "stdout"] or "to stdout" in " ".join(
+            words_of(statement.text)
+        )
+    copy = parse(statement.text)[0]["CopyStmt"]
+    return not copy.get("is_from") and not copy.get("filename")
 
-    A transactional file is one transaction, and so are the statements between its own BEGIN and COMMIT; a
-    statement that PostgreSQL refuses in a transaction stands alone between them. In a file that is not
-    transactional each statement stands alone, except between BEGIN and COMMIT.
 
-    >>> three = split("CREATE TABLE a(i int); CREATE INDEX CONCURRENTLY ON a(i); DROP TABLE a")
-    >>> [(b.first, len(b.statements), b.transactional) for b in blocks(three, transactional=True)]
-    [(0, 1, True), (1, 1, False), (2, 1, True)]
+def extension_of(statement: Statement) -> str | None:
+    """The extension that a CREATE EXTENSION makes, or None for other statements."""
+    if statement.kind != "CreateExtensionStmt":
+        return None
+    words = [word for word in words_of(statement.text) if word not in ("if", "not", "exists")]
+    return words[2].strip('"').replace('""', '"') if len(words) > 2 else None
+
+
+def defers(statement: Statement) -> bool:
+    """Whether a statement has PostgreSQL check something at the end of the transaction.
+
+    A deferrable constraint or trigger and SET CONSTRAINTS do; a name, a string or a comment with these words
+    doesn't. Code that is quoted may, where it has them outside its comments.
     """
-    found: list[Block] = []
-    run: list[Statement] = []
-    start = 0
-    explicit = False
-    mode = ""
-
-    def close() -> None:
-        nonlocal mode
-        if run:
-            found.append(Block(start, tuple(run), transactional=True, mode=mode))
-            run.clear()
-        mode = ""
-
-    for index, statement in enumerate(statements):
-        if statement.kind == "TransactionStmt":
-            word = statement.text.split(maxsplit=1)[0].lower()
-            if word in ("begin", "start"):
-                close()
-                explicit = True
-                mode = _BEGIN.sub("", statement.text)
-                continue
-            if word in ("commit", "end"):
-                close()
-                explicit = False
-                continue
-        if not run and _SET_TRANSACTION.match(statement.text):
-            mode = ", ".join(filter(None, (mode, _SET_TRANSACTION.sub("", statement.text))))
-            continue
-        alone = statement.outside_transaction or not (transactional or explicit)
-        if alone:
-            close()
-            found.append(Block(index, (statement,), transactional=False))
-            continue
-        if not run:
-            start = index
-        run.append(statement)
-    close()
-    return tuple(found)
+    if not _DEFERS.search(statement.text):
+        return False
+    if statement.kind in _CODE:
+        return bool(_DEFERS.search(_COMMENT.sub(" ", statement.text)))
+    if statement.parsed:
+        return any(_holds_deferrable(tree) for tree in parse(statement.text))
+    words = [text.lower() for kind, text in tokens_of(statement.text) if kind == "word"]
+    return any(word == "deferrable" and before != "not" for before, word in pairwise(["", *words])) or words[
+        :2
+    ] == ["set", "constraints"]
 
 
-def without_read_only(mode: str) -> str:
-    """What is said of a transaction, without ``READ ONLY``.
-
-    >>> without_read_only("ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE")
-    'ISOLATION LEVEL SERIALIZABLE, DEFERRABLE'
-    >>> without_read_only("read only")
-    ''
-    """
-    return _READ_ONLY.sub("", mode).strip(" ,\n\t")
+def _holds_deferrable(node: object) -> bool:
+    if isinstance(node, list):
+        return any(map(_holds_deferrable, node))
+    if not isinstance(node, dict):
+        return False
+    if node.get("deferrable") is True or "ConstraintsSetStmt" in node:
+        return True
+    if node.get("contype") in ("CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_DEFERRED"):  # a column's
+        return True
+    return any(map(_holds_deferrable, node.values()))
 
 
 def _reads_stdin(text: str) -> bool:
     """Whether a statement is COPY ... FROM stdin, whose data follow it."""
     copies = [tree["CopyStmt"] for tree in parse(text) if "CopyStmt" in tree]
-    return bool(copies) and bool(copies[0].get("is_from")) and not copies[0].get("filename")
+    if not copies:
+        words = words_of(text)
+        return any(pair == ("from", "stdin") for pair in pairwise(words))
+    return bool(copies[0].get("is_from")) and not copies[0].get("filename")
 
 
-def _statement(source: Source, start: int, end: int, data: str | None) -> Statement:
+def _statement(source: Source, piece: Piece) -> Statement:
     import pgparse
 
-    text = source.text[start:end].rstrip()
-    line, column = source.position(start)
+    text = piece.text
+    line, column = source.position(piece.start)
     try:
         trees = pgparse.parse(text)
-    except pgparse.PGQueryError as error:
-        offset = max(0, min((error.position or 1) - 1, max(0, len(text) - 1)))
-        if _NEWER_THAN_PARSER.match(text, offset):
-            return Statement(text, line, column, "Unparsed", data=data)
-        raise SqlSyntaxError(
-            str(error.message),
-            place=source.place(start + offset),
-            fix="correct the statement; nothing was run",
-        ) from None
-    except RecursionError:  # its JSON is nested more deeply than Python reads
-        raise SqlSyntaxError(
-            "the statement is nested too deeply", place=source.place(start), fix="write it in parts"
-        ) from None
+    except (pgparse.PGQueryError, RecursionError):
+        # The parser is older than some servers, and its trees are nested more deeply than Python reads: the
+        # scratch server decides.
+        return _without_tree(source, piece)
     node = trees[0]["stmt"] if trees else {}
     kind = next(iter(node), "Empty")
     body = node.get(kind, {})
-    if kind == "TransactionStmt" and body.get("kind") in ("TRANS_STMT_ROLLBACK", "TRANS_STMT_PREPARE"):
-        raise CatalogError(
-            f"a migration can't {text.split(maxsplit=1)[0].upper()} the transaction it runs in",
-            place=source.place(start),
-            fix="remove the statement; a migration that fails is rolled back by pgslate",
+    if kind == "TransactionStmt" and body.get("kind") in _OF_ITS_TRANSACTION:
+        raise _refused(source, piece)
+    outside = _ends_transactions(text) if kind == "DoStmt" else tree_is_refused_in_transactions(kind, body)
+    return Statement(text, line, column, kind, outside, piece.data)
+
+
+def _without_tree(source: Source, piece: Piece) -> Statement:
+    words = words_of(piece.text)
+    kind = kind_of(words)
+    if kind == "TransactionStmt" and (
+        words[:1] in (["abort"], ["rollback"]) or words[:2] == ["commit", "prepared"]
+    ):
+        raise _refused(source, piece)
+    line, column = source.position(piece.start)
+    outside = is_refused_in_transactions(kind, words)
+    return Statement(piece.text, line, column, kind, outside, piece.data, parsed=False)
+
+
+_OF_ITS_TRANSACTION = (
+    "TRANS_STMT_ROLLBACK",
+    "TRANS_STMT_PREPARE",
+    "TRANS_STMT_COMMIT_PREPARED",
+    "TRANS_STMT_ROLLBACK_PREPARED",
+)
+
+
+def _refused(source: Source, piece: Piece) -> CatalogError:
+    words = words_of(piece.text)
+    if "prepared" in words[:2]:
+        return CatalogError(
+            f"a migration can't {' '.join(words[:2]).upper()}: a prepared transaction is no part of a schema",
+            place=source.place(piece.start),
+            fix="remove the statement, and write what the prepared transaction does as statements",
         )
-    return Statement(text, line, column, kind, _outside_transaction(kind, body, text), data)
-
-
-def _outside_transaction(kind: str, body: Node, text: str) -> bool:
-    """What PostgreSQL calls "cannot run inside a transaction block" (PreventInTransactionBlock)."""
-    match kind:
-        case "IndexStmt":
-            return bool(body.get("concurrent"))
-        case "DropStmt":
-            return bool(body.get("concurrent"))
-        case "ReindexStmt":
-            options = {o["DefElem"]["defname"] for o in body.get("params", [])}
-            many = ("REINDEX_OBJECT_SCHEMA", "REINDEX_OBJECT_SYSTEM", "REINDEX_OBJECT_DATABASE")
-            return "concurrently" in options or body.get("kind") in many
-        case "VacuumStmt":
-            return bool(body.get("is_vacuumcmd"))
-        case "ClusterStmt":
-            return "relation" not in body
-        case "AlterTableStmt":
-            return any(
-                c["AlterTableCmd"].get("def", {}).get("PartitionCmd", {}).get("concurrent")
-                for c in body.get("cmds", [])
-                if "AlterTableCmd" in c
-            )
-        case "DoStmt":
-            return _ends_transactions(text)
-        case "AlterSystemStmt" | "CreatedbStmt" | "DropdbStmt" | "CreateTableSpaceStmt":
-            return True
-        case "DropTableSpaceStmt" | "CreateSubscriptionStmt" | "DropSubscriptionStmt":
-            return True
-        case _:
-            return False
+    return CatalogError(
+        f"a migration can't {words[0].upper()} the transaction it runs in",
+        place=source.place(piece.start),
+        fix="remove the statement; a migration that fails is rolled back by pgslate",
+    )
 
 
 def _ends_transactions(do: str) -> bool:

@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
-from pgslate.catalog import statements
 from pgslate.catalog.migration import Migration
+from pgslate.catalog.statements import extension_of
 from pgslate.errors import MissingExtensionError
 from pgslate.execution.planner import Plan
 from pgslate.slices.slice import Slice
@@ -19,8 +19,7 @@ def created(plan: Plan) -> dict[str, Migration]:
     for step in plan.steps:
         for part in step.parts:
             for _, statement in part.statements:
-                if statement.kind == "CreateExtensionStmt":
-                    name = statements.parse(statement.text)[0]["CreateExtensionStmt"]["extname"]
+                if name := extension_of(statement):
                     found.setdefault(name, step.migration)
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
-from pgslate.catalog.statements import Statement
+from pgslate.catalog.statements import Statement, defers
 from pgslate.errors import UsageError
 from pgslate.execution import ledger_state
 from pgslate.execution.ledger import EMPTY, Ledger, Row
@@ -350,4 +350,4 @@ def _is_plain(statement: Statement) -> bool:
 
 
 def _defers(step: Step) -> bool:
-    return any("deferr" in statement.text.lower() for part in step.parts for _, statement in part.statements)
+    return any(defers(statement) for part in step.parts for _, statement in part.statements)

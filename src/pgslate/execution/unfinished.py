@@ -21,7 +21,12 @@ from pgslate.catalog.statements import Node, Statement
 from pgslate.errors import ApplyError, UnfinishedMigrationError
 
 # Their effect is the same the second time.
-_REPEATABLE = frozenset({"VacuumStmt", "ClusterStmt", "AlterSystemStmt"})
+_REPEATABLE = frozenset(
+    {
+        *("VacuumStmt", "ClusterStmt", "AlterSystemStmt", "DiscardStmt", "AlterDatabaseStmt"),
+        "AlterSubscriptionStmt",
+    }
+)
 
 # Server-wide objects, by the node that makes or drops them: the catalog to look into, and its column of
 # names.
@@ -49,7 +54,7 @@ _TRANSIENT = pgsql.SQL(_INDEXES + r" WHERE NOT i.indisvalid AND c.relname ~ '_cc
 def before(connection: psycopg.Connection[Any], statement: Statement) -> dict[str, Any]:
     """What is there before the statement is begun, for ``is_done`` to compare with: a JSON object."""
     body = _body(statement)
-    match statement.kind:
+    match statement.kind if body else "":
         case "IndexStmt":
             return {"indexes": [row[0] for row in _indexes(connection, body["relation"])]}
         case "ReindexStmt":
@@ -101,7 +106,7 @@ def is_done(
     ``begun`` is what ``before`` found. Raises UnfinishedMigrationError where nobody can tell.
     """
     body = _body(statement)
-    match statement.kind:
+    match statement.kind if body or statement.kind in _REPEATABLE else "":
         case "IndexStmt":
             return _index_is_built(connection, body, set(begun.get("indexes", ())))
         case "ReindexStmt":

@@ -13,10 +13,14 @@ from typing import Any
 
 import psycopg
 
-from pgslate.catalog import session, statements
+from pgslate.catalog import session
+from pgslate.catalog.blocks import Block
+from pgslate.catalog.blocks import blocks as blocks_of
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.prelude import run_prelude
+from pgslate.catalog.single_statement import run_statement
 from pgslate.catalog.sqlstates import migration_failed
+from pgslate.catalog.statements import Statement, split
 from pgslate.errors import CatalogError
 from pgslate.lint_rules.down_text import Down, downs_of
 from pgslate.lint_rules.finding import Case, Finding
@@ -58,8 +62,8 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _findings(scratch: _Scratch, migration: Migration, down: Down, before: Schema) -> Iterator[Finding]:
     try:
-        found = statements.split(down.text, file=down.file, first_line=down.first_line)
-        blocks = statements.blocks(found, transactional=down.transactional)
+        found = split(down.text, file=down.file, first_line=down.first_line)
+        blocks = blocks_of(found, transactional=down.transactional)
         if all(block.transactional for block in blocks):
             back = _rolled_back(scratch, blocks)
         else:
@@ -175,13 +179,13 @@ def _up(connection: psycopg.Connection[Any], migration: Migration) -> None:
     for block in migration.blocks:
         for statement in _run(connection, block):
             try:
-                _execute(connection, statement)
+                run_statement(connection, statement)
             except psycopg.Error as error:
                 raise migration_failed(error, migration, statement, doing="applying") from None
     connection.execute(session.RESET.encode())
 
 
-def _run(connection: psycopg.Connection[Any], block: statements.Block) -> Iterator[statements.Statement]:
+def _run(connection: psycopg.Connection[Any], block: Block) -> Iterator[Statement]:
     """The block's statements, to be executed as they come, in a transaction where it is one."""
     if not block.transactional:
         yield from block.statements
@@ -191,15 +195,7 @@ def _run(connection: psycopg.Connection[Any], block: statements.Block) -> Iterat
     connection.execute(b"COMMIT")
 
 
-def _execute(connection: psycopg.Connection[Any], statement: statements.Statement) -> None:
-    if statement.data is None:
-        connection.execute(statement.text.encode(), prepare=False)
-        return
-    with connection.cursor().copy(statement.text.encode()) as copy:
-        copy.write(statement.data)
-
-
-def _rolled_back(scratch: _Scratch, blocks: tuple[statements.Block, ...]) -> Schema:
+def _rolled_back(scratch: _Scratch, blocks: tuple[Block, ...]) -> Schema:
     """The schema after a Down that can be undone."""
     with scratch.connect() as connection:
         connection.execute(b"BEGIN")
@@ -211,7 +207,7 @@ def _rolled_back(scratch: _Scratch, blocks: tuple[statements.Block, ...]) -> Sch
         return back
 
 
-def _on_a_copy(scratch: _Scratch, blocks: tuple[statements.Block, ...]) -> Schema:
+def _on_a_copy(scratch: _Scratch, blocks: tuple[Block, ...]) -> Schema:
     """The schema after a Down that PostgreSQL refuses inside a transaction."""
     scratch.server.create_database(_COPY, template=SCRATCH)
     try:
@@ -228,9 +224,9 @@ def _on_a_copy(scratch: _Scratch, blocks: tuple[statements.Block, ...]) -> Schem
         scratch.server.drop_database(_COPY)
 
 
-def _undo(connection: psycopg.Connection[Any], block: statements.Block) -> None:
+def _undo(connection: psycopg.Connection[Any], block: Block) -> None:
     for statement in block.statements:
         try:
-            _execute(connection, statement)
+            run_statement(connection, statement)
         except psycopg.Error as error:
             raise _DownFailedError(statement.line, str(error.diag.message_primary or error)) from None

@@ -11,8 +11,9 @@ from pgslate.catalog import session
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.prelude import PreludeFile, run_prelude
+from pgslate.catalog.single_statement import run_statement
 from pgslate.catalog.sqlstates import migration_failed
-from pgslate.catalog.statements import Statement
+from pgslate.catalog.statements import Statement, copies_out
 from pgslate.slices.slice import Slice
 
 
@@ -79,34 +80,26 @@ def _file(
 def _together(
     connection: psycopg.Connection[Any], opening: tuple[str, ...], statements: list[tuple[int, Statement]]
 ) -> None:
-    """One transaction, and one message wherever no COPY data stands between."""
+    """One transaction, and one message wherever no COPY stands between."""
     with connection.transaction():
         texts = list(opening)
         for _, statement in statements:
-            if statement.data is None:
+            if statement.data is None and not copies_out(statement):
                 texts.append(statement.text)
                 continue
             if texts:
                 connection.execute(";\n".join(texts).encode(), prepare=False)
                 texts = []
-            _copy(connection, statement)
+            run_statement(connection, statement)
         if texts:
             connection.execute(";\n".join(texts).encode(), prepare=False)
 
 
 def _run(connection: psycopg.Connection[Any], migration: int, number: int, statement: Statement) -> None:
     try:
-        if statement.data is None:
-            connection.execute(statement.text.encode(), prepare=False)
-        else:
-            _copy(connection, statement)
+        run_statement(connection, statement)
     except psycopg.Error as error:
         raise ReplayFailedError(migration, number, error) from error
-
-
-def _copy(connection: psycopg.Connection[Any], statement: Statement) -> None:
-    with connection.cursor().copy(statement.text.encode()) as copy:
-        copy.write(statement.data or "")
 
 
 def told(failure: ReplayFailedError, slice_: Slice) -> Exception:

@@ -123,12 +123,30 @@ class Observer:
         self.prepare_anew()
 
     def prepare_anew(self) -> None:
-        """Have the observer's own statements again, where all of the session were deallocated.
+        """Prepare the observer's own statements, of which the session has none.
 
-        Prepared by SQL and not by psycopg, which forgets its own at every DROP.
+        They are prepared by SQL and not by psycopg, which forgets its own at every DROP.
         """
         self._prepared: dict[tuple[str, frozenset[str]], int] = {}
         self._prepare("pgslate_counters", "", _counters_query(self._names))
+
+    def prepare_again(self) -> None:
+        """Prepare the observer's own statements again, if they are gone."""
+        self._cursor.execute(
+            r"SELECT FROM pg_catalog.pg_prepared_statements WHERE name = 'pgslate_counters'", prepare=False
+        )
+        if self._cursor.fetchone() is None:
+            self.prepare_anew()
+
+    def deallocate_others(self) -> None:
+        """Deallocate the prepared statements of a file, which end with it."""
+        self._cursor.execute(
+            r"SELECT name FROM pg_catalog.pg_prepared_statements"
+            r" WHERE from_sql AND name NOT LIKE 'pgslate\_%'",
+            prepare=False,
+        )
+        for (name,) in self._cursor.fetchall():
+            self._cursor.execute(sql.SQL("DEALLOCATE {}").format(sql.Identifier(name)), prepare=False)
 
     def counters(self) -> Counters:
         """The counters as they are now; in a transaction this gives it its identifier."""
@@ -141,7 +159,7 @@ class Observer:
         Until ``receive`` nothing else can be asked of the database.
         """
         # The statement may make a lesser role of us, which may not read these.
-        asked = frozenset() if self._is_lesser() else self._foresight.of(statement) - FOR_SUPERUSERS
+        asked = frozenset() if self.is_lesser() else self._foresight.of(statement) - FOR_SUPERUSERS
         parts = [f"{statement.text}\n;\n".encode() + _READ_COUNTERS]
         if asked:
             parts.append(self._read_younger(mark, asked, narrow=True))
@@ -272,14 +290,14 @@ class Observer:
         Such a role may not read pg_authid and pg_user_mapping. The settings are rolled back, so that the
         migration's own are what they were; the server reports ``is_superuser`` without being asked.
         """
-        if not self._is_lesser():
+        if not self.is_lesser():
             yield
             return
         with self.connection.transaction(force_rollback=True):
             self.connection.execute(b"SET LOCAL SESSION AUTHORIZATION DEFAULT; SET LOCAL ROLE NONE")
             yield
 
-    def _is_lesser(self) -> bool:
+    def is_lesser(self) -> bool:
         return self._as_superuser and not _is_superuser(self.connection)
 
     def edges(self) -> Counter[Edge]:

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pgslate.catalog import lexer, statements
+from pgslate.catalog import statements, tokens
 
 Name = tuple[str, str]
 """(schema or "", name), as folded by the parser."""
 
-_WORD = re.compile(f"{lexer.LETTER}{lexer.LETTER_OR_DIGIT}*")
+_WORD = re.compile(f"{tokens.LETTER}{tokens.LETTER_OR_DIGIT}*")
 _QUOTED = re.compile(r'"((?:[^"]|"")+)"')
-_ONE = rf'(?:"(?:[^"]|"")+"|{lexer.LETTER}{lexer.LETTER_OR_DIGIT}*)'
-_CALLED = re.compile(rf"(?<!{lexer.LETTER_OR_DIGIT})((?:{_ONE}\s*\.\s*)?{_ONE})\s*\(")
+_ONE = rf'(?:"(?:[^"]|"")+"|{tokens.LETTER}{tokens.LETTER_OR_DIGIT}*)'
+_CALLED = re.compile(rf"(?<!{tokens.LETTER_OR_DIGIT})((?:{_ONE}\s*\.\s*)?{_ONE})\s*\(")
 _DECLARED = re.compile(
     r'^\s*(?P<name>(?:"(?:[^"]|"")+"|[\w$]+)(?:\s*\.\s*(?:"(?:[^"]|"")+"|[\w$]+))*)\s*%\s*(?P<of>row)?type',
     re.IGNORECASE,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -17,11 +18,14 @@ import psycopg
 from psycopg import sql as pgsql
 
 from pgslate.catalog import session, statements
+from pgslate.catalog.blocks import Block
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.prelude import PreludeFile, run_prelude
+from pgslate.catalog.server_syntax import refuse_wrong_syntax
+from pgslate.catalog.single_statement import run_statement
 from pgslate.catalog.sqlstates import failed_at_the_end, migration_failed
-from pgslate.catalog.statements import Block, Statement
+from pgslate.catalog.statements import Statement
 from pgslate.schema.read import read
 from pgslate.targets.target import Target
 from pgslate.trace import references
@@ -37,9 +41,7 @@ from pgslate.trace.world import World
 Progress = Callable[[int, int, Migration], None]
 """Called before each migration with how many are done, how many there are, and the migration."""
 
-_DEALLOCATING = ("DeallocateStmt", "DiscardStmt")
-_BY_THEMSELVES = ("CopyStmt", *_DEALLOCATING)
-"""The kinds of statements that nothing can follow in the same message."""
+_TAKES_DOWN = re.compile(r"\b(deallocate|discard|reset\s+all)\b", re.IGNORECASE)
 
 # Generic plans and no JIT: the observer's few queries are run thousands of times.
 _SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
@@ -68,10 +70,12 @@ def trace(
 
     ``prelude`` is SQL to run first, whose objects belong to no migration. With ``earlier``, ``scratch`` holds
     the first migrations already, as that trace left them, and only the others are applied; its world goes on
-    with them. Raises MigrationFailedError where a statement fails, with its place.
+    with them. Raises MigrationFailedError where a statement fails, with its place, and SqlSyntaxError, before
+    anything is run, for a statement that the server can't parse.
     """
     catalog.parse()
     with scratch.connect(settings=catalog.settings, autocommit=True, prepare_threshold=None) as connection:
+        refuse_wrong_syntax(connection, catalog.migrations[len(earlier.trace.migrations) if earlier else 0 :])
         if earlier is None:
             run_prelude(connection, prelude)
         return _Tracer(catalog, connection, progress, earlier).run()
@@ -93,9 +97,10 @@ class _Tracer:
         self.world = earlier.world if earlier else World(_builtin_functions(connection))
         self.effects = list(earlier.trace.effects) if earlier else []
         self._done = len(earlier.trace.migrations) if earlier else 0
-        self._prologue = f"{session.RESET_BUT_PREPARED}; {_SETTINGS}"
+        self._settings = _SETTINGS
         if _may_track_functions(connection):
-            self._prologue += "; SET track_functions = 'all'"
+            self._settings += "; SET track_functions = 'all'"
+        self._prologue = f"{session.RESET_BUT_PREPARED}; {self._settings}"
         if connection.info.server_version >= 150000:
             # Counts not yet reported would be taken for those of the next transaction.
             self._prologue += "; SELECT pg_catalog.pg_stat_force_next_flush()"
@@ -133,6 +138,7 @@ class _Tracer:
             except psycopg.IntegrityError as error:  # of a statement it would have been told by now
                 raise failed_at_the_end(error, migration, block.statements[-1], doing="tracing") from None
         self.connection.execute(self._prologue.encode())
+        self.observer.deallocate_others()
         self.world.end_of_file(at=len(self.effects) - 1)
 
     def _transaction(self, number: int, migration: Migration, block: Block) -> None:
@@ -163,7 +169,7 @@ class _Tracer:
 
         None where that asks the database something, or the statement isn't just sent.
         """
-        if statement is None or runs_code(statement) or statement.kind in _BY_THEMSELVES:
+        if statement is None or runs_code(statement) or _goes_alone(statement):
             return None
         if self.observer.deleted(seen.before, seen.after) or any(
             r.catalog == PG_NAMESPACE for r in seen.rows
@@ -191,7 +197,7 @@ class _Tracer:
         return replace(seen, tied=tied), after_probe
 
     def _seen(self, migration: Migration, statement: Statement, before: Counters, mark: Mark) -> Seen:
-        if statement.kind not in _BY_THEMSELVES:
+        if not _goes_alone(statement):
             return self._received(migration, self.observer.send(statement, mark), before)
         after = self._by_itself(migration, statement)
         return Seen(self.observer.rows(mark, self.observer.written(before, after)), before, after)
@@ -222,17 +228,15 @@ class _Tracer:
 
     def _by_itself(self, migration: Migration, statement: Statement) -> Counters:
         with self._told(migration, statement):
-            if statement.data is None:
-                self._execute(statement)
-            else:
-                with self.connection.cursor().copy(statement.text.encode()) as copy:
-                    copy.write(statement.data)
+            self._execute(statement)
             return self.observer.counters()
 
     def _execute(self, statement: Statement) -> None:
-        self.connection.execute(statement.text.encode(), prepare=False)
-        if statement.kind in _DEALLOCATING:
-            self.observer.prepare_anew()
+        run_statement(self.connection, statement)
+        if _takes_down_the_session(statement):
+            self.observer.prepare_again()
+            if statement.kind in ("DiscardStmt", "VariableSetStmt") and not self.observer.is_lesser():
+                self.connection.execute(self._settings.encode())
 
     @contextlib.contextmanager
     def _told(self, migration: Migration, statement: Statement) -> Iterator[None]:
@@ -319,6 +323,16 @@ def _may_track_functions(connection: psycopg.Connection[Any]) -> bool:
 def _builtin_functions(connection: psycopg.Connection[Any]) -> frozenset[str]:
     rows = connection.execute("SELECT proname::text FROM pg_catalog.pg_proc WHERE pronamespace = 11")
     return frozenset(row[0] for row in rows)
+
+
+def _takes_down_the_session(statement: Statement) -> bool:
+    """Whether a statement may undo what the observer needs: its prepared statements, its settings."""
+    return bool(_TAKES_DOWN.search(statement.text))
+
+
+def _goes_alone(statement: Statement) -> bool:
+    """Whether nothing can follow a statement in the same message."""
+    return statement.kind == "CopyStmt" or _takes_down_the_session(statement)
 
 
 def _sets_session(statement: Statement) -> bool:
