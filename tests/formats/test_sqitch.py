@@ -129,3 +129,39 @@ def test_changes_for_another_database_are_an_error(load: Load) -> None:
     with pytest.raises(CatalogError, match="for mysql") as raised:
         load(plan("a") | deploy(a="SELECT 1;") | {"sqitch.conf": "[core]\n\tengine = mysql\n"})
     assert str(raised.value.place) == "sqitch.conf:2:1"
+
+
+def test_a_script_may_set_its_variables(load: Load) -> None:
+    script = """
+\\set greeting 'it\\'s ' :who '\\tend'
+\\set who you
+CREATE TABLE :"who" (v text DEFAULT :'greeting', note text DEFAULT 'a
+\\set who me');
+\\set who them
+CREATE TABLE :who (i int);
+"""
+    catalog = load(plan("a") | deploy(a=script), defines={"who": "nobody"})
+    assert [(s.text, s.line) for s in catalog.migrations[0].statements] == [
+        (
+            "CREATE TABLE \"you\" (v text DEFAULT 'it''s nobody\tend', note text DEFAULT 'a\n\\set who me')",
+            4,
+        ),
+        ("CREATE TABLE them (i int)", 7),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "message", "place"),
+    [
+        ("\\set a `date`\nSELECT :a;", "a shell's command", "deploy/a.sql:1:8"),
+        ("\n\\set a :other\n", "other is a variable", "deploy/a.sql:2:8"),
+        ("\\set a 1\n\nSELECT :other;", "other is a variable", "deploy/a.sql:3:8"),
+    ],
+)
+def test_a_variable_without_a_value_is_told_with_its_place(
+    load: Load, script: str, message: str, place: str
+) -> None:
+    with pytest.raises(CatalogError, match=message) as raised:
+        load(plan("a") | deploy(a=script))
+    assert str(raised.value.place) == place
+    assert "--define" in raised.value.fix

@@ -5,8 +5,8 @@ between, then as ``deploy/name.sql``. The first keeps the version ``name``, the 
 
 Source: Sqitch, ``lib/App/Sqitch/Plan.pm`` (the plan's lines, ``check_changes``), ``Plan/Change.pm`` (names of
 files) and ``Engine/pg.pm``: a script is given to ``psql --file`` with ``ON_ERROR_STOP`` and the variable
-``registry``, so each statement is a transaction of its own, but between BEGIN and COMMIT. A ``\\set
-ON_ERROR_STOP`` says what holds already; other backslash commands are errors, as elsewhere.
+``registry``, so each statement is a transaction of its own, but between BEGIN and COMMIT. A ``\\set`` gives
+a variable its value; other backslash commands are errors, as elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from pgslate.catalog.migration import Migration
 from pgslate.errors import CatalogError, Place
-from pgslate.formats import templates
+from pgslate.formats import psql_variables
 from pgslate.formats.listing import Listing, Options
 
 name = "sqitch"
@@ -92,7 +92,7 @@ def revert(listing: Listing, deployed: str, options: Options) -> tuple[str, str]
 def _script(listing: Listing, file: str, options: Options) -> str:
     """A file's SQL, as psql sends it."""
     text = _STOPS.sub(lambda found: " " * len(found.group()), listing.text(file))
-    return templates.fill_psql(text, {"registry": "sqitch", **options.defines}, file=file)
+    return psql_variables.fill(text, {"registry": "sqitch", **options.defines}, file=file)
 
 
 def _planned(listing: Listing) -> list[_Change]:
