@@ -109,7 +109,7 @@ def measure(*, real: bool = False, megabytes: int = 256) -> list[Ratio]:
 def _audit_slice() -> Slice:
     """The seed's shortcut, out of the Data Storage service's catalog; traced before anything is timed."""
     project = Project.open(start=Path(datastorage.__file__).parent)
-    return project.slice(project.selection(bundles=["audit"]))
+    return project.slice(bundle="audit")
 
 
 def _provisioning(cluster: Cluster, slice_: Slice) -> Ratio:

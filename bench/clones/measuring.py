@@ -212,7 +212,7 @@ def _slice_of(project: Project) -> tuple[str, ...]:
     names = [units[unit].name for unit in relations(project.trace) if units[unit].kind == "table"]
 
     def size(name: str) -> int:
-        chosen = project.slice([name], form="objects")
+        chosen = project.slice(name, form="objects")
         return sum(units[unit].kind == "table" for unit in chosen.required)
 
     sizes = {name: size(name) for name in names[:80]}

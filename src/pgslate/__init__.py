@@ -1,10 +1,10 @@
 """Name the tables your service uses; get exactly the PostgreSQL schema they need, proved, on any server.
 
-    from pgslate import Catalog, apply, embedded
+    from pgslate import Project, apply, embedded
 
-    slice = Catalog.load("migrations").slice("users")
+    users = Project.open("migrations").slice("users")
     with embedded() as target:
-        apply(slice, target)
+        apply(users, target)
 
 Names are imported when they are first used: ``import pgslate`` alone costs a few milliseconds.
 """
@@ -54,27 +54,28 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
-    from pgslate.execution.planner import plan
-    from pgslate.execution.verification import VerifyResult
     from pgslate.project.configuration import Config, Contract
-    from pgslate.project.project import Project, Selection
-    from pgslate.slices.reasons import why
+    from pgslate.project.project import Project
     from pgslate.slices.slice import Slice
     from pgslate.targets.dsn import connect
     from pgslate.targets.embedded import embedded
     from pgslate.targets.kubernetes import forward, kubernetes
     from pgslate.targets.target import Target
     from pgslate.testing.http_service import serve
+    from pgslate.verbs.affected import affected
     from pgslate.verbs.apply import apply
     from pgslate.verbs.clone import clone
+    from pgslate.verbs.down import down
     from pgslate.verbs.explore import explore
     from pgslate.verbs.lint import lint
-    from pgslate.verbs.lock import affected, lock
-    from pgslate.verbs.prove import prove, snapshot
-    from pgslate.verbs.provision import provision
+    from pgslate.verbs.lock import lock
+    from pgslate.verbs.plan import plan
+    from pgslate.verbs.prove import prove
+    from pgslate.verbs.snapshot import snapshot
     from pgslate.verbs.status import status
-    from pgslate.verbs.up import down, up
-    from pgslate.verbs.verify import verify
+    from pgslate.verbs.up import up
+    from pgslate.verbs.verify import VerifyResult, verify
+    from pgslate.verbs.why import why
 
 # Where each name lives; `__all__` is these names, sorted.
 _HOMES = {
@@ -109,7 +110,6 @@ _HOMES = {
     "PrivilegeError": "errors",
     "Project": "project.project",
     "ProofError": "errors",
-    "Selection": "project.project",
     "ServerNotReadyError": "errors",
     "ServiceNotFoundError": "errors",
     "Slice": "slices.slice",
@@ -121,28 +121,27 @@ _HOMES = {
     "UnseenError": "errors",
     "UsageError": "errors",
     "VerificationError": "errors",
-    "VerifyResult": "execution.verification",
-    "affected": "verbs.lock",
+    "VerifyResult": "verbs.verify",
+    "affected": "verbs.affected",
     "apply": "verbs.apply",
     "clone": "verbs.clone",
     "connect": "targets.dsn",
-    "down": "verbs.up",
+    "down": "verbs.down",
     "embedded": "targets.embedded",
     "explore": "verbs.explore",
     "forward": "targets.kubernetes",
     "kubernetes": "targets.kubernetes",
     "lint": "verbs.lint",
     "lock": "verbs.lock",
-    "plan": "execution.planner",
+    "plan": "verbs.plan",
     "prove": "verbs.prove",
-    "provision": "verbs.provision",
     "reap": "clones.reaper",
     "serve": "testing.http_service",
-    "snapshot": "verbs.prove",
+    "snapshot": "verbs.snapshot",
     "status": "verbs.status",
     "up": "verbs.up",
     "verify": "verbs.verify",
-    "why": "slices.reasons",
+    "why": "verbs.why",
 }
 
 __all__ = [
@@ -177,7 +176,6 @@ __all__ = [
     "PrivilegeError",
     "Project",
     "ProofError",
-    "Selection",
     "ServerNotReadyError",
     "ServiceNotFoundError",
     "Slice",
@@ -203,7 +201,6 @@ __all__ = [
     "lock",
     "plan",
     "prove",
-    "provision",
     "reap",
     "serve",
     "snapshot",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgslate import Project, UsageError
-from pgslate.verbs.up import name_for, name_of
+from pgslate.verbs.down import names_for, names_of
 
 from .conftest import Run
 
@@ -115,11 +115,11 @@ def test_to_lock_another_catalog_leaves_this_projects_lock_alone(
 @pytest.mark.parametrize("config", [None, "pgslate.toml"])
 def test_down_looks_for_the_server_that_up_started(project: Path, folder: str, config: str | None) -> None:
     catalog_in(project / "vendor" / "db")
-    called = name_of(Project.open(folder, config=config))
-    assert called == str(project / ("pgslate.toml" if folder == "db" else folder))
-    assert name_for(folder, config=config) == called
+    called = names_of(Project.open(folder, config=config))
+    assert called[0] == str(project / ("pgslate.toml" if folder == "db" else folder))
+    assert names_for(folder, config=config) == called
 
 
 def test_down_takes_no_server_for_another_catalogs_where_the_configuration_is_broken(project: Path) -> None:
     (project / "pgslate.toml").write_text("[")
-    assert name_for("vendor") == str(project / "vendor")
+    assert names_for("vendor") == (str(project / "vendor"),)

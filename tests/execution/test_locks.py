@@ -162,7 +162,7 @@ def test_sixteen_runners_at_once_apply_each_migration_once(slice_for: SliceOf, d
 
     def one() -> None:
         gate.wait()
-        ran.append(tuple(each.version for each in apply(slice_, database).migrations))
+        ran.append(tuple(each.version for each in apply(slice_, database).applied))
 
     threads = [threading.Thread(target=one) for _ in range(16)]
     for thread in threads:

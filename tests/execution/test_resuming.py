@@ -213,7 +213,7 @@ def test_what_nobody_can_tell_is_asked_with_the_place_and_a_way_out(
         apply(slice_, database)
     assert str(caught.value.place) == "001_a.sql:2:1"
     assert "UPDATE pgslate.ledger SET begun = NULL WHERE version = '001'" in caught.value.fix
-    assert apply(slice_, database, assume_applied=["001"]).verified
+    assert apply(slice_, database, assume_applied=["001"]).recorded == ("001_a.sql",)
     assert rows(database, "SELECT i FROM a ORDER BY i") == [(1,), (2,)]
 
 

@@ -10,6 +10,7 @@ from tests.execution.looking import run
 
 from pgslate.errors import LedgerError, MigrationFailedError
 from pgslate.execution.ledger import LAYOUTS, parse
+from pgslate.project.project import Project
 from pgslate.targets.target import Target
 from pgslate.verbs.apply import apply
 from pgslate.verbs.status import status
@@ -22,7 +23,7 @@ THREE = {
 
 
 def test_an_empty_database_has_everything_pending(slice_for: SliceOf, database: Target) -> None:
-    found = status(slice_for(THREE).catalog, database)
+    found = status(Project(slice_for(THREE).catalog), database)
     assert [m.version for m in found.pending] == ["001", "002", "003"]
     assert found.applied == ()
     assert found.is_clean
@@ -31,7 +32,7 @@ def test_an_empty_database_has_everything_pending(slice_for: SliceOf, database: 
 def test_applied_left_out_and_pending_are_told_apart(slice_for: SliceOf, database: Target) -> None:
     apply(slice_for(THREE, "users"), database)
     grown = slice_for({**THREE, "004_name.sql": "ALTER TABLE users ADD name text;"})
-    found = status(grown.catalog, database)
+    found = status(Project(grown.catalog), database)
     assert [row.version for row in found.applied] == ["001"]
     assert [m.version for m in found.left_out] == ["002", "003"]
     assert [m.version for m in found.pending] == ["004"]
@@ -50,7 +51,7 @@ def test_edited_and_missing_files_are_named(slice_for: SliceOf, database: Target
         "001_users.sql": "CREATE TABLE users (id bigint PRIMARY KEY);",
         "002_orders.sql": THREE["002_orders.sql"],
     }
-    found = status(slice_for(changed).catalog, database)
+    found = status(Project(slice_for(changed).catalog), database)
     assert [m.file for m in found.edited] == ["001_users.sql"]
     assert [row.file for row in found.missing] == ["003_prices.sql"]
     assert not found.is_clean
@@ -65,9 +66,9 @@ VIEWS = {
 
 def test_a_repeatable_migration_that_changed_is_pending(slice_for: SliceOf, database: Target) -> None:
     apply(slice_for(VIEWS), database)
-    assert status(slice_for(VIEWS).catalog, database).pending == ()
+    assert status(Project(slice_for(VIEWS).catalog), database).pending == ()
     changed = {**VIEWS, "R__v.sql": "CREATE OR REPLACE VIEW v AS SELECT i, 1 AS one FROM a;"}
-    found = status(slice_for(changed).catalog, database)
+    found = status(Project(slice_for(changed).catalog), database)
     assert [m.file for m in found.pending] == ["R__v.sql"]
     assert [row.file for row in found.applied] == ["V1__a.sql", "V2__b.sql", "R__v.sql"]
     assert (found.edited, found.is_clean) == ((), True)
@@ -88,9 +89,9 @@ def test_a_file_that_was_cut_off_is_unfinished(slice_for: SliceOf, database: Tar
     slice_ = slice_for({"001_a.sql": "BEGIN; CREATE TABLE a(); COMMIT; CREATE TABLE taken();"})
     with pytest.raises(MigrationFailedError):
         apply(slice_, database)
-    found = status(slice_.catalog, database)
+    found = status(Project(slice_.catalog), database)
     assert [(row.version, row.next) for row in found.unfinished] == [("001", 3)]
-    assert found.to_json()["unfinished"][0]["next"] == 3
+    assert found.as_json()["unfinished"][0]["next"] == 3
 
 
 def test_a_ledger_from_the_future_is_refused() -> None:
@@ -117,6 +118,6 @@ def test_what_a_run_of_everything_did_not_come_to_is_pending(slice_for: SliceOf,
     run(database, "CREATE TABLE halves (id int)")
     with pytest.raises(MigrationFailedError):
         apply(chosen, database)
-    found = status(chosen.catalog, database)
+    found = status(Project(chosen.catalog), database)
     assert [m.version for m in found.pending] == ["003", "004"]
     assert found.left_out == ()

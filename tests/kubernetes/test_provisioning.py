@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 def audit() -> Slice:
     """The seed's shortcut, out of the Data Storage service's catalog."""
     project = Project.open(start=Path(datastorage.__file__).parent)
-    return project.slice(project.selection(bundles=["audit"]))
+    return project.slice(bundle="audit")
 
 
 def has_audit_events(target: Target) -> bool:
@@ -46,9 +46,9 @@ def test_the_audit_slice_is_applied_and_the_second_time_there_is_nothing_to_do(
 ) -> None:
     cluster.apply(*manifests.postgres(namespace))
     with kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
-        assert apply(audit, target).plan.steps
+        assert apply(audit, target).applied
         assert has_audit_events(target)
-        assert not apply(audit, target).plan.steps
+        assert not apply(audit, target).applied
 
 
 def test_several_namespaces_are_provisioned_at_once(

@@ -34,8 +34,7 @@ def test_each_table_has_its_statements_each_with_its_reason(folder: Folder) -> N
 
 
 def test_the_page_is_one_file_that_asks_for_no_other(folder: Folder, tmp_path: Path) -> None:
-    path = explore(folder(FILES), tmp_path / "page.html")
-    text = path.read_text()
+    text = explore(folder(FILES), tmp_path / "page.html").page.read_text()
     assert "http://" not in text
     assert "https://" not in text
     assert " src=" not in text

@@ -9,7 +9,7 @@ import pytest
 
 from pgslate.project.project import Project
 from pgslate.targets.target import Target
-from pgslate.verbs.provision import provision
+from pgslate.verbs.apply import apply
 
 MIGRATION = """CREATE SCHEMA app;
 CREATE TABLE app."Events" (at date NOT NULL) PARTITION BY RANGE (at);
@@ -28,6 +28,6 @@ def test_a_policy_of_a_table_that_needs_quotes_makes_its_partitions(
         f'catalog = "migrations"\n[partitions."{table}"]\nevery = "year"\nname = "{{table}}_{{year}}"\n'
     )
     project = Project.open(start=tmp_path)
-    chosen = project.slice(["app.Events"])
-    done = provision(project, chosen, database, as_of=datetime(2031, 5, 1, tzinfo=UTC))
+    chosen = project.slice("app.Events")
+    done = apply(chosen, database, as_of=datetime(2031, 5, 1, tzinfo=UTC))
     assert done.partitions == ('app."Events_2031"', 'app."Events_2032"')

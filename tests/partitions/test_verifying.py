@@ -9,13 +9,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgslate.execution.verification import VerifyResult, verify
+from pgslate.execution.verification import compare_database, tables_missing_in
 from pgslate.partitions.ensure import ensure
 from pgslate.partitions.policy import PartitionPolicy
 from pgslate.schema import Schema
 from pgslate.schema.model import Name
 from pgslate.schema.read import read
 from pgslate.targets.target import Target
+from pgslate.verbs.verify import VerifyResult
 
 Connection = psycopg.Connection[Any]
 
@@ -51,7 +52,7 @@ def expected(connection: Connection) -> Schema:
 
 
 def verified(expected: Schema, connection: Connection, as_of: datetime = DECEMBER) -> VerifyResult:
-    return verify(expected, connection, REQUIRED, [MONTHLY], as_of)
+    return VerifyResult(compare_database(expected, connection, REQUIRED, [MONTHLY], as_of).differences)
 
 
 def test_a_database_with_policy_made_partitions_is_as_it_should_be(
@@ -74,8 +75,10 @@ def test_a_month_that_nobody_made_is_missing_with_its_fix(expected: Schema, conn
 def test_a_window_that_is_asked_for_besides_must_be_covered(expected: Schema, connection: Connection) -> None:
     window = MONTHLY.window_of("events_y2024m02")
     assert window
-    result = verify(expected, connection, REQUIRED, [MONTHLY], DECEMBER, windows={"events": [window]})
-    assert result.missing_tables == ("public.events_y2024m02",)
+    result = compare_database(
+        expected, connection, REQUIRED, [MONTHLY], DECEMBER, windows={"events": [window]}
+    )
+    assert tables_missing_in(result.differences) == ("public.events_y2024m02",)
 
 
 def test_missing_tables_come_first(expected: Schema, connection: Connection) -> None:
@@ -116,7 +119,7 @@ def test_unrelated_tables_and_what_others_own_are_no_differences(
 ) -> None:
     connection.execute("CREATE TABLE elsewhere (a int); ALTER TABLE users OWNER TO pg_monitor")
     assert verified(expected, connection).ok
-    asked = verify(expected, connection, REQUIRED, owners="postgres").differences
+    asked = compare_database(expected, connection, REQUIRED, owners="postgres").differences
     assert {each.object for each in asked} == {"public.users"}
 
 
@@ -130,4 +133,9 @@ def test_a_policy_for_a_table_that_is_not_required_is_passed_over(
     expected: Schema, connection: Connection
 ) -> None:
     other = PartitionPolicy.parse("nowhere", {"every": "day"})
-    assert verify(expected, connection, [("table", "public.users")], [other, MONTHLY], FEBRUARY).ok
+    assert (
+        compare_database(
+            expected, connection, [("table", "public.users")], [other, MONTHLY], FEBRUARY
+        ).differences
+        == ()
+    )

@@ -19,7 +19,7 @@ from pgslate.slices.lockfile import Proved
 from pgslate.slices.selection import select
 from pgslate.slices.slice import Form, slice_of
 from pgslate.trace.effects import Widening
-from pgslate.verbs.lock import Locked
+from pgslate.verbs.lock import LockResult
 
 SOURCES = (
     "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE other (i int);",
@@ -107,7 +107,7 @@ def test_widened_slices_are_told_by_kind_name_and_form(locked: Path) -> None:
     subjects = ("table public.b", "contract z", "table public.a", "contract a")
     forms: tuple[Form, ...] = ("objects", "files", "statements")
     lock = replace(found, slices={subject: dict.fromkeys(forms, widened) for subject in subjects})
-    assert list(Locked(locked, lock, changed=True).widened) == [
+    assert list(LockResult(locked, lock, changed=True).widened) == [
         f"{subject} ({form})" for subject in sorted(subjects) for form in ("files", "statements", "objects")
     ]
 

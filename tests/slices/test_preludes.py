@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from tests.slices.judging import court
 
+from pgslate.catalog.prelude import run_prelude
 from pgslate.errors import MigrationFailedError, Place
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
-from pgslate.verbs.provision import prepare
 
 Written = Callable[[Mapping[str, str]], Project]
 
@@ -42,8 +42,11 @@ def test_a_prelude_that_fails_is_told_with_its_place_in_the_file(written: Writte
     project = written(
         SHOP | {"db/app.sql": "CREATE TABLE app.keys (id int);\n  SELECT missing FROM app.keys;\n"}
     )
-    with pytest.raises(MigrationFailedError) as caught:
-        prepare(project, database)
+    with (
+        database.connect(autocommit=True) as connection,
+        pytest.raises(MigrationFailedError) as caught,
+    ):
+        run_prelude(connection, project.prelude)
     assert caught.value.place == Place("db/app.sql", 2, 10, "  SELECT missing FROM app.keys;")
     assert 'db/app.sql failed: column "missing" does not exist (SQLSTATE 42703)' in caught.value.message
 

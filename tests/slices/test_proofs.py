@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_slice_is_proved_before_it_is_used(folder: Path, form: Form, database: Target) -> None:
     told: list[str] = []
     project = Project(Project.open(folder).catalog, note=told.append)
-    chosen = project.slice(["part_one"], form=form)
+    chosen = project.slice("part_one", form=form)
     assert told == ["proving the slice for public.part_one"]
     if form != "objects":
         assert chosen.widened
@@ -42,9 +42,9 @@ def test_a_slice_is_proved_before_it_is_used(folder: Path, form: Form, database:
 
 
 def test_a_proof_is_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = Project.open(folder).slice(["part_one"])
+    first = Project.open(folder).slice("part_one")
     monkeypatch.setattr(proof, "scratch_server", None)
-    again = Project.open(folder).slice(["part_one"])
+    again = Project.open(folder).slice("part_one")
     assert (again.effects, again.widened) == (first.effects, first.widened)
 
 
@@ -57,4 +57,4 @@ def test_without_a_server_to_prove_on_a_slice_is_as_it_was_cut(
     project = Project.open(folder)
     assert project.trace
     monkeypatch.setattr(proof, "scratch_server", none_here)
-    assert not project.slice(["part_one"]).widened
+    assert not project.slice("part_one").widened

@@ -10,11 +10,11 @@ from tests.slices.judging import court
 
 from pgslate import apply, verify
 from pgslate.errors import ConfigError, MigrationFailedError
+from pgslate.execution.run import prepare
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 from pgslate.trace.trace_cache import trace_of
-from pgslate.verbs.provision import prepare
 
 AUTH = {"search_path": "auth"}
 
@@ -56,8 +56,8 @@ def test_a_search_path_holds_in_every_file_and_each_form(server: Server) -> None
 
 
 def test_a_catalog_is_applied_and_verified_under_the_settings(project: Project, database: Target) -> None:
-    prepare(project, database)
-    chosen = project.slice(["tokens"])
+    chosen = project.slice("tokens")
+    prepare(chosen, database)
     apply(chosen, database)
     assert verify(chosen, database).ok
     with database.connect() as connection:

@@ -25,7 +25,7 @@ def apply_contract(service: str, target: Target) -> None:
     from pgslate.partitions.ensure import ensure
 
     ours = project()
-    apply(ours.slice(ours.selection(contracts=[service])), target)
+    apply(ours.slice(contract=service), target)
     with target.connect(autocommit=True) as connection:
         for policy in ours.policies.values():
             ensure(connection, policy)

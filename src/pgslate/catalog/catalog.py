@@ -14,13 +14,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pgslate.catalog.migration import Migration, shown
 from pgslate.errors import CatalogError, DuplicateVersionError
-
-if TYPE_CHECKING:
-    from pgslate.slices.slice import Form, Slice
 
 VERSIONS = ("numbers", "names")
 """What a migration's version may be: the number that its file's name begins with, or that whole name."""
@@ -105,16 +101,6 @@ class Catalog:
         for migration in self.migrations:
             digest.update(f"{migration.version}\0{migration.checksum}\0".encode())
         return digest.hexdigest()
-
-    def slice(self, *tables: str, form: Form = "files") -> Slice:
-        """What the tables (none: everything) need of the catalog.
-
-        Names are ``schema.table``, or bare. The catalog is traced, unless a ``pgslate.lock`` beside it or the
-        cache has its trace. Raises UnknownTableError, with "did you mean", and what tracing raises.
-        """
-        from pgslate.project.project import Project
-
-        return Project(self).slice(tables, form=form)
 
     def find(self, name: str) -> Migration | None:
         """The migration of this version, or whose file, folder, name or number this is where only one has it.

@@ -17,11 +17,11 @@ def command(asked: Asked, revision: str) -> int:
 
     In CI: `pgslate affected origin/main --format json` gives `affected`, a list for a job matrix.
     """
-    from pgslate.report import lock as report
-    from pgslate.verbs.lock import affected
+    from pgslate.report import affected as report
+    from pgslate.verbs.affected import affected
 
     output = Output(asked)
     with resolve.traced(asked, output) as project:
         found = affected(project, revision)
-    output.result(lambda: report.affected(found), found.as_json)
+    output.result(lambda: report.text(found), found.as_json)
     return 0

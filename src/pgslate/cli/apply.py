@@ -11,9 +11,9 @@ from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
 if TYPE_CHECKING:
-    from pgslate.project.project import Project, Selection
+    from pgslate.project.project import Project
     from pgslate.slices.slice import Slice
-    from pgslate.verbs.provision import Provisioned
+    from pgslate.verbs.apply import ApplyResult
 
 
 @click.command("apply")
@@ -38,38 +38,35 @@ def command(asked: Asked) -> int:
     with resolve.traced(asked, output) as project:
         parts = resolve.apart(asked, project)
         if len(parts) == 1:
-            done, label = _applied(asked, output, project, *resolve.chosen(asked, project))
+            done, label = _applied(asked, output, project, resolve.chosen(asked, project))
         else:
             from pgslate.cli.several_targets import Answer, on_each
 
             chosen = {part.kube: resolve.chosen(part, project) for part in parts}
 
             def one(part: Asked, told: Output) -> Answer:
-                done, label = _applied(part, told, project, *chosen[part.kube])
-                return Answer(report.text(done, label), report.document(done))
+                done, label = _applied(part, told, project, chosen[part.kube])
+                return Answer(report.text(done, label), done.as_json())
 
             return on_each(parts, asked, output, one)
-    output.result(lambda: report.text(done, label), lambda: report.document(done))
+    output.result(lambda: report.text(done, label), done.as_json)
     return 0
 
 
-def _applied(
-    asked: Asked, output: Output, project: Project, selection: Selection, chosen: Slice
-) -> tuple[Provisioned, str]:
+def _applied(asked: Asked, output: Output, project: Project, chosen: Slice) -> tuple[ApplyResult, str]:
     """What was done to the target, and its label."""
-    from pgslate.verbs.provision import provision
+    from pgslate.execution.run import LOCK_TIMEOUT
+    from pgslate.verbs.apply import apply
 
     with resolve.target(asked, output, project, chosen) as target, output.applying() as progress:
-        done = provision(
-            project,
+        done = apply(
             chosen,
             target,
-            selection=selection,
-            as_of=asked.as_of,
+            lock_timeout=asked.timeout or LOCK_TIMEOUT,
             allow_out_of_order=asked.allow_out_of_order,
             accept_edited=asked.accept_edited,
             assume_applied=asked.assume_applied,
-            timeout=asked.timeout,
+            as_of=asked.as_of,
             progress=progress,
         )
         return done, target.label

@@ -30,15 +30,15 @@ def command(asked: Asked, seconds: float, kept: str | None) -> int:
     if kept is not None:
         from pgslate.testing.kept import start_again
 
-        dsn, server = start_again(kept)
-        output.say(f"`pgslate down --name {server}` ends the server")
+        dsn, kept_server = start_again(kept)
+        output.say(f"`pgslate down --name {kept_server}` ends the server")
         output.result(lambda: dsn, lambda: {"dsn": dsn, "name": kept})
         return 0
     from pgslate.verbs.clone import clone
 
     with resolve.traced(asked, output) as project:
-        selection = resolve.selection(asked, project)
-        with resolve.target(asked, output, project) as target:
-            made = clone(target, project, selection, seconds=seconds, as_of=asked.as_of, what="pgslate clone")
-    output.result(lambda: made.dsn, lambda: {"dsn": made.dsn, "name": made.name, "seconds": seconds})
+        chosen = resolve.chosen(asked, project)
+        with resolve.target(asked, output, project) as server:
+            made = clone(chosen, server, seconds=seconds, as_of=asked.as_of, purpose="pgslate clone")
+    output.result(lambda: made.dsn, made.as_json)
     return 0

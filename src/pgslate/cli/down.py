@@ -15,18 +15,11 @@ from pgslate.cli.output import Output
 @options.takes(options.CATALOG)
 def command(asked: Asked, name: str | None, everyone: bool) -> int:
     """Stop the server of this project and remove its data; nothing to stop is no error."""
-    from pgslate.targets.embedded.named_server import standing
-    from pgslate.verbs.up import down, name_for
+    from pgslate.verbs.down import down, names_for, servers_up
 
-    output = Output(asked)
-    names = (
-        [one.name for one in standing()]
-        if everyone
-        else [name or name_for(asked.catalog, config=asked.config)]
-    )
-    stopped = [one for one in names if down(name=one)]
-    output.result(
-        lambda: "\n".join(f"stopped {one}" for one in stopped) or "nothing was up",
-        lambda: {"stopped": stopped},
+    named = (name,) if name else names_for(asked.catalog, config=asked.config)
+    done = down(names=servers_up() if everyone else named)
+    Output(asked).result(
+        lambda: "\n".join(f"stopped {one}" for one in done.stopped) or "nothing was up", done.as_json
     )
     return 0

@@ -22,6 +22,6 @@ def command(asked: Asked, file: str) -> int:
 
     output = Output(asked)
     with resolve.traced(asked, output) as project:
-        path = explore(project, file)
-    output.result(lambda: str(path), lambda: {"page": str(path)})
+        written = explore(project, file)
+    output.result(lambda: str(written.page), written.as_json)
     return 0

@@ -21,23 +21,18 @@ def command(asked: Asked, check: bool, workers: int | None, strict: bool) -> int
     """
     from pgslate.project.project import Project
     from pgslate.report import lock as report
-    from pgslate.verbs import lock
+    from pgslate.verbs.lock import check_lock, lock
 
     output = Output(asked)
     if check:
-        project = resolve.project(asked)
-        found = lock.stale(project)
-        if strict and not found:
-            lock.refuse_unseen(project)
-        output.result(
-            lambda: report.stale(project.lock_file, found), lambda: {"ok": not found, "stale": found}
-        )
-        return 1 if found else 0
+        found = check_lock(resolve.project(asked), strict=strict)
+        output.result(lambda: report.check(found), found.as_json)
+        return 0 if found.ok else 1
     with (
         resolve.traced(asked, output, Project.trace_for_lock) as project,
         output.progress("proving", "slices") as advance,
     ):
-        locked = lock.lock(
+        locked = lock(
             project,
             workers=workers,
             proving=lambda done, total: advance(done - 1, total, "slices"),

@@ -19,27 +19,18 @@ def command(asked: Asked) -> int:
     Without a target, the plan is for an empty database, and needs none.
     """
     from pgslate.report import plan as report
+    from pgslate.verbs.plan import plan
 
     output = Output(asked)
     with resolve.traced(asked, output) as project:
-        selection = resolve.selection(asked, project)
-        chosen = project.slice(selection, form=asked.form)
-        if not resolve.names_target(asked):
-            found = None
-        else:
-            from pgslate.verbs.apply import plan_for
-
-            with resolve.target(asked, output, project, chosen) as target:
-                found = plan_for(
-                    chosen,
-                    target,
-                    allow_out_of_order=asked.allow_out_of_order,
-                    accept_edited=asked.accept_edited,
-                    assume_applied=asked.assume_applied,
-                )
-    partitions = [name for names in selection.partitions.values() for name in names]
-    output.result(
-        lambda: report.text(chosen, found, partitions, every=asked.verbose),
-        lambda: report.document(chosen, found, partitions),
-    )
+        chosen = resolve.chosen(asked, project)
+        with resolve.target_if_named(asked, output, project, chosen) as target:
+            found = plan(
+                chosen,
+                target,
+                allow_out_of_order=asked.allow_out_of_order,
+                accept_edited=asked.accept_edited,
+                assume_applied=asked.assume_applied,
+            )
+    output.result(lambda: report.text(found, chosen, every=asked.verbose), found.as_json)
     return 0

@@ -13,11 +13,11 @@ from pgslate.cli.output import Output
 @options.takes(options.SELECTION, options.FORM, options.CATALOG)
 def command(asked: Asked) -> int:
     """Prove the slice for the selection, now, and show the proof."""
-    from pgslate.report import lock as report
+    from pgslate.report import prove as report
     from pgslate.verbs.prove import prove
 
     output = Output(asked)
     with resolve.traced(asked, output) as project:
-        proven = prove(project, resolve.selection(asked, project), form=asked.form)
-    output.result(lambda: report.proof(proven), proven.as_json)
+        proven = prove(resolve.chosen(asked, project))
+    output.result(lambda: report.text(proven), proven.as_json)
     return 0

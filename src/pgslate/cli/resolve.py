@@ -10,7 +10,7 @@ from pgslate.catalog.migration import Migration
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 from pgslate.errors import TargetError, UsageError
-from pgslate.project.project import Project, Selection, extensions
+from pgslate.project.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,22 +67,17 @@ def traced(
             # no server here can run the catalog: the target's own may
             if not (asked.dsn or asked.kube) or asked.embedded:
                 raise
-            from pgslate.verbs.provision import scratch_database
+            from pgslate.trace.scratch_server import scratch_database
 
             with target(apart(asked, opened)[0], output, opened) as found, scratch_database(found) as scratch:
                 make(opened, scratch)
     yield opened
 
 
-def selection(asked: Asked, opened: Project) -> Selection:
-    """The tables, contracts and bundles of the command line."""
-    return opened.selection(asked.tables, contracts=_contracts(asked, opened), bundles=asked.bundle)
-
-
-def chosen(asked: Asked, opened: Project) -> tuple[Selection, Slice]:
-    """What the command line selects, and what that needs of the catalog."""
-    wanted = selection(asked, opened)
-    return wanted, opened.slice(wanted, form=asked.form)
+def chosen(asked: Asked, opened: Project) -> Slice:
+    """The slice for the tables, contracts and bundles of the command line."""
+    contracts = _contracts(asked, opened)
+    return opened.slice(*asked.tables, contract=contracts, bundle=asked.bundle, form=asked.form)
 
 
 def apart(asked: Asked, opened: Project) -> tuple[Asked, ...]:
@@ -167,6 +162,16 @@ def target(asked: Asked, output: Output, opened: Project, chosen: Slice | None =
 
 
 @contextmanager
+def target_if_named(asked: Asked, output: Output, opened: Project, chosen: Slice) -> Iterator[Target | None]:
+    """The same for a verb that can do without a database; None where none is named."""
+    if not names_target(asked):
+        yield None
+        return
+    with target(asked, output, opened, chosen) as found:
+        yield found
+
+
+@contextmanager
 def server(asked: Asked, output: Output) -> Iterator[Target]:
     """The same for a verb that needs no catalog: with --embedded, the server of `pgslate up`."""
     if not names_target(asked):
@@ -209,9 +214,11 @@ def _named(asked: Asked, output: Output) -> Target:
 
 @contextmanager
 def _embedded(output: Output, opened: Project, chosen: Slice | None) -> Iterator[Target]:
-    from pgslate.verbs.up import running
+    from pgslate.targets.embedded import named_server
+    from pgslate.verbs.down import names_of
 
-    standing = running(opened)
+    names = names_of(opened)
+    standing = next((one for one in named_server.standing() if one.name in names and one.running), None)
     if standing is not None:
         output.note(f"target: the server of `pgslate up`, PostgreSQL {standing.server}")
         yield standing.target()
@@ -220,10 +227,10 @@ def _embedded(output: Output, opened: Project, chosen: Slice | None) -> Iterator
         raise TargetError(
             "no embedded server is up for this project", fix="pgslate up, with the tables it should have"
         )
+    from pgslate.execution.run import prepare
     from pgslate.targets.embedded import embedded
-    from pgslate.verbs.provision import prepare
 
-    with embedded(extensions=extensions(chosen)) as found:
+    with embedded(extensions=chosen.extensions) as found:
         output.say(f"on a throw-away server ({found.label}); `pgslate up` keeps one")
-        prepare(opened, found)
+        prepare(chosen, found)
         yield found

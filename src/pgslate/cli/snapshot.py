@@ -18,10 +18,10 @@ def command(asked: Asked, major: int | None) -> int:
     It is SQL for one transaction on an empty database: `pgslate snapshot users | psql -1 ...` A table comes
     after those that it refers to, with its keys in it.
     """
-    from pgslate.verbs.prove import snapshot
+    from pgslate.verbs.snapshot import snapshot
 
     output = Output(asked)
     with resolve.traced(asked, output) as project:
-        text = snapshot(project, resolve.selection(asked, project), major=major)
-    output.result(lambda: text, lambda: {"sql": text})
+        found = snapshot(resolve.chosen(asked, project), major=major)
+    output.result(lambda: found.sql, found.as_json)
     return 0

@@ -19,7 +19,7 @@ def command(asked: Asked) -> int:
     output = Output(asked)
     project = resolve.project(asked)
     with resolve.target(asked, output, project) as target:
-        found = status(project.catalog, target)
+        found = status(project, target)
         label = target.label
-    output.result(lambda: report.text(found, label), found.to_json)
+    output.result(lambda: report.text(found, label), found.as_json)
     return 0

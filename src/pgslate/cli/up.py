@@ -26,9 +26,9 @@ def command(asked: Asked, name: str | None, quiet: bool) -> int:
 
     output = Output(asked)
     with resolve.traced(asked, output) as project:
-        selection = resolve.selection(asked, project)
+        chosen = resolve.chosen(asked, project)
         with output.applying() as progress:
-            found = up(project, selection, form=asked.form, name=name, as_of=asked.as_of, progress=progress)
+            found = up(chosen, name=name, as_of=asked.as_of, progress=progress)
 
     def text() -> str:
         if quiet:

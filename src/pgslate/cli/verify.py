@@ -11,9 +11,9 @@ from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
 
 if TYPE_CHECKING:
-    from pgslate.execution.verification import VerifyResult
-    from pgslate.project.project import Project, Selection
+    from pgslate.project.project import Project
     from pgslate.slices.slice import Slice
+    from pgslate.verbs.verify import VerifyResult
 
 
 @click.command("verify")
@@ -29,29 +29,26 @@ def command(asked: Asked) -> int:
     with resolve.traced(asked, output) as project:
         parts = resolve.apart(asked, project)
         if len(parts) == 1:
-            selection, chosen = resolve.chosen(asked, project)
-            result, label = _verified(asked, output, project, selection, chosen)
+            chosen = resolve.chosen(asked, project)
+            result, label = _verified(asked, output, project, chosen)
         else:
             from pgslate.cli.several_targets import Answer, on_each
-            from pgslate.execution.verification import require
 
             each = {part.kube: resolve.chosen(part, project) for part in parts}
 
             def one(part: Asked, told: Output) -> Answer:
-                result, label = _verified(part, told, project, *each[part.kube])
-                require(result)
-                return Answer(report.text(result, each[part.kube][1], label), result.as_json())
+                result, label = _verified(part, told, project, each[part.kube])
+                result.raise_for_differences()
+                return Answer(report.text(result, each[part.kube], label), result.as_json())
 
             return on_each(parts, asked, output, one)
     output.result(lambda: report.text(result, chosen, label), result.as_json)
     return 0 if result.ok else 1
 
 
-def _verified(
-    asked: Asked, output: Output, project: Project, selection: Selection, chosen: Slice
-) -> tuple[VerifyResult, str]:
+def _verified(asked: Asked, output: Output, project: Project, chosen: Slice) -> tuple[VerifyResult, str]:
     """How the target differs from the slice, and the target's label."""
-    from pgslate.verbs.provision import check
+    from pgslate.verbs.verify import verify
 
     with resolve.target(asked, output, project) as target:
-        return check(project, chosen, target, selection=selection, as_of=asked.as_of), target.label
+        return verify(chosen, target, as_of=asked.as_of), target.label

@@ -17,15 +17,11 @@ def command(asked: Asked, name: str | None) -> int:
 
     Without either, lists the tables there are, each with how many migrations it needs.
     """
-    from pgslate.report import tables
     from pgslate.report import why as report
-    from pgslate.slices.reasons import why
+    from pgslate.verbs.why import why
 
     output = Output(asked)
     with resolve.traced(asked, output) as project:
-        if name is None:
-            output.result(lambda: tables.text(project), lambda: tables.document(project))
-        else:
-            answer = why(project, name)
-            output.result(lambda: report.text(answer), answer.as_json)
+        answer = why(project) if name is None else why(project, name)
+    output.result(lambda: report.text(answer), answer.as_json)
     return 0

@@ -7,14 +7,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pgslate.clones.server_facts import ServerFacts
+from pgslate.dump.kept_snapshot import definitions_of
 from pgslate.errors import TargetError
 from pgslate.partitions.policy import PartitionPolicy, Window
+from pgslate.slices.proved_slice import in_form
 from pgslate.slices.slice import Slice
+from pgslate.trace.scratch_server import scratch_database
 
 if TYPE_CHECKING:
     from pgslate.catalog.catalog import Catalog
@@ -79,53 +82,44 @@ class Contents:
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def contents_of(
-    project: Project,
-    selection: Selection,
-    facts: ServerFacts,
-    server: Target,
-    *,
-    as_of: datetime | None = None,
-) -> Contents:
-    """What a template for the selection holds on that server.
+def slice_for(project: Project, selection: Selection, server: Target) -> Slice:
+    """The slice for a selection, in the objects form where a pg_dump is installed, else as statements.
 
-    The objects form where a pg_dump is installed, else the statements form. Traces the catalog where nobody
-    has yet, if need be on ``server``; of several processes, one does. Raises what ``Project.slice`` raises.
+    Traces the catalog where nobody has yet, if need be on ``server``; of several processes, one does. Raises
+    what ``Project.slice`` raises.
     """
-    from pgslate.dump.kept_snapshot import definitions_of
-
     with _one_at_a_time(project.catalog):
-        script = None
         _trace(project, server)
         try:
-            chosen = project.slice(selection, form="objects")
-            script = definitions_of(chosen, prelude=project.prelude, major=facts.major)
+            return project.slice_for(selection, form="objects")
         except TargetError:  # no server, or none with a pg_dump, is installed here
-            chosen = project.slice(selection, form="statements")
-    from pgslate.verbs.provision import policies_within
-
-    return Contents(
-        chosen,
-        project.prelude,
-        script,
-        tuple(sorted(policies_within(project, chosen), key=lambda policy: policy.table)),
-        selection.partitions,
-        as_of,
-    )
+            return project.slice_for(selection, form="statements")
 
 
-def as_statements(project: Project, selection: Selection, contents: Contents) -> Contents:
+def contents_of(slice_: Slice, facts: ServerFacts, *, as_of: datetime | None = None) -> Contents:
+    """What a template for the slice holds on a server.
+
+    The objects form where a pg_dump is installed, else the statements form. Raises as ``slice_for`` does.
+    """
+    with _one_at_a_time(slice_.catalog):
+        script = None
+        try:
+            chosen = in_form(slice_, "objects")
+            script = definitions_of(chosen, prelude=chosen.prelude, major=facts.major)
+        except TargetError:
+            chosen = in_form(slice_, "statements")
+    return Contents(chosen, chosen.prelude, script, chosen.policies, chosen.partitions, as_of)
+
+
+def as_statements(contents: Contents) -> Contents:
     """The same contents in the statements form, for a server that doesn't take the objects form's script."""
-    chosen = project.slice(selection, form="statements")
-    return Contents(chosen, contents.prelude, None, contents.policies, contents.named, contents.as_of)
+    return replace(contents, slice=in_form(contents.slice, "statements"), script=None)
 
 
 def _trace(project: Project, server: Target) -> None:
     try:
         project.trace  # noqa: B018  the property traces
     except TargetError:  # no server here can run the catalog: the one at hand may
-        from pgslate.verbs.provision import scratch_database
-
         with scratch_database(server) as scratch:
             project.trace_in(scratch)
 

@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pgslate.clones.connections import Note, silent
-from pgslate.clones.contents import Contents, as_statements, contents_of
+from pgslate.clones.contents import Contents, as_statements, contents_of, slice_for
 from pgslate.clones.database_copy import Clone
 from pgslate.clones.new_clone import TemplateGoneError
 from pgslate.clones.pool import Pool
 from pgslate.clones.registry import Book
 from pgslate.clones.server_facts import ServerFacts
 from pgslate.clones.template import Template, ensure_template, reseal
-from pgslate.errors import TargetError
+from pgslate.errors import TargetError, UsageError
 from pgslate.targets.target import Target
 
 if TYPE_CHECKING:
     from pgslate.project.project import Project, Selection
+    from pgslate.slices.slice import Slice
 
 _TRIES = 3
+
+_Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class _Known:
 class Databases:
     """Databases of their own for tests, on one server, with the tables of one project.
 
-    ``server`` is any database of the server that the role may connect to. ``ahead`` bounds how many clones
+    ``server`` is any database of the server that the role may connect to; ``project`` is None where only
+    slices are asked for. ``ahead`` bounds how many clones
     are made ahead of each template. ``reuse``: one that its test only wrote rows to is put back rather than
     dropped, where the server can prove it. ``as_of`` is the moment from which partitions are counted, None
     for the server's clock. ``lease``: for how many seconds after this process's last sign of life nobody else
@@ -52,7 +57,7 @@ class Databases:
     def __init__(
         self,
         server: Target,
-        project: Project,
+        project: Project | None,
         *,
         ahead: int = 4,
         reuse: bool = True,
@@ -64,13 +69,13 @@ class Databases:
         note: Note = silent,
         application: str = "pgslate",
     ) -> None:
-        self.project = project
+        self._project = project
         self.server = server
         self._as_of = as_of
         self._note = note
         self._lock = threading.Lock()
-        self._locks: dict[tuple[object, ...], threading.Lock] = {}  # one for each template
-        self._templates: dict[tuple[object, ...], _Known] = {}
+        self._locks: dict[_Key, threading.Lock] = {}  # one for each template
+        self._templates: dict[_Key, _Known] = {}
         self.book = Book(
             server, lease=lease, timeout=timeout, ephemeral=ephemeral, note=note, application=application
         )
@@ -80,6 +85,13 @@ class Databases:
             self.book.close()
             raise
         self._pool = Pool(self.book, ahead=ahead, reuse=reuse, threads=threads)
+
+    @property
+    def project(self) -> Project:
+        """The project whose tables are asked for. Raises UsageError where there is none."""
+        if self._project is None:
+            raise UsageError("these databases are of no project", fix="ask for one with database_for(slice)")
+        return self._project
 
     @property
     def facts(self) -> ServerFacts:
@@ -94,17 +106,21 @@ class Databases:
         ``what`` says what it is for, to people who look at the server. Raises UnknownTableError, UsageError,
         MigrationFailedError, ProofError and TargetError.
         """
-        return self.select(self._selection(tables, contracts, bundles), what=what)
+        selection = self._selection(tables, contracts, bundles)
+        return self._take(_key(selection), partial(self._slice, selection), what)
 
-    def select(self, selection: Selection, *, what: str = "") -> Clone:
-        """A database of its own for a selection of the project; as ``database``."""
+    def database_for(self, slice_: Slice, *, what: str = "") -> Clone:
+        """A database of its own with what a slice needs, in whatever form is fastest; as ``database``."""
+        return self._take(_key(slice_), lambda: slice_, what)
+
+    def _take(self, key: _Key, slice_: Callable[[], Slice], what: str) -> Clone:
         for _ in range(_TRIES):
-            known = self._known(selection)
+            known = self._known(key, slice_)
             try:
                 name, now = self._pool.take(known.template, what)
             except TemplateGoneError:
                 reseal(self.book, known.template)
-                self._forget(selection)
+                self._templates.pop(key, None)
                 continue
             clone = self._clone(name, known)
             try:
@@ -121,7 +137,8 @@ class Databases:
 
     def prepare(self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = ()) -> Template:
         """Make the template for the tables, if it isn't there: what the first ``database`` call does."""
-        return self._known(self._selection(tables, contracts, bundles)).template
+        selection = self._selection(tables, contracts, bundles)
+        return self._known(_key(selection), partial(self._slice, selection)).template
 
     def keep(self, clone: Clone, what: str, *, at_most: int) -> None:
         """Let a clone stay when this process ends, for people to look into; of all kept, the newest stay."""
@@ -163,24 +180,19 @@ class Databases:
         with self._lock:  # a project traces its catalog when it is first asked
             return self.project.selection(tables, contracts=contracts, bundles=bundles)
 
-    def _known(self, selection: Selection) -> _Known:
-        key = _key(selection)
+    def _slice(self, selection: Selection) -> Slice:
+        return slice_for(self.project, selection, self.server)
+
+    def _known(self, key: _Key, slice_: Callable[[], Slice]) -> _Known:
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             if key not in self._templates:
-                contents = contents_of(
-                    self.project, selection, self.book.facts, self.server, as_of=self._as_of
-                )
+                contents = contents_of(slice_(), self.book.facts, as_of=self._as_of)
                 made = self.book.facts.now
-                template = ensure_template(
-                    self.book, contents, instead=lambda: as_statements(self.project, selection, contents)
-                )
+                template = ensure_template(self.book, contents, instead=lambda: as_statements(contents))
                 self._templates[key] = _Known(contents, template, made)
             return self._templates[key]
-
-    def _forget(self, selection: Selection) -> None:
-        self._templates.pop(_key(selection), None)
 
     # -- one clone
 
@@ -205,5 +217,5 @@ class Databases:
                 ensure(connection, policy, as_of=contents.as_of)
 
 
-def _key(selection: Selection) -> tuple[object, ...]:
-    return (selection.tables, tuple(sorted(selection.partitions.items())))
+def _key(wanted: Selection | Slice) -> _Key:
+    return (wanted.tables, tuple(sorted(wanted.partitions.items())))

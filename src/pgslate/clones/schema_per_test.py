@@ -86,7 +86,7 @@ class Schemas:
 
     def _slice(self, selection: Selection) -> Slice:
         if selection.tables not in self._slices:
-            self._slices[selection.tables] = self.project.slice(selection, form="statements")
+            self._slices[selection.tables] = self.project.slice_for(selection, form="statements")
         return self._slices[selection.tables]
 
     def _fill(
@@ -104,13 +104,10 @@ class Schemas:
                         raise migration_failed(error, migration, statement) from error
                 connection.execute(session.RESET_BUT_PREPARED.encode())
             _check(connection, slice_, name)
-            made = _required_tables(slice_)
-            for policy in self.project.policies.values():
-                if any(policy.is_of(*table) for table in made):
-                    here = _in_schema(policy, name)
-                    ensure(
-                        connection, here, as_of=self._as_of, also=selection.partitions.get(policy.table, ())
-                    )
+            for policy in slice_.policies:
+                here = _in_schema(policy, name)
+                also = selection.partitions.get(policy.table, ())
+                ensure(connection, here, as_of=self._as_of, also=also)
 
     def _drop(self, name: str) -> None:
         with connect_patiently(self.server, autocommit=True) as connection:

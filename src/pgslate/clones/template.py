@@ -161,10 +161,12 @@ def fill(connection: psycopg.Connection[Any], contents: Contents, as_of: datetim
 
 def check(connection: psycopg.Connection[Any], contents: Contents, as_of: datetime) -> None:
     """Raise ProofError unless the database holds just what the catalog gives."""
-    from pgslate.execution.verification import verify
+    from pgslate.execution.verification import compare_database
 
-    result = verify(contents.slice.expected, connection, contents.required, contents.policies, as_of)
-    if not result.ok:
+    result = compare_database(
+        contents.slice.expected, connection, contents.required, contents.policies, as_of
+    )
+    if result.differences:
         said = "\n".join(f"  {difference}" for difference in result.differences[:10])
         raise ProofError(
             f"a template for {contents.label} came out other than the catalog says:\n{said}",

@@ -165,31 +165,8 @@ class Plan:
         """Whether everything is one transaction."""
         return len(self.groups) == 1 and not _defers(self.steps[0]) and self.steps[0].is_one_transaction
 
-    def to_json(self) -> dict[str, Any]:
-        """``tables``, ``form``, ``migrations: [{version, file, statements, of, reasons}]`` and ``excluded:
-        [{version, file, reason}]``; ``statements`` and ``of`` are counts.
-        """
-        return {
-            "tables": list(self.tables),
-            "form": self.form,
-            "migrations": [
-                {
-                    "version": step.migration.version,
-                    "file": step.migration.file,
-                    "statements": step.needed,
-                    "of": step.of,
-                    "reasons": list(step.reasons),
-                }
-                for step in self.steps
-            ],
-            "excluded": [
-                {"version": each.migration.version, "file": each.migration.file, "reason": each.reason}
-                for each in self.excluded
-            ],
-        }
 
-
-def plan(
+def plan_of(
     slice_: Slice,
     ledger: Ledger = EMPTY,
     *,

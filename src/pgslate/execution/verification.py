@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,31 +28,14 @@ _NO_WINDOWS: Mapping[str, Collection[Window]] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyResult:
-    """What is not as it should be: missing tables first. ``surveys`` are how the policies' tables stand."""
+class Comparison:
+    """The differences, missing tables first; ``surveys`` are how the policies' tables stand."""
 
     differences: tuple[Difference, ...]
     surveys: tuple[Survey, ...] = ()
 
-    @property
-    def ok(self) -> bool:
-        return not self.differences
 
-    @property
-    def missing_tables(self) -> tuple[str, ...]:
-        """The names of the required tables that are not there."""
-        return tuple(d.object for d in self.differences if d.kind == "table" and d.found == MISSING)
-
-    def and_also(self, differences: Iterable[Difference]) -> VerifyResult:
-        """The same with more differences, after those that are known."""
-        return VerifyResult((*self.differences, *differences), self.surveys)
-
-    def as_json(self) -> dict[str, Any]:
-        """The result for programs: ``ok`` and ``differences``."""
-        return {"ok": self.ok, "differences": [each.as_json() for each in self.differences]}
-
-
-def verify(
+def compare_database(
     expected: Schema,
     connection: psycopg.Connection[Any],
     required: Collection[Name],
@@ -62,7 +45,7 @@ def verify(
     windows: Mapping[str, Collection[Window]] = _NO_WINDOWS,
     owners: str | None = ANYBODY,
     as_found: Collection[Name] = (),
-) -> VerifyResult:
+) -> Comparison:
     """How the required objects that the database holds differ from ``expected``.
 
     ``required`` names top-level objects of ``expected``; each counts with all its parts. One round trip, and
@@ -92,26 +75,31 @@ def verify(
         surveys.append(standing)
         differences += _partition_differences(standing, wanted)
     differences.sort(key=lambda d: not (d.kind == "table" and d.found == MISSING))
-    return VerifyResult(tuple(differences), tuple(surveys))
+    return Comparison(tuple(differences), tuple(surveys))
 
 
-def require(result: VerifyResult) -> None:
-    """Raise MissingTablesError, or VerificationError, where something is not as it should be."""
-    if result.ok:
+def tables_missing_in(differences: Iterable[Difference]) -> tuple[str, ...]:
+    """The names of the required tables that are not there."""
+    return tuple(d.object for d in differences if d.kind == "table" and d.found == MISSING)
+
+
+def raise_for(differences: Sequence[Difference]) -> None:
+    """Raise MissingTablesError, or VerificationError, where there are differences."""
+    if not differences:
         return
-    said = "\n".join(f"  {difference}" for difference in result.differences[:20])
-    missing = result.missing_tables
+    said = "\n".join(f"  {difference}" for difference in differences[:20])
+    missing = tables_missing_in(differences)
     if missing:
         raise MissingTablesError(
             f"{counted(len(missing), 'table')} missing: {', '.join(missing)}\n{said}",
-            fix=result.differences[0].fix,
+            fix=differences[0].fix,
             tables=missing,
-            differences=result.differences,
+            differences=tuple(differences),
         )
     raise VerificationError(
-        f"{counted(len(result.differences), 'difference')} from what should be there\n{said}",
-        fix=result.differences[0].fix,
-        differences=result.differences,
+        f"{counted(len(differences), 'difference')} from what should be there\n{said}",
+        fix=differences[0].fix,
+        differences=tuple(differences),
     )
 
 

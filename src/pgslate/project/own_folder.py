@@ -27,7 +27,7 @@ def configuration(
     others = Config.find(catalog)
     if is_own(others, Path(catalog)):
         return others
-    return near if _own_folder(near) is None else Config()
+    return near if own_folder(near) is None else Config()
 
 
 def is_own(config: Config, folder: Path) -> bool:
@@ -37,7 +37,7 @@ def is_own(config: Config, folder: Path) -> bool:
     """
     if config.file is None:
         return False
-    own = _own_folder(config)
+    own = own_folder(config)
     if own is not None and (own.is_dir() or own.resolve() == folder.resolve()):
         return own.resolve() == folder.resolve()
     return config.file.parent.resolve() == folder.resolve()
@@ -64,7 +64,8 @@ def usual_folder(config: Path | None, start: str | Path) -> Path:
     )
 
 
-def _own_folder(config: Config) -> Path | None:
+def own_folder(config: Config) -> Path | None:
+    """The folder of migrations that a configuration names, or the usual one beside it."""
     return config.catalog or (_usual(config.file.parent) if config.file else None)
 
 

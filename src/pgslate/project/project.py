@@ -18,13 +18,13 @@ from pgslate.catalog.prelude import PreludeFile
 from pgslate.errors import ConfigError, UnknownTableError, UsageError
 from pgslate.project.configuration import Config, Contract, suggestion
 from pgslate.project.own_folder import configuration, is_anothers_beside, is_own, usual_folder
-from pgslate.schema.identifiers import parts
+from pgslate.schema.identifiers import parts, qualified
 
 if TYPE_CHECKING:
     from pgslate.partitions.policy import PartitionPolicy
     from pgslate.slices.slice import Form, Slice
     from pgslate.targets.target import Target
-    from pgslate.trace.effects import Trace, Unit, Widening
+    from pgslate.trace.effects import Trace
 
 EVERYTHING = "*"
 LOCK_NAME = "pgslate.lock"
@@ -182,36 +182,68 @@ class Project:
             selected, {table: tuple(sorted(names)) for table, names in partitions.items()}, named
         )
 
-    def slice(self, selection: Selection | Sequence[str] = (), *, form: Form = "files") -> Slice:
-        """What the selection (or just tables) needs of the catalog, proved. Raises UnknownTableError.
+    def slice(
+        self,
+        *tables: str,
+        contract: str | Sequence[str] = (),
+        bundle: str | Sequence[str] = (),
+        form: Form = "files",
+    ) -> Slice:
+        """The slice for tables, contracts and bundles (for none of them: everything), proved.
 
         The proof is the lock's, or the cache's, or is made now where a server can be started.
-        """
-        from pgslate.slices.slice import slice_of, whole
 
-        chosen = selection if isinstance(selection, Selection) else self.selection(selection)
-        if not chosen.tables:
-            return whole(self.catalog, self.trace, form=form)
-        from pgslate.slices.selection import select
+        Args:
+            tables: Names of relations, ``schema.table`` or bare; also of partitions that a policy makes.
+            contract: One or several names of contracts in the configuration.
+            bundle: One or several names of bundles in the configuration.
+            form: "files", "statements" or "objects".
+
+        Raises:
+            UnknownTableError: No migration makes a table of that name; with "did you mean".
+            UsageError: There is no such contract or bundle, or a contract's index is made by no migration.
+            ProofError: The lock says that the slice could not be proved.
+        """
+        chosen = self.selection(tables, contracts=_names(contract), bundles=_names(bundle))
+        return self.slice_for(chosen, form=form)
+
+    def slice_for(self, selection: Selection, *, form: Form = "files") -> Slice:
+        """The slice for a selection; raises as ``slice`` does."""
+        from pgslate.slices.proved_slice import proved_slice
 
         try:
-            units = select(self.catalog, self.trace, chosen.tables)
+            found = proved_slice(
+                self.catalog, self.trace, selection.tables, form, prelude=self.prelude, telling=self.note
+            )
         except UnknownTableError as error:
-            owner = next((c.name for c in chosen.contracts if error.table in c.tables), None)
+            owner = next((c.name for c in selection.contracts if error.table in c.tables), None)
             if owner is not None:
                 error.message = f"contract {owner}: {error.message}"
             raise
-        widening = None if self.trace.locked else self._proved(units, form)
-        return slice_of(self.catalog, self.trace, units, tables=chosen.tables, form=form, widening=widening)
+        return replace(
+            found,
+            policies=self._policies_of(found),
+            partitions=selection.partitions,
+            project_path=self.home,
+        )
 
-    def _proved(self, units: Sequence[Unit], form: Form) -> Widening:
-        from pgslate.slices.proof_cache import proved_widening
+    def contract_tables(self) -> dict[str, tuple[str, ...]]:
+        """The tables of every contract, by its name; ``*`` alone where it is all of them.
 
-        def tell() -> None:
-            if self.note:
-                self.note(f"proving the slice for {', '.join(self.trace.units[unit].name for unit in units)}")
+        A partition that only a policy makes stands for its table.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        for name in sorted(self.config.contracts):
+            chosen = self.selection(contracts=[name])
+            found[name] = tuple(sorted(chosen.tables)) or (EVERYTHING,)
+        return found
 
-        return proved_widening(self.catalog, self.prelude, self.trace, units, form, telling=tell)
+    def _policies_of(self, found: Slice) -> tuple[PartitionPolicy, ...]:
+        """The partition policies of tables that the slice requires, sorted by table."""
+        units = (found.trace.units[unit] for unit in found.required)
+        tables = [qualified(unit.name) for unit in units if unit.kind == "table"]
+        policies = [p for p in self.policies.values() if any(p.is_of(*table) for table in tables)]
+        return tuple(sorted(policies, key=lambda policy: policy.table))
 
     def _spelled(self, file: Path) -> str:
         """A path as the configuration has it: relative to its own file."""
@@ -243,8 +275,5 @@ class Project:
                 )
 
 
-def extensions(chosen: Slice) -> tuple[str, ...]:
-    """The extensions that a server must have for the slice to be applied."""
-    made = {unit for index in chosen.effects for unit in chosen.trace.effects[index].creates}
-    units = (chosen.trace.units[unit] for unit in made | chosen.required)
-    return tuple(sorted({unit.name.strip('"') for unit in units if unit.kind == "extension"} - {"plpgsql"}))
+def _names(said: str | Sequence[str]) -> Sequence[str]:
+    return (said,) if isinstance(said, str) else said

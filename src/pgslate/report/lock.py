@@ -1,21 +1,19 @@
-"""What lock, affected and prove say to people."""
+"""`lock` for people: what was written, or what is stale."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 
 from pgslate.report.columns import counted
-from pgslate.verbs.lock import Affected, Locked
-from pgslate.verbs.prove import Proven
+from pgslate.verbs.lock import LockCheck, LockResult
 
 
-def text(locked: Locked) -> str:
+def text(locked: LockResult) -> str:
     """What was written, and which slices are larger than they might be, or unproved."""
     return "\n".join(_lines(locked))
 
 
-def _lines(locked: Locked) -> Iterable[str]:
+def _lines(locked: LockResult) -> Iterable[str]:
     slices = sum(map(len, locked.lock.slices.values()))
     proved = slices - len(locked.unproved)
     yield (
@@ -31,38 +29,9 @@ def _lines(locked: Locked) -> Iterable[str]:
         yield f"unseen   {file}:{line}: {what}"
 
 
-def stale(path: Path, found: Sequence[str]) -> str:
+def check(found: LockCheck) -> str:
     """Whether the lock is up to date, and if not, why not and what to do."""
-    if not found:
-        return f"{path} is up to date"
-    return "\n".join([f"{path} is stale:", *(f"  {each}" for each in found), "fix: run `pgslate lock`"])
-
-
-def affected(found: Affected) -> str:
-    """The contracts that changed, with the statements that are new to them."""
-    lines: list[str] = []
-    for change in found.changes:
-        gone = f", {counted(change.gone, 'statement')} gone" if change.gone else ""
-        note = f" ({change.note})" if change.note else ""
-        lines.append(f"{change.contract}: {len(change.statements)} new{gone}{note}")
-        lines += [f"  {file}:{line}  {opening}" for file, line, opening in change.statements]
-    if found.untouched:
-        lines.append(f"untouched since {found.revision}: {', '.join(found.untouched)}")
-    return "\n".join(lines) or "there are no contracts: add [contracts.NAME] to pgslate.toml"
-
-
-def proof(proven: Proven) -> str:
-    """What was replayed, and that it came out the same."""
-    found = proven.proof.slice
-    lines = [
-        f"proved {', '.join(proven.tables)} in the {found.form} form on PostgreSQL {proven.proof.server}"
-    ]
-    lines.append(
-        f"  {counted(len(found.required), 'object')} came out as after the whole catalog, from "
-        f"{len(found.effects)} of {counted(len(found.trace.effects), 'statement')} in "
-        f"{counted(len(found.migrations), 'migration')}"
-        if found.form != "objects"
-        else f"  {counted(len(found.required), 'object')} came out as after the whole catalog, from final DDL"
-    )
-    lines += [f"  widened: {failure}" for failure in proven.proof.failures]
-    return "\n".join(lines)
+    if found.ok:
+        return f"{found.path} is up to date"
+    stale = (f"  {each}" for each in found.stale)
+    return "\n".join([f"{found.path} is stale:", *stale, "fix: run `pgslate lock`"])

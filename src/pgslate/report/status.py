@@ -9,15 +9,15 @@ from pgslate.report.columns import aligned, counted
 
 if TYPE_CHECKING:
     from pgslate.execution.ledger import Row
-    from pgslate.verbs.status import Status
+    from pgslate.verbs.status import StatusResult
 
 
-def text(status: Status, label: str) -> str:
+def text(status: StatusResult, label: str) -> str:
     """The status; troubles first."""
     return "\n".join(_lines(status, label))
 
 
-def _lines(status: Status, label: str) -> Iterable[str]:
+def _lines(status: StatusResult, label: str) -> Iterable[str]:
     counts = [
         counted(len(status.applied), "migration") + " applied",
         f"{len(status.pending)} pending",

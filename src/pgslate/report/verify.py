@@ -10,8 +10,8 @@ from pgslate.report.columns import aligned, counted
 from pgslate.slices.slice import Slice
 
 if TYPE_CHECKING:
-    from pgslate.execution.verification import VerifyResult
     from pgslate.schema.difference import Difference
+    from pgslate.verbs.verify import VerifyResult
 
 
 _NOUNS: dict[str, tuple[str, str]] = {

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pgslate.report.columns import aligned, counted, plain
-from pgslate.slices.reasons import ASKED, StatementReason, WhyMigration, WhyTable
+from pgslate.slices.reasons import ASKED, StatementReason
+from pgslate.verbs.why import WhyMigration, WhyRelations, WhyTable
 
 
-def text(answer: WhyTable | WhyMigration) -> str:
+def text(answer: WhyTable | WhyMigration | WhyRelations) -> str:
     """The answer for people."""
+    if isinstance(answer, WhyRelations):
+        return _relations(answer)
     return "\n".join(_table(answer) if isinstance(answer, WhyTable) else _migration(answer))
+
+
+def _relations(answer: WhyRelations) -> str:
+    rows = [(each.kind, each.name, counted(each.migrations, "migration")) for each in answer.relations]
+    head = f"{counted(len(rows), 'relation')}, each with what it needs of {answer.migrations}:"
+    return "\n".join([head, aligned(rows)])
 
 
 def _table(answer: WhyTable) -> Iterable[str]:

@@ -18,7 +18,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import or_
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
@@ -27,6 +28,9 @@ from pgslate.errors import ProofError
 from pgslate.schema.model import Name, Schema
 from pgslate.slices.walk import Cause, causes, walk_of
 from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
+
+if TYPE_CHECKING:
+    from pgslate.partitions.policy import PartitionPolicy
 
 Form = Literal["files", "statements", "objects"]
 FORMS: tuple[Form, ...] = ("files", "statements", "objects")
@@ -41,6 +45,11 @@ class Slice:
     ``effects`` the indexes into the trace's effects that are replayed in this form, ``needed`` those of them
     that are needed for themselves and not just for their file. ``migrations`` are indexes into the catalog.
     ``widening`` is what failed proofs added.
+
+    The rest is what its project adds. ``prelude`` is run on an empty database before the first migration.
+    ``policies`` are the partition policies of the required tables, and ``partitions`` the names of the
+    partitions that were asked for, by the policy's table. ``project_path`` is the file or folder that the
+    project is known by.
     """
 
     catalog: Catalog = field(repr=False)
@@ -53,6 +62,10 @@ class Slice:
     needed: frozenset[int]
     migrations: tuple[int, ...]
     widening: Widening = NOTHING
+    prelude: tuple[PreludeFile, ...] = field(default=(), repr=False)
+    policies: tuple[PartitionPolicy, ...] = ()
+    partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    project_path: Path | None = None
 
     @cached_property
     def files(self) -> tuple[Migration, ...]:
@@ -80,12 +93,13 @@ class Slice:
             found.append(effect.digest or f"{file.checksum} {effect.statement}")
         return tuple(found)
 
-    def key(self, prelude: Iterable[PreludeFile]) -> str:
-        """64 hexadecimal digits over all that a database holds to which the slice is applied after the
-        prelude: equal keys, equal databases."""
+    @cached_property
+    def key(self) -> str:
+        """64 hexadecimal digits over all that a database holds to which the prelude and the slice are
+        applied: equal keys, equal databases."""
         document = {
             "form": self.form,
-            "prelude": [file.text for file in prelude],
+            "prelude": [file.text for file in self.prelude],
             "session": sorted(self.catalog.settings.items()),
             "migrations": [(file.version, file.checksum) for file in self.files],
             "statements": self.statement_digests if self.form == "statements" else (),
@@ -104,6 +118,14 @@ class Slice:
             for unit, info in ((unit, self.trace.units[unit]) for unit in self.required)
             if info.made is None and not self.trace.touching.get(unit)
         )
+
+    @cached_property
+    def extensions(self) -> tuple[str, ...]:
+        """The extensions that a server must have for the slice to be applied."""
+        made = {unit for index in self.effects for unit in self.trace.effects[index].creates}
+        units = (self.trace.units[unit] for unit in made | self.required)
+        names = {unit.name.strip('"') for unit in units if unit.kind == "extension"}
+        return tuple(sorted(names - {"plpgsql"}))
 
     def statements(self, migration: int, *, needed: bool = False) -> tuple[int, ...]:
         """The indexes, in its file, of the migration's statements that are replayed (or only those

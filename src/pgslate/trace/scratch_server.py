@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pgslate.catalog import statements
 from pgslate.catalog.catalog import Catalog
-from pgslate.errors import MissingExtensionError
+from pgslate.errors import MissingExtensionError, PrivilegeError
 
 if TYPE_CHECKING:
     from pgslate.targets.embedded.server import Server
+    from pgslate.targets.target import Target
 
 SCRATCH = "pgslate_scratch"
 """The database in which a catalog is traced."""
@@ -56,3 +58,30 @@ def extensions(catalog: Catalog) -> dict[str, str]:
                 name = statements.parse(statement.text)[0]["CreateExtensionStmt"]["extname"]
                 found.setdefault(name, migration.file)
     return found
+
+
+@contextmanager
+def scratch_database(target: Target) -> Iterator[Target]:
+    """An empty database on the target's server, dropped at the end: to trace in where nothing is embedded.
+
+    Raises PrivilegeError where the role may not make one.
+    """
+    import psycopg
+
+    from pgslate.trace.tracer import create_scratch, drop_scratch
+
+    name = f"pgslate_scratch_{uuid.uuid4().hex[:12]}"
+    with target.connect(autocommit=True) as connection:
+        try:
+            create_scratch(connection, name)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise PrivilegeError(
+                f"no scratch database can be made on {target.label}: {error.diag.message_primary}",
+                fix="pip install 'pgslate[embedded]', commit a pgslate.lock, or give the role CREATEDB",
+                right="CREATEDB",
+                on=target.label,
+            ) from None
+        try:
+            yield target.with_dbname(name)
+        finally:
+            drop_scratch(connection, name)

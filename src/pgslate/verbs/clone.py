@@ -1,42 +1,87 @@
-"""One database, given away: what ``pgslate clone`` prints, for whoever asked, until its time is over."""
+"""``clone``: one database with what a slice needs, for whoever asked, until its time is over."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import Any
 
-from pgslate.clones.database_copy import Clone
+import psycopg
+from psycopg.rows import TupleRow
+
 from pgslate.clones.databases import Databases
+from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
-
-if TYPE_CHECKING:
-    from pgslate.project.project import Project, Selection
 
 HOUR = 3600.0
 
 
+@dataclass(frozen=True, slots=True)
+class CloneResult:
+    """A database called ``name``, which outlives this process; after ``seconds`` it may be dropped.
+
+    ``target`` leads to it. Close the result, or leave its ``with`` block, to drop the database at once.
+    """
+
+    dsn: str
+    name: str
+    seconds: float
+    target: Target = field(repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """``dsn``, ``name`` and ``seconds``."""
+        return {"dsn": self.dsn, "name": self.name, "seconds": self.seconds}
+
+    def connect(self, **kwargs: Any) -> psycopg.Connection[TupleRow]:
+        """A new connection to the database; keywords are ``psycopg.connect``'s own."""
+        return self.target.connect(**kwargs)
+
+    def close(self) -> None:
+        """Drop the database now. Safe to repeat."""
+        self.target.close()
+
+    def __enter__(self) -> CloneResult:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
 def clone(
+    slice_: Slice,
     server: Target,
-    project: Project,
-    selection: Selection,
     *,
     seconds: float = HOUR,
     as_of: datetime | None = None,
-    what: str = "",
-) -> Clone:
-    """A database on ``server`` with what the selection needs; it outlives this process.
+    purpose: str = "",
+) -> CloneResult:
+    """A database of its own on ``server`` with what ``slice_`` needs, copied from a template.
 
-    After ``seconds``, when nobody is connected to it, the next ``reap`` drops it; closing it does so now.
-    Raises what ``Databases.database`` raises.
+    The template is made the first time, in whatever form is fastest there: the slice's form doesn't matter.
+
+    Args:
+        slice_: What the database should have.
+        server: Any database of the server; the role must be allowed to make databases.
+        seconds: How long the database is wanted. After that ``reap`` drops it when nobody is connected.
+        as_of: The moment (UTC) that partition policies count from; by default the server's clock.
+        purpose: Shown to people who look at the server.
+
+    Raises:
+        PrivilegeError: The role may not make databases.
+        MigrationFailedError: The server refuses a statement.
+        ProofError: The template came out other than the catalog says.
+        TargetError: The server can't be reached, or has no room.
     """
-    with Databases(server, project, ahead=0, as_of=as_of, application="pgslate clone") as databases:
-        made = databases.select(selection, what=what)
-        databases.lend(made, seconds, what)
-    return Clone(
-        server, made.name, tables=made.tables, on_close=lambda: _give_back(server, project, made.name)
-    )
+    with Databases(server, None, ahead=0, as_of=as_of, application="pgslate clone") as databases:
+        made = databases.database_for(slice_, what=purpose)
+        databases.lend(made, seconds, purpose)
+    target = Target(made.dsn, label=made.label, on_close=lambda: _give_back(server, made.name))
+    return CloneResult(made.dsn, made.name, seconds, target)
 
 
-def _give_back(server: Target, project: Project, name: str) -> None:
-    with Databases(server, project, ahead=0, application="pgslate clone") as databases:
+def _give_back(server: Target, name: str) -> None:
+    with Databases(server, None, ahead=0, application="pgslate clone") as databases:
         databases.give_back(name)

@@ -18,7 +18,6 @@ from typing import TextIO
 
 from pgslate.catalog.migration import Migration as CatalogMigration
 from pgslate.errors import MigrationFailedError, MissingTablesError, ServerNotReadyError, UsageError
-from pgslate.execution.verification import require
 from pgslate.project.configuration import FILE_NAME
 from pgslate.project.project import Project
 from pgslate.report.live_progress import Lines
@@ -26,7 +25,8 @@ from pgslate.schema.identifiers import parts
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
 from pgslate.trace.effects import Effect, Trace
-from pgslate.verbs.provision import check, provision
+from pgslate.verbs.apply import apply
+from pgslate.verbs.verify import verify
 
 __all__ = [
     "Migration",
@@ -110,17 +110,10 @@ def apply_migrations(config: MigrationConfig, writer: TextIO) -> None:
     migration makes.
     """
     project = _project(config.catalog)
-    selection = project.selection(tuple(config.tables))
-    chosen = project.slice(selection)
+    chosen = project.slice(*config.tables)
     with _target(config, writer) as target:
-        done = provision(
-            project,
-            chosen,
-            target,
-            selection=selection,
-            progress=Lines(lambda line: _say(writer, line)),
-            timeout=config.timeout,
-        )
+        progress = Lines(lambda line: _say(writer, line))
+        done = apply(chosen, target, lock_timeout=config.timeout, progress=progress)
     for name in done.partitions:
         _say(writer, f"made partition {name}")
     _say(writer, f"verified {_tables(chosen)} on {target.label}")
@@ -155,13 +148,12 @@ def verify_migrations(config: MigrationConfig, writer: TextIO) -> None:
     ServerNotReadyError where there is no server within the timeout.
     """
     project = _project(config.catalog)
-    selection = project.selection(tuple(config.tables))
-    chosen = project.slice(selection)
+    chosen = project.slice(*config.tables)
     with _target(config, writer) as target:
-        result = check(project, chosen, target, selection=selection)
+        result = verify(chosen, target)
     for difference in result.differences:
         _say(writer, str(difference))
-    require(result)
+    result.raise_for_differences()
     _say(writer, f"verified {_tables(chosen)} on {target.label}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,19 @@ _SHOWN = 4000
 """Characters of a statement that the page holds: a seed of a megabyte tells nobody anything."""
 
 
-def explore(project: Project, path: str | Path = "catalog.html") -> Path:
-    """Write the catalog as one HTML page that needs no network and no server; the path written to.
+@dataclass(frozen=True, slots=True)
+class ExploreResult:
+    """The page that was written."""
+
+    page: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """``page``, its path."""
+        return {"page": str(self.page)}
+
+
+def explore(project: Project, path: str | Path = "catalog.html") -> ExploreResult:
+    """Write the catalog as one HTML page that needs no network and no server.
 
     It has every table with its slice (files, statements, objects) and the reasons, a matrix of files by
     tables, and a search box. Raises ConfigError where the file can't be written, and what tracing raises.
@@ -33,7 +45,7 @@ def explore(project: Project, path: str | Path = "catalog.html") -> Path:
         raise ConfigError(
             f"{target} can't be written: {error.strerror}", fix="give a path in a folder that is there"
         ) from None
-    return target
+    return ExploreResult(target)
 
 
 def gathered(project: Project) -> dict[str, Any]:

@@ -1,27 +1,26 @@
-"""``pgslate.lock`` of a project: written, checked, and compared with that of a git revision."""
+"""``lock``: trace a project's catalog, prove its slices, and write ``pgslate.lock``; or check that file."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pgslate.errors import CatalogError, ConfigError, LockVersionError, PgslateError, UnseenError, UsageError
+from pgslate.errors import ConfigError, LockVersionError, PgslateError, UnseenError, UsageError
 from pgslate.project.project import Project
 from pgslate.slices import lockfile
-from pgslate.slices.slice import FORMS, Form, slice_of
+from pgslate.slices.slice import FORMS, Form
 from pgslate.trace.effects import Trace
 
 Steps = Callable[[int, int], None]
-"""Told after each proof how many are done, and how many there are."""
+"""Called after each proof with how many are done, and how many there are."""
 
 
 @dataclass(frozen=True)
-class Locked:
+class LockResult:
     """A lock as it was written to ``path``; ``changed`` says whether the file is another than before."""
 
     path: Path
@@ -71,7 +70,7 @@ class Locked:
 
 def lock(
     project: Project, *, workers: int | None = None, proving: Steps | None = None, strict: bool = False
-) -> Locked:
+) -> LockResult:
     """Trace, slice and prove the project's catalog, and write its lock; what has not changed is kept.
 
     ``workers`` is how many servers prove side by side (None: one a core). Raises MigrationFailedError where a
@@ -83,7 +82,7 @@ def lock(
     found = lockfile.lock(
         project.catalog,
         path=project.lock_file,
-        contracts=_contracts(project),
+        contracts=project.contract_tables(),
         prelude=project.prelude,
         workers=workers or os.cpu_count() or 1,
         tracing=project.progress,
@@ -100,7 +99,7 @@ def lock(
             raise ConfigError(
                 f"{path} can't be written: {error.strerror}", fix="make its folder writable"
             ) from None
-    return Locked(path, found, changed)
+    return LockResult(path, found, changed)
 
 
 def _refuse_anothers(project: Project) -> None:
@@ -133,11 +132,6 @@ def _write(path: Path, text: str) -> None:
         raise
 
 
-def refuse_unseen(project: Project) -> None:
-    """Raise UnseenError where the project's trace is uncertain and no hint answers."""
-    _refuse(project.trace, project)
-
-
 def _refuse(trace: Trace, project: Project) -> None:
     places = _unseen(trace, {m.version: m.file for m in project.catalog})
     if places:
@@ -156,137 +150,37 @@ def _unseen(trace: Trace, files: Mapping[str, str]) -> tuple[tuple[str, int, str
     )
 
 
-def stale(project: Project) -> list[str]:
-    """What has changed since the project's lock was written, a sentence each; nothing is traced."""
-    try:
-        found = lockfile.read(project.lock_file)
-    except LockVersionError as error:
-        return [error.message]
-    if found is None:
-        return [f"there is no {project.lock_file}"]
-    return found.stale(project.catalog, _contracts(project), project.prelude)
-
-
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A contract whose slice is another than it was: statements that are new to it, and how many are gone.
+class LockCheck:
+    """Whether the lock at ``path`` is up to date; ``stale`` says what has changed, a sentence each."""
 
-    ``statements`` are (file, line, the statement's opening).
-    """
+    path: Path
+    stale: tuple[str, ...]
 
-    contract: str
-    statements: tuple[tuple[str, int, str], ...]
-    gone: int
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Affected:
-    """The contracts whose statements changed since ``revision``, and those whose did not."""
-
-    revision: str
-    changes: tuple[Change, ...]
-    untouched: tuple[str, ...]
+    @property
+    def ok(self) -> bool:
+        """Whether nothing has changed since the lock was written."""
+        return not self.stale
 
     def as_json(self) -> dict[str, Any]:
-        """``affected`` is a list of contracts, as a CI matrix wants it; ``changes`` says why."""
-        return {
-            "since": self.revision,
-            "affected": [change.contract for change in self.changes],
-            "untouched": list(self.untouched),
-            "changes": [
-                {
-                    "contract": change.contract,
-                    "statements": [
-                        {"file": file, "line": line, "statement": text}
-                        for file, line, text in change.statements
-                    ],
-                    "gone": change.gone,
-                    "note": change.note,
-                }
-                for change in self.changes
-            ],
-        }
+        """``ok`` and ``stale``."""
+        return {"ok": self.ok, "stale": list(self.stale)}
 
 
-def affected(project: Project, revision: str) -> Affected:
-    """The contracts whose statements changed since a git revision, from its lock and today's catalog.
+def check_lock(project: Project, *, strict: bool = False) -> LockCheck:
+    """Compare the project's lock with its catalog, prelude, session and contracts; nothing is traced.
 
-    A contract that the revision's lock doesn't have, or every one where the revision has no lock, counts as
-    changed. Raises UsageError for an unknown revision, or outside a git checkout.
+    With ``strict`` raises UnseenError where something can't be seen by tracing and no hint answers it. Raises
+    CatalogError where the lock is damaged.
     """
-    before = _lock_at(project, revision)
-    changes: list[Change] = []
-    untouched: list[str] = []
-    for name, tables in _contracts(project).items():
-        change = _change(project, name, tables, before)
-        if change is None:
-            untouched.append(name)
-        else:
-            changes.append(change)
-    return Affected(revision, tuple(changes), tuple(untouched))
-
-
-def _change(
-    project: Project, name: str, tables: tuple[str, ...], before: lockfile.Lock | None
-) -> Change | None:
-    trace = project.trace
-    asked = lockfile.units_of(project.catalog, trace, tables)
-    now = slice_of(project.catalog, trace, asked, form="statements").effects
-    if before is None:
-        return Change(name, (), 0, "there was no lock that can be read")
-    known = before.slices.get(f"contract {name}", {}).get("statements")
-    if known is None:
-        return Change(name, (), 0, "the contract is new")
-    then = [before.trace.effects[index].digest for index in sorted(known.replays)]
-    today = [trace.effects[index].digest for index in sorted(now)]
-    if then == today:
-        return None
-    new = [index for index in sorted(now) if trace.effects[index].digest not in then]
-    places = tuple(_place(project, trace, index) for index in new)
-    note = "" if places or len(then) != len(today) else "the statements stand in another order"
-    return Change(name, places, sum(digest not in today for digest in then), note)
-
-
-def _place(project: Project, trace: Trace, index: int) -> tuple[str, int, str]:
-    effect = trace.effects[index]
-    migration = project.catalog.migrations[effect.migration]
-    return migration.file, effect.line, migration.statements[effect.statement].first_line
-
-
-def _lock_at(project: Project, revision: str) -> lockfile.Lock | None:
-    folder = project.lock_file.parent
-    if _git(folder, "rev-parse", "--is-inside-work-tree") is None:
-        raise UsageError(f"{folder} is not in a git checkout", fix="run it in the checkout of your project")
-    if _git(folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}") is None:
-        raise UsageError(
-            f"git knows no revision {revision!r}",
-            fix="give a commit, tag or branch; in CI, fetch the history first (fetch-depth: 0)",
-        )
-    text = _git(folder, "show", f"{revision}:./{project.lock_file.name}")
+    path = project.lock_file
     try:
-        return None if text is None else lockfile.loads(text, f"{project.lock_file.name} of {revision}")
-    except CatalogError:
-        return None
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """What git says, or None where it fails."""
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],  # noqa: S607  whichever git the user has
-            capture_output=True,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise UsageError("git is not installed", fix="install git") from None
-    return done.stdout.decode() if done.returncode == 0 else None
-
-
-def _contracts(project: Project) -> dict[str, tuple[str, ...]]:
-    """The contracts' tables, by name; a partition that only a policy makes stands for its table."""
-    found: dict[str, tuple[str, ...]] = {}
-    for name in sorted(project.config.contracts):
-        chosen = project.selection(contracts=[name])
-        found[name] = tuple(sorted(chosen.tables)) or ("*",)
-    return found
+        found = lockfile.read(path)
+    except LockVersionError as error:
+        return LockCheck(path, (error.message,))
+    if found is None:
+        return LockCheck(path, (f"there is no {path}",))
+    stale = found.stale(project.catalog, project.contract_tables(), project.prelude)
+    if strict and not stale:
+        _refuse(found.trace, project)
+    return LockCheck(path, tuple(stale))

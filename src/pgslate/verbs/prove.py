@@ -1,21 +1,19 @@
-"""One proof, and the final DDL, of what a project's user asks for."""
+"""``prove``: apply a slice to an empty scratch database, and compare the outcome with the whole catalog's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from pgslate.dump.kept_snapshot import definitions_of
 from pgslate.errors import ProofError
-from pgslate.project.project import Project, Selection
 from pgslate.slices.lockfile import units_of
 from pgslate.slices.proof import Proof, prove_one
-from pgslate.slices.slice import Form
+from pgslate.slices.slice import Slice
 
 
 @dataclass(frozen=True)
-class Proven:
-    """A proof of the slice for ``tables``, for people and programs."""
+class ProveResult:
+    """A proof of the slice for ``tables``; it may have had to be wider than the slice that was asked for."""
 
     tables: tuple[str, ...]
     proof: Proof
@@ -36,28 +34,18 @@ class Proven:
         }
 
 
-def prove(project: Project, selection: Selection, *, form: Form = "files") -> Proven:
-    """Apply the slice for the selection to an empty scratch database, and compare it with the whole catalog.
+def prove(slice_: Slice) -> ProveResult:
+    """Prove ``slice_`` now, in its form, whatever the lock or the cache say of it.
 
-    Raises ProofError where the two differ and no widening mends it, TargetError where no server can be
-    started.
+    Raises ProofError where its outcome differs from the whole catalog's and no widening mends it, TargetError
+    where no scratch server can be started.
     """
-    tables = selection.tables or ("*",)
-    asked = units_of(project.catalog, project.trace, tables)
-    proof = prove_one(project.catalog, project.prelude, project.trace, asked, form)
+    tables = slice_.tables or ("*",)
+    asked = units_of(slice_.catalog, slice_.trace, tables)
+    proof = prove_one(slice_.catalog, slice_.prelude, slice_.trace, asked, slice_.form)
     if proof.unproved:
         raise ProofError(
             f"the slice for {', '.join(tables)} could not be proved: {proof.unproved}",
             fix="make the migrations independent of time, chance and what is already there",
         )
-    return Proven(tables, proof)
-
-
-def snapshot(project: Project, selection: Selection, *, major: int | None = None) -> str:
-    """The final DDL, and the rows that migrations seeded, of what the selection requires, as SQL to run.
-
-    ``major`` is the version of the server that it is meant for. Raises TargetError where no server with
-    pg_dump can be started.
-    """
-    chosen = project.slice(selection, form="objects")
-    return definitions_of(chosen, prelude=project.prelude, major=major)
+    return ProveResult(tables, proof)

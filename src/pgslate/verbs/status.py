@@ -11,12 +11,13 @@ from pgslate.catalog.migration import Migration
 from pgslate.execution import ledger_state
 from pgslate.execution.connection import connected, read_ledger
 from pgslate.execution.ledger import Ledger, Row, Run
+from pgslate.project.project import Project
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class StatusResult:
     """How a database stands to a catalog.
 
     ``applied`` are the ledger's finished rows in the catalog's order, ``unfinished`` those that were cut off;
@@ -42,7 +43,7 @@ class Status:
         """Whether nothing was cut off, edited or lost."""
         return not (self.unfinished or self.edited or self.missing)
 
-    def within(self, migrations: Collection[Migration]) -> Status:
+    def within(self, migrations: Collection[Migration]) -> StatusResult:
         """The same for those who need only some migrations: these are pending, and others are left out."""
         to_run = (*self.pending, *self.left_out)
         applied = {row.version for row in self.applied}
@@ -52,7 +53,7 @@ class Status:
             left_out=tuple(m for m in to_run if m not in migrations and m.version not in applied),
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """For programs: lists of ``{version, file, ...}``."""
         return {
             "database": self.database,
@@ -65,24 +66,24 @@ class Status:
         }
 
 
-def status(of: Catalog | Slice, target: Target) -> Status:
-    """What ``target``'s ledger holds of a catalog; only reads. For a slice, only its migrations are pending.
+def status(about: Project | Slice, target: Target) -> StatusResult:
+    """What ``target``'s ledger holds of a project; only reads. For a slice, only its migrations are pending.
 
     Raises TargetError, PrivilegeError, LedgerError.
     """
     with connected(target) as connection:
         ledger, server = read_ledger(connection)
-    found = status_of(of.catalog if isinstance(of, Slice) else of, ledger, server.database)
-    return found.within(of.files) if isinstance(of, Slice) else found
+    found = status_of(about.catalog, ledger, server.database)
+    return found.within(about.files) if isinstance(about, Slice) else found
 
 
-def status_of(catalog: Catalog, ledger: Ledger, database: str) -> Status:
+def status_of(catalog: Catalog, ledger: Ledger, database: str) -> StatusResult:
     """The status from a ledger that was read. Pure."""
     rows = [row for m in catalog.migrations if (row := ledger.by_version.get(m.version))]
     everything = {version for run in ledger.runs if not run.tables for version in run.versions}
     known = {version for run in ledger.runs for version in run.versions} - everything
     absent = [m for m in catalog.migrations if m.version not in ledger.by_version]
-    return Status(
+    return StatusResult(
         database=database,
         applied=tuple(row for row in rows if row.finished),
         unfinished=tuple(row for row in rows if not row.finished),

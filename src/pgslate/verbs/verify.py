@@ -1,55 +1,112 @@
-"""``verify``: is there what a slice says, and did the ledger apply what the files say?"""
+"""``verify``: compare what a database holds with what a slice says should be there."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
+
+import psycopg
 
 from pgslate.catalog.catalog import Catalog
-from pgslate.execution import ledger, ledger_state, verification
+from pgslate.execution import ledger_state
 from pgslate.execution.connection import connected, read_ledger
-from pgslate.execution.verification import VerifyResult
+from pgslate.execution.ledger import Ledger
+from pgslate.execution.verification import compare_database, raise_for, tables_missing_in
+from pgslate.partitions.coverage import Survey
 from pgslate.partitions.policy import PartitionPolicy, Window
 from pgslate.schema.difference import MISSING, Difference
 from pgslate.slices.selection import RELATIONS
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
 
-_NO_WINDOWS: Mapping[str, Collection[Window]] = {}
 
+@dataclass(frozen=True, slots=True)
+class VerifyResult:
+    """How a database differs from a slice.
 
-def verify(
-    slice_: Slice,
-    target: Target,
-    *,
-    policies: Collection[PartitionPolicy] = (),
-    windows: Mapping[str, Collection[Window]] = _NO_WINDOWS,
-    as_of: datetime | None = None,
-) -> VerifyResult:
-    """How the database differs from what ``slice_`` requires, and the ledger from the slice's files.
-
-    The windows of the ``policies`` at ``as_of`` (UTC; by default the server's clock) must have partitions,
-    and those in ``windows``, by the policy's table. Changes nothing. Raises ServerNotReadyError where there
-    is no connection, PrivilegeError where the role may not read the ledger.
+    ``differences`` begin with missing tables. ``surveys`` say which windows the partitions of each table with
+    a policy cover.
     """
-    required = slice_.required_names
+
+    differences: tuple[Difference, ...]
+    surveys: tuple[Survey, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is as it should be."""
+        return not self.differences
+
+    @property
+    def missing_tables(self) -> tuple[str, ...]:
+        """The names of the required tables that are not there."""
+        return tables_missing_in(self.differences)
+
+    def raise_for_differences(self) -> None:
+        """Raise MissingTablesError or VerificationError, unless everything is as it should be."""
+        raise_for(self.differences)
+
+    def as_json(self) -> dict[str, Any]:
+        """``ok`` and ``differences: [{object, kind, expected, found, fix}]``."""
+        return {"ok": self.ok, "differences": [each.as_json() for each in self.differences]}
+
+
+def verify(slice_: Slice, target: Target, *, as_of: datetime | None = None) -> VerifyResult:
+    """Compare the required objects, the partitions by policy, and the ledger; changes nothing.
+
+    Args:
+        slice_: What should be there: its required objects, the windows of its project's partition policies,
+            and the partitions that it names.
+        target: The database.
+        as_of: The moment (UTC) that partition policies count from; by default the server's clock.
+
+    Returns:
+        The differences, each with its fix. Call ``raise_for_differences()`` to have them as an error.
+
+    Raises:
+        ServerNotReadyError: There is no connection.
+        PrivilegeError: The role may not read the ledger.
+    """
+    windows = {policy.table: _named(policy, slice_) for policy in slice_.policies}
     with connected(target) as connection:
-        found = verification.verify(
+        compared = compare_database(
             slice_.expected,
             connection,
-            required,
-            policies,
+            slice_.required_names,
+            slice_.policies,
             as_of,
             windows=windows,
             as_found=slice_.as_found,
         )
-        applied, _ = read_ledger(connection)
-    finished = {row.version for row in applied.by_version.values() if row.finished}
+        ledger, _ = read_ledger(connection)
+    return VerifyResult(_with_ledger(slice_, compared.differences, ledger), compared.surveys)
+
+
+def verify_objects(
+    slice_: Slice, connection: psycopg.Connection[Any], ledger: Ledger | None = None
+) -> VerifyResult:
+    """Compare the required objects alone, and a ledger that was read; ``apply`` makes the partitions."""
+    compared = compare_database(slice_.expected, connection, slice_.required_names, as_found=slice_.as_found)
+    if ledger is None:
+        return VerifyResult(compared.differences)
+    return VerifyResult(_with_ledger(slice_, compared.differences, ledger))
+
+
+def _with_ledger(
+    slice_: Slice, differences: tuple[Difference, ...], ledger: Ledger
+) -> tuple[Difference, ...]:
+    finished = {row.version for row in ledger.by_version.values() if row.finished}
     if finished.issuperset(migration.version for migration in slice_.files):
-        found = replace(found, differences=tuple(map(_dropped_since, found.differences)))
-    return found.and_also(_ledger_differences(slice_.catalog, applied))
+        differences = tuple(map(_dropped_since, differences))
+    return (*differences, *_ledger_differences(slice_.catalog, ledger))
+
+
+def _named(policy: PartitionPolicy, slice_: Slice) -> tuple[Window, ...]:
+    """The windows of the partitions that were asked for by name."""
+    found = (policy.window_of(name) for name in slice_.partitions.get(policy.table, ()))
+    return tuple(window for window in found if window is not None)
 
 
 def _dropped_since(difference: Difference) -> Difference:
@@ -66,15 +123,15 @@ def _dropped_since(difference: Difference) -> Difference:
     )
 
 
-def _ledger_differences(catalog: Catalog, applied: ledger.Ledger) -> Iterator[Difference]:
-    rows = applied.by_version
-    called = ledger_state.shown_rows(catalog, applied)
-    for row in ledger_state.missing(catalog, applied):
+def _ledger_differences(catalog: Catalog, ledger: Ledger) -> Iterator[Difference]:
+    rows = ledger.by_version
+    called = ledger_state.shown_rows(catalog, ledger)
+    for row in ledger_state.missing(catalog, ledger):
         fix = "bring the file back from version control"
         yield Difference(
             called[row.version], "migration", f"the file, applied at {row.applied_at}", "missing", fix
         )
-    for migration in ledger_state.edited(catalog, applied):
+    for migration in ledger_state.edited(catalog, ledger):
         was = rows[migration.version].checksum
         fix = f"undo the edit, or pgslate apply --accept-edited {shlex.quote(migration.shown)}"
         yield Difference(
