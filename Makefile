@@ -17,7 +17,7 @@ demo: setup  ## The main job on real migrations: plan, apply, verify, look, tear
 	@$(BIN)/python examples/demo.py
 
 test: setup  ## All tests; six to eight minutes on two cores
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --doctest-modules tests src
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --doctest-modules tests src datastorage/src
 
 test-long: setup  ## The tests again, with thousands of random histories and hundreds of kills
 	@PGSLATE_LONG=1 $(BIN)/python -m pytest -q -n 2 tests
@@ -45,16 +45,18 @@ docs: setup  ## docs/cli.md, from what --help prints
 bench: setup  ## The budgets, as ratios measured in one run
 	@$(BIN)/python -m bench
 
-lock:  ## Resolve pyproject.toml anew into requirements.lock (needs uv)
-	@uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+lock:  ## Resolve both pyproject.toml anew into requirements.lock (needs uv)
+	@uv pip compile pyproject.toml datastorage/pyproject.toml --all-extras --group dev --universal \
+		--python-version 3.11 --no-emit-package pgslate --no-emit-package datastorage \
 		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
 
 clean:  ## Remove what make has made
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist
 
 # Two steps, so that a change of pyproject.toml doesn't look at every dependency again.
-$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml datastorage/pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+		-e . -e datastorage
 	@touch $@
 
 $(VENV)/.dependencies: requirements.lock

@@ -34,7 +34,7 @@ from pgslate.targets.target import Target
 from pgslate.trace.trace_cache import trace_of
 from pgslate.verbs.apply import apply
 
-DATASTORAGE = Path(__file__).parents[1] / "src" / "datastorage" / "migrations"
+DATASTORAGE = Path(__file__).parents[1] / "datastorage" / "src" / "datastorage" / "migrations"
 SESSION, PGSLATE, VERIFIED = "psycopg session", "pgslate", "pgslate, verified"
 BUDGET = 1.15
 

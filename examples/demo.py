@@ -11,14 +11,14 @@ from pathlib import Path
 
 from pgslate.targets.embedded.installations import installations
 
-CATALOG = Path(__file__).parents[1] / "src" / "datastorage"
+CATALOG = Path(__file__).parents[1] / "datastorage" / "src" / "datastorage"
 PGSLATE = (sys.executable, "-m", "pgslate")
 
 
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pgslate-demo-") as state:
         environ = {**os.environ, "PGSLATE_STATE": state, "PGSLATE_CACHE": state, "PAGER": ""}
-        print("$ cd src/datastorage   # 24 migrations, and a pgslate.toml", flush=True)
+        print("$ cd datastorage/src/datastorage   # 24 migrations, and a pgslate.toml", flush=True)
         try:
             _run("pgslate plan audit_events", environ)
             _run("pgslate up audit_events", environ)

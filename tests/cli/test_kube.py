@@ -19,7 +19,7 @@ def container_of(job: Any) -> Any:
 
 
 def test_the_job_of_the_manual_is_what_is_printed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT / "src" / "datastorage")
+    monkeypatch.chdir(ROOT / "datastorage" / "src" / "datastorage")
     written = (ROOT / "deploy" / "manifests" / "job.yaml").read_text()
     assert run("kube", "job", "--contract", "workflowexecution").out == written.partition("\n")[2]
 

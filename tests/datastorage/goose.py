@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-MIGRATIONS = Path(__file__).parents[2] / "src" / "datastorage" / "migrations"
+MIGRATIONS = Path(__file__).parents[2] / "datastorage" / "src" / "datastorage" / "migrations"
 
 
 @dataclass(frozen=True, slots=True)

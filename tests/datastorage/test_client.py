@@ -17,9 +17,12 @@ from typing import Any
 import httpx
 import pytest
 
+import datastorage
 from datastorage import AsyncAuditClient, AuditClient
 from datastorage.client.delivery import Delivered, Later, Refused, TooLarge, outcome_of, pause, seconds_of
 from datastorage.client.spool import Item, Spool
+
+SOURCE = str(Path(datastorage.__file__).parents[1])
 
 FIELDS: dict[str, Any] = {
     "event_type": "gateway.signal.received",
@@ -164,7 +167,7 @@ def test_a_durable_client_loses_nothing_when_its_process_is_killed(tmp_path: Pat
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     killed = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], env={"PYTHONPATH": "src"}, check=False
+        [sys.executable, "-c", script, str(tmp_path)], env={"PYTHONPATH": SOURCE}, check=False
     )
 
     assert killed.returncode == -9
@@ -181,7 +184,7 @@ def test_events_are_flushed_when_the_program_ends_without_closing(tmp_path: Path
         "close = client.close; client.close = lambda: close(deadline=0)\n"
         f"client.record(**{FIELDS!r})"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], env={"PYTHONPATH": "src"}, check=True)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], env={"PYTHONPATH": SOURCE}, check=True)
 
     spool = Spool.adopt(tmp_path)
     assert len(spool) == 1
@@ -307,7 +310,7 @@ def test_a_process_that_was_forked_sends_its_own_events_and_only_those(tmp_path:
                 url,
                 str(tmp_path),
             ],
-            env={"PYTHONPATH": "src"},
+            env={"PYTHONPATH": SOURCE},
             check=False,
             capture_output=True,
             text=True,

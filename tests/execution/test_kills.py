@@ -29,7 +29,7 @@ from pgslate.verbs.status import status
 from pgslate.verbs.verify import verify
 
 ROOT = Path(__file__).parents[2]
-DATASTORAGE = ROOT / "src" / "datastorage" / "migrations"
+DATASTORAGE = ROOT / "datastorage" / "src" / "datastorage" / "migrations"
 KILLS = int(os.environ.get("PGSLATE_KILLS", "1000" if os.environ.get("PGSLATE_LONG") else "200"))
 SEED = int(os.environ.get("PGSLATE_KILL_SEED", "1"))
 

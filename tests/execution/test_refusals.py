@@ -35,7 +35,7 @@ from pgslate.verbs.verify import verify
 SLEEPING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
 )
-DATASTORAGE = Path(__file__).parents[2] / "src" / "datastorage" / "migrations"
+DATASTORAGE = Path(__file__).parents[2] / "datastorage" / "src" / "datastorage" / "migrations"
 
 
 def failure(slice_: Slice, target: Target) -> MigrationFailedError:

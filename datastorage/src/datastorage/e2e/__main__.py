@@ -7,7 +7,7 @@ from pathlib import Path
 
 from datastorage.services import NAMES
 
-SUITES = Path(__file__).parents[3] / "tests" / "datastorage" / "e2e"
+SUITES = Path(__file__).parents[4] / "tests" / "datastorage" / "e2e"
 
 #: The suite of the failure that started it all runs with that of the team that reported it.
 _ALSO = {"workflowexecution": ("test_without_migrations.py",)}
