@@ -15,7 +15,7 @@ from pgslate.dump.definitions import Snapshot, script_of, take
 from pgslate.slices.proof import Proof, Prover
 from pgslate.slices.replay import replay
 from pgslate.slices.selection import select
-from pgslate.slices.slice import Form, Slice, slice_of
+from pgslate.slices.slice import FORMS, Form, Slice, slice_of
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 from pgslate.trace.effects import Trace
@@ -105,6 +105,26 @@ class Court:
             for form in ("files", "statements", "objects"):
                 assert self.difference(table, form) == "", (table, form)
 
+    def rows_differ(self, table: str, form: Form) -> str:
+        """Where a table's rows, or its own sequences, are others after its slice than after the whole."""
+        return self._rows_differ(self.slice(table, form=form), table)
+
+    def assert_same_rows(self, *tables: str) -> None:
+        """Each table has the rows, and its sequences the positions, of the whole catalog, in each form."""
+        for table in tables:
+            for form in FORMS:
+                assert self.rows_differ(table, form) == "", (table, form)
+
+    def _rows_differ(self, slice_: Slice, table: str) -> str:
+        name = f"slice_{next(_numbers)}"
+        target = self.server.create_database(name, template="template0")
+        try:
+            self._make(slice_, target)
+            whole = dump(self.server, self.database, table, "--data-only", "--inserts")
+            return _first_difference(whole, dump(self.server, name, table, "--data-only", "--inserts"))
+        finally:
+            self.server.drop_database(name)
+
     def _make(self, slice_: Slice, target: Target) -> None:
         settings = self.catalog.settings
         with target.connect(settings=settings, autocommit=True, prepare_threshold=None) as connection:
@@ -140,12 +160,13 @@ def court(
         opened.close()
 
 
-def dump(server: Server, dbname: str, table: str) -> list[str]:
-    """pg_dump's words for one table, without comments and empty lines."""
+def dump(server: Server, dbname: str, table: str, *options: str) -> list[str]:
+    """pg_dump's words for one table, without comments and empty lines: its definition, or as ``options``
+    say."""
     program = server.installation.program("pg_dump")
     assert program is not None
     done = subprocess.run(
-        [str(program), "--schema-only", "--table", table, "--dbname", server.dsn(dbname)],
+        [str(program), *(options or ["--schema-only"]), "--table", table, "--dbname", server.dsn(dbname)],
         capture_output=True,
         text=True,
         check=False,

@@ -112,6 +112,9 @@ class Needs:
         for unit in sorted(effect.creates | effect.changes):
             if trace.units[unit].kind in DATABASE_WIDE:
                 edges += self.taken_back(unit)
+        if effect.together:  # each brings the next, and the last one the first
+            first, last = effect.together
+            edges.append(Edge(index + 1 if index < last else first, "undone together with"))
         if self.whole_files:
             edges.append(Edge(self._first_file + effect.migration, "same file"))
         elif (setting := self._setting_before[index]) >= 0:

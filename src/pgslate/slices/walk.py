@@ -65,24 +65,29 @@ class Walk:
         self._component: dict[Node, int] = {}
         self._reached: list[int] = []
         self._with_conditions = 0
-        self._walked: dict[int, Walked] = {}
+        self._walked: dict[tuple[int, frozenset[Unit]], Walked] = {}
         self._names = tuple(_contested_names(trace))
         self._links = tuple(_loosened_links(trace))
+        attached: frozenset[Link] = frozenset().union(*(effect.attaches for effect in trace.effects))
+        self._attached = attached.intersection(link for link, _, _ in self._links)
+        self._parents = frozenset(parent for _, parent in self._attached)
         self._lock = threading.Lock()  # proofs run side by side
 
     def walk(self, units: Iterable[Unit], statements: Iterable[int] = ()) -> Walked:
         """What must run for ``units`` to come out as after the whole catalog, ``statements`` included."""
+        units = tuple(units)
         nodes = [*map(self.needs.history, units), *statements, *(node for node, _ in self.beginnings)]
+        parents = self._parents.intersection(units)
         with self._lock:
             bits = 0
             for node in nodes:
                 bits |= self._reach(node)
-            if bits not in self._walked:
-                finished, added = self._finish(bits)
+            if (bits, parents) not in self._walked:
+                finished, added = self._finish(bits, parents)
                 effects = frozenset(_ones(finished & self._statements))
                 migrations = {self.trace.effects[index].migration for index in effects}
-                self._walked[bits] = Walked(effects, tuple(sorted(migrations)), added)
-            return self._walked[bits]
+                self._walked[bits, parents] = Walked(effects, tuple(sorted(migrations)), added)
+            return self._walked[bits, parents]
 
     @cached_property
     def beginnings(self) -> tuple[tuple[Node, Cause], ...]:
@@ -163,7 +168,7 @@ class Walk:
 
     # -- what does
 
-    def _finish(self, bits: int) -> tuple[int, tuple[tuple[Node, Cause], ...]]:
+    def _finish(self, bits: int, parents: frozenset[Unit]) -> tuple[int, tuple[tuple[Node, Cause], ...]]:
         added: list[tuple[Node, Cause]] = []
         waiting: list[tuple[Unit, Node]] = []
         looked_at = 0
@@ -183,7 +188,7 @@ class Walk:
             waiting = still
             if bits != before:
                 continue
-            missing = [*self._names_held(bits), *self._loose_ends(bits)]
+            missing = [*self._names_held(bits), *self._loose_ends(bits, parents)]
             if not missing:
                 return bits, tuple(added)
             for index, cause in missing:
@@ -216,8 +221,12 @@ class Walk:
                 if takes:
                     taken = index
 
-    def _loose_ends(self, bits: int) -> Iterator[tuple[int, Cause]]:
-        """The statements that took away what leans on units which the slice changes afterwards."""
+    def _loose_ends(self, bits: int, parents: frozenset[Unit]) -> Iterator[tuple[int, Cause]]:
+        """The statements that took away what leans on units which the slice changes afterwards.
+
+        Or, where the rows of a partition or an inheritance child are rows of its parent, too, what took it
+        away from a parent that the slice reads afterwards. ``parents`` are asked for, and so read at the end.
+        """
         for (source, target), begins, events in self._links:
             info = self.trace.units[source]
             if info.made is not None and not bits >> info.made & 1:
@@ -226,14 +235,29 @@ class Walk:
             for index, is_link in events:
                 if bits >> index & 1:
                     leans = is_link
-                elif leans and not is_link and self._last_change(target, bits) > index:
+                elif leans and not is_link and self._last_use((source, target), bits, parents) > index:
                     dropped = info.dropped
                     if dropped is None or dropped > index or not bits >> dropped & 1:
                         yield index, Cause(f"loosens {info.name} from", unit=target)
 
-    def _last_change(self, unit: Unit, bits: int) -> int:
-        """The last statement of the slice that changes or drops the unit."""
-        return (self._changing.get(unit, 0) & bits).bit_length() - 1
+    def _last_use(self, link: Link, bits: int, parents: frozenset[Unit]) -> int:
+        """The last statement of the slice that minds what leans on the link's second unit."""
+        unit = link[1]
+        minding = self._changing.get(unit, 0)
+        if link in self._attached:
+            if unit in parents:
+                return self.needs.statements
+            minding |= self._reading.get(unit, 0)
+        return (minding & bits).bit_length() - 1
+
+    @cached_property
+    def _reading(self) -> Mapping[Unit, int]:
+        """The statements that read or write rows through a parent that something was taken away from."""
+        found: dict[Unit, int] = dict.fromkeys(self._parents, 0)
+        for index, effect in enumerate(self.trace.effects):
+            for unit in (effect.reads | effect.writes) & self._parents if self._parents else ():
+                found[unit] |= 1 << index
+        return found
 
     @cached_property
     def _changing(self) -> Mapping[Unit, int]:

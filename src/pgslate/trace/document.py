@@ -14,11 +14,11 @@ from typing import Any
 from pgslate.trace import garbage_collector
 from pgslate.trace.effects import Effect, Trace, Uncertainty, UnitInfo
 
-VERSION = 8
+VERSION = 9
 """Of the document's layout and of what tracing observes: another number, and traces are made anew."""
 
 _UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes", "reads")
-_LINKS = ("links", "unlinks", "ties", "calls")
+_LINKS = ("links", "unlinks", "attaches", "ties", "calls")
 _NAMES = ("takes", "frees", "passes")
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode  # made once for many lines
@@ -104,6 +104,8 @@ def _effect(effect: Effect) -> list[Any]:
             told[name] = [list(link) for link in sorted(links)]
     if effect.session:
         told["session"] = True
+    if effect.together:
+        told["together"] = list(effect.together)
     return [effect.statement, effect.line, effect.digest, told]
 
 
@@ -113,6 +115,8 @@ def _to_effect(migration: int, told: list[Any]) -> Effect:
     for name, values in what.items():
         if name == "session":
             given[name] = values
+        elif name == "together":
+            given[name] = tuple(values)
         else:
             given[name] = frozenset(map(tuple, values) if name in _LINKS else values)
     return Effect(migration, statement, line, digest, **given)

@@ -49,12 +49,14 @@ class Effect(NamedTuple):  # a lock has thousands: a frozen dataclass takes five
     ``marks`` are those of ``changes`` that had no more than rights, owner, row security or a comment given
     to them: of these the statement needs only that they are there.
     ``drops`` and ``cascades`` divide the dropped in the same way. ``writes`` had rows changed, ``reads`` were
-    looked at or called. ``unlinks`` ceased, or ceased in part, before ``links`` came to be. ``ties`` and
+    looked at or called. ``unlinks`` ceased, or ceased in part, before ``links`` came to be; ``attaches`` are
+    those of ``links`` by which the rows of the first are rows of the second, too. ``ties`` and
     ``calls`` are what running it several times showed: it changes or makes the first only where the second is
     there; where the first is there, it fails without the second. ``takes`` and ``frees`` are names, with
     their namespace; ``passes`` are names that were free before and after it, and that code which it ran may
     have taken in between. ``session`` marks a change of session state (SET, set_config), which a later
-    statement may rely on.
+    statement may rely on. ``together`` are the first and the last effect of a ROLLBACK TO SAVEPOINT that left
+    something behind, the position of a sequence: they run together or not at all.
     """
 
     migration: int
@@ -71,12 +73,14 @@ class Effect(NamedTuple):  # a lock has thousands: a frozen dataclass takes five
     reads: frozenset[Unit] = frozenset()
     links: frozenset[Link] = frozenset()
     unlinks: frozenset[Link] = frozenset()
+    attaches: frozenset[Link] = frozenset()
     ties: frozenset[Link] = frozenset()
     calls: frozenset[Link] = frozenset()
     takes: frozenset[str] = frozenset()
     frees: frozenset[str] = frozenset()
     passes: frozenset[str] = frozenset()
     session: bool = False
+    together: tuple[int, ...] = ()
 
     @property
     def touches(self) -> frozenset[Unit]:

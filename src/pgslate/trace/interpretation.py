@@ -49,9 +49,10 @@ def effect_of(
     ran |= _ran(world, seen)
     words, mentioned = _reached(world, said, ran)
     mentioned |= met
-    writes, locked = _used(world, seen, mentioned)
+    writes, locked = _used(world, seen, mentioned, words)
     if "truncate" in words:
         writes |= said.writes
+    writes |= told.rewritten - told.shapes
     numbered = world.before_numbered(told.takes, words)
     enums = world.enums_said(text, said.named)
     always = seen.tied.always
@@ -60,6 +61,7 @@ def effect_of(
     changes = {unit for unit in told.changes if unit in said.named or unit in mentioned}
     drops = {unit for unit in told.dropped if unit in said.named or unit in called or unit in mentioned}
     marked = told.marks - told.shapes - writes - said.called - ran - numbered
+    world.set_positions(seen.after.positions)
     return Effect(
         migration=place[0],
         statement=place[1],
@@ -76,6 +78,7 @@ def effect_of(
         ties=frozenset(_tied(world, seen.tied, told)),
         calls=seen.tied.calls,
         unlinks=frozenset(told.unlinks),
+        attaches=frozenset(told.attaches),
         takes=frozenset(told.takes - told.frees),
         frees=frozenset(told.frees - told.takes),
         passes=frozenset(world.passed(words, told.frees) if said.code or ran else ()),
@@ -155,30 +158,44 @@ def _reached(world: World, said: _Said, ran: set[Unit]) -> tuple[frozenset[str],
     return words, said.mentioned | world.mentioned(words)
 
 
-def _used(world: World, seen: Seen, mentioned: set[Unit]) -> tuple[set[Unit], set[Unit]]:
-    """The units whose rows were written, and those of ``mentioned`` that were locked."""
+def _used(
+    world: World, seen: Seen, mentioned: set[Unit], words: frozenset[str]
+) -> tuple[set[Unit], set[Unit]]:
+    """The units whose rows were written, and those whose rows may have been read.
+
+    These are the ``mentioned`` that were locked, and what was locked to read them: partitions and inheritance
+    children of a table, the tables of a view.
+    """
     writes: set[Unit] = set()
-    locked: set[Unit] = set()
-    for unit, wrote, went_on in uses(world, seen):
+    opened: set[Unit] = set()
+    may_set = "setval" in words
+    for unit, wrote, went_on in uses(world, seen, may_set=may_set):
         if unit is None:
             continue
-        if wrote or (went_on and not seen.rows):
+        if wrote or went_on:
             writes.add(unit)
-        if unit in mentioned:
-            locked.add(unit)
-    return writes, locked
+        opened.add(unit)
+    return writes, world.read_through(mentioned & opened, opened)
 
 
-def uses(world: World, seen: Seen) -> Iterator[tuple[Unit | None, bool, bool]]:
+def uses(world: World, seen: Seen, *, may_set: bool) -> Iterator[tuple[Unit | None, bool, bool]]:
     """Each relation locked: its unit, whether rows were written, whether it is a sequence that went on.
 
-    None is what the world doesn't know yet.
+    None is what the world doesn't know yet. With ``may_set`` a statement calls setval: that a sequence was
+    set to begin at another number can't be seen before it gives one out.
     """
     for oid, (for_writing, count) in seen.after.locks.items():
-        unit = world.unit((PG_CLASS, oid))
+        obj = (PG_CLASS, oid)
+        unit = world.unit(obj)
         was_for_writing, count_before = seen.before.locks.get(oid, (False, 0))
-        sequence = unit is not None and world.units[unit].kind == "sequence"
-        yield unit, count != count_before, sequence and for_writing and not was_for_writing
+        went_on = False
+        if unit is not None and world.units[unit].kind == "sequence":
+            if oid in seen.after.positions:
+                position = seen.after.positions[oid]
+                went_on = position != world.position(obj) or (may_set and position is None)
+            else:  # this role may not look at it
+                went_on = for_writing and not was_for_writing
+        yield unit, count != count_before, went_on
 
 
 def _tied(world: World, tied: Ties, told: Told) -> Iterable[Link]:

@@ -66,14 +66,16 @@ class Counters:
     """The session's counters: rows written and deleted by catalog; of user relations: locks, rows, calls.
 
     ``inserted``, ``updated`` and ``deleted`` map a catalog's OID to a count that isn't 0; ``locks`` a
-    relation's OID to (whether the lock is one for writing, rows written); ``calls`` a function's OID to how
-    often it was called; ``path`` is the search path in effect.
+    relation's OID to (whether the lock is one for writing, rows written); ``positions`` the OID of a sequence
+    that is locked for writing to the last number it gave out, None where it gave out none yet; ``calls`` a
+    function's OID to how often it was called; ``path`` is the search path in effect.
     """
 
     inserted: dict[int, int]
     updated: dict[int, int]
     deleted: dict[int, int]
     locks: dict[int, tuple[bool, int]]
+    positions: dict[int, int | None]
     calls: dict[int, int]
     path: tuple[str, ...]
     xid: str
@@ -314,6 +316,15 @@ class Observer:
         self._cursor.execute(some, ([c for c, _ in objects], [o for _, o in objects]))
         return Counter(self._cursor.fetchall())
 
+    def positions(self) -> dict[int, int | None]:
+        """By sequence, the last number it gave out, None where it gave out none yet."""
+        self._cursor.execute(
+            "SELECT oid::int8, pg_catalog.pg_sequence_last_value(oid)"
+            " FROM (SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'S' OFFSET 0) s"
+            " WHERE pg_catalog.has_sequence_privilege(oid, 'USAGE, SELECT')"
+        )
+        return dict(self._cursor.fetchall())
+
     def row_counts(self) -> dict[int, int]:
         """By user table, how many rows were ever written to it: for what is not one transaction.
 
@@ -386,8 +397,12 @@ def _counters_query(catalogs: Iterable[int]) -> sql.Composed:
         " (SELECT pg_catalog.array_agg(ARRAY[l.relation::int8, l.writes::int,"
         "    pg_catalog.pg_stat_get_xact_tuples_inserted(l.relation)"
         "    + pg_catalog.pg_stat_get_xact_tuples_updated(l.relation)"
-        "    + pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation)])"
-        "  FROM (SELECT relation, mode <> 'AccessShareLock' AND mode <> 'RowShareLock' AS writes"
+        "    + pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation), (l.may_read)::int,"
+        "    CASE WHEN l.may_read THEN pg_catalog.pg_sequence_last_value(l.relation) END])"
+        "  FROM (SELECT relation, mode <> 'AccessShareLock' AND mode <> 'RowShareLock' AS writes,"
+        "          COALESCE((SELECT pg_catalog.has_sequence_privilege(s.oid, 'USAGE, SELECT')"
+        "            FROM pg_catalog.pg_class s WHERE s.oid = relation AND s.relkind = 'S'"
+        "            AND mode <> 'AccessShareLock'), false) AS may_read"
         "        FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation'"
         "        AND relation >= 16384) l),"
         " (SELECT pg_catalog.array_agg(ARRAY[oid::int8, pg_catalog.pg_stat_get_xact_function_calls(oid)])"
@@ -395,6 +410,10 @@ def _counters_query(catalogs: Iterable[int]) -> sql.Composed:
         "  AND pg_catalog.pg_stat_get_xact_function_calls(oid) IS NOT NULL),"
         " pg_catalog.current_schemas(true)::text[], pg_catalog.pg_current_xact_id()::xid::text"
     ).format(catalogs=sql.Literal(list(catalogs)))
+
+
+def _first_two(lock: list[int]) -> list[int]:
+    return lock[:2]
 
 
 def _to_counters(row: tuple[Any, ...] | None) -> Counters:
@@ -405,7 +424,11 @@ def _to_counters(row: tuple[Any, ...] | None) -> Counters:
         {oid: updated for oid, _, updated, _ in tuples or () if updated},
         {oid: deleted for oid, _, _, deleted in tuples or () if deleted},
         # A relation is there once for each kind of lock: those for writing last, to win.
-        {relation: (bool(writes), rows) for relation, writes, rows in sorted(locks or ())},
+        {
+            relation: (bool(writes), rows)
+            for relation, writes, rows, *_ in sorted(locks or (), key=_first_two)
+        },
+        {relation: position for relation, _, _, known, position in locks or () if known},
         dict(calls or ()),
         tuple(path),
         xid,

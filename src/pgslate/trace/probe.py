@@ -50,7 +50,7 @@ class Probe:
         """
         usual = self._world.outcome(seen.rows)
         relations = unnamed(self._world, seen, usual, text=statement.text)
-        if relations is None or self._can_not_be_undone(seen):
+        if relations is None or self._can_not_be_undone(statement, seen):
             return None
         self._undo()
         try:
@@ -58,9 +58,10 @@ class Probe:
         except _CannotHideError:
             return NO_TIES
 
-    def _can_not_be_undone(self, seen: Seen) -> bool:
+    def _can_not_be_undone(self, statement: Statement, seen: Seen) -> bool:
         """Whether the statement wrote rows or went on with a sequence, which would not go back."""
-        return any(wrote or went_on for _, wrote, went_on in uses(self._world, seen))
+        may_set = "setval" in statement.text.lower()
+        return any(wrote or went_on for _, wrote, went_on in uses(self._world, seen, may_set=may_set))
 
     def _run(self, statement: Statement, hidden: frozenset[Unit]) -> frozenset[Thing] | None:
         try:

@@ -29,6 +29,7 @@ PG_DESCRIPTION = 2609
 PG_AUTHID = 1260
 PG_DEFAULT_ACL = 826
 PG_EVENT_TRIGGER = 3466
+PG_INHERITS = 2611
 
 FIRST_USER_OID = 16384
 PUBLIC = 2200
@@ -46,6 +47,7 @@ class SystemCatalog(NamedTuple):
     name_as: str = ""  # an expression for the name, where it is not pg_identify_object's identity
     digest: str = "NULL"  # over the columns that are definition, where others are not
     source: str = "NULL"
+    number: str = "NULL"
     where: str = "true"
 
 
@@ -81,6 +83,7 @@ CATALOGS = (
         named=True,
         digest=_RELATION,
         source=_BOUND,
+        number="c.relfilenode",
         where="c.relnamespace <> ALL (ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n"
         " WHERE n.nspname LIKE 'pg\\_toast%'))",
     ),
@@ -104,7 +107,7 @@ CATALOGS = (
     SystemCatalog("pg_rewrite", "c.oid", "1259", "c.ev_class"),
     SystemCatalog("pg_policy", "c.oid", "1259", "c.polrelid"),
     SystemCatalog("pg_statistic_ext", "c.oid", "1259", "c.stxrelid", named=True),
-    SystemCatalog("pg_inherits", "c.inhrelid", "1259", "c.inhrelid"),
+    SystemCatalog("pg_inherits", "c.inhrelid", "1259", "c.inhrelid", number="c.inhparent"),
     SystemCatalog("pg_sequence", "c.seqrelid", "1259", "c.seqrelid"),
     SystemCatalog("pg_partitioned_table", "c.partrelid", "1259", "c.partrelid"),
     SystemCatalog("pg_foreign_table", "c.ftrelid", "1259", "c.ftrelid"),
@@ -183,6 +186,7 @@ class Row(NamedTuple):
     kind: str | None
     name: str | None
     source: str | None
+    number: int | None
     deptype: str | None
 
 
@@ -273,7 +277,9 @@ def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
     for name in names:
         if name in looked_up or name == "pg_depend":
             oid, count = f"{_oid_of(name)}::int8", f"(SELECT count(*) FROM {_step(name)})"
-            found.append(sql.SQL(f"SELECT {FOUND}, {oid}, NULL, NULL, {count}, 0, NULL, NULL, NULL, NULL"))
+            found.append(
+                sql.SQL(f"SELECT {FOUND}, {oid}, NULL, NULL, {count}, 0, NULL, NULL, NULL, NULL, NULL")
+            )
     branches = (_branch(catalog, _step(catalog.name), "c.command", "true") for catalog in catalogs)
     return sql.SQL("WITH {} {}").format(sql.SQL(", ").join(map(sql.SQL, steps)), _union([*branches, *found]))
 
@@ -319,6 +325,6 @@ def _branch(catalog: SystemCatalog, source: str, command: str, condition: str) -
     return sql.SQL(
         f"SELECT {_oid_of(catalog.name)}::int8, {catalog.oid}::int8,"
         f" ({catalog.part_class})::int8, ({catalog.part_oid})::int8, ({catalog.digest})::int8, {command},"
-        f" {kind}, {name}, {catalog.source}::text, {deptype}"
+        f" {kind}, {name}, {catalog.source}::text, ({catalog.number})::int8, {deptype}"
         f" FROM {source} c{beside} WHERE {condition} AND {users} AND {catalog.where}"
     )

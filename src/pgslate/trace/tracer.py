@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any
@@ -28,12 +28,13 @@ from pgslate.catalog.sqlstates import failed_at_the_end, migration_failed
 from pgslate.catalog.statements import Statement
 from pgslate.schema.read import read
 from pgslate.targets.target import Target
-from pgslate.trace import references
-from pgslate.trace.effects import Trace, Unit
+from pgslate.trace import references, saved_state
+from pgslate.trace.effects import Effect, Trace, Unit, UnitInfo
 from pgslate.trace.hints import hinted
 from pgslate.trace.interpretation import Seen, effect_of
 from pgslate.trace.observer import Counters, Mark, Observer, Sent
 from pgslate.trace.probe import Probe, runs_code
+from pgslate.trace.savepoints import Undone, outermost, undone, without_effect
 from pgslate.trace.system_catalogs import PG_CLASS, PG_NAMESPACE, PG_PROC
 from pgslate.trace.unseen import unseen
 from pgslate.trace.world import World
@@ -108,7 +109,7 @@ class _Tracer:
         self.observer = Observer(connection)
         self.probe = Probe(connection, self.observer, self.world)
         if not earlier:
-            self.world.begin(self.observer.everything())
+            self.world.begin(self.observer.everything(), self.observer.positions())
 
     def run(self) -> Traced:
         for number, migration in enumerate(self.catalog.migrations[self._done :], start=self._done):
@@ -148,6 +149,7 @@ class _Tracer:
             before = self.observer.counters()
             mark = Mark(before.xid)
             sent: Sent | None = None
+            undoing = _Undoing(self.world, self.effects, undone(block.statements), block.first)
             pairs = zip_longest(block.statements, block.statements[1:])
             for index, (statement, following) in enumerate(pairs, start=block.first):
                 if sent is not None:
@@ -157,7 +159,9 @@ class _Tracer:
                 mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
                 sent = self._sent_ahead(following, seen, mark)
                 try:
+                    undoing.before(index)
                     self._keep(number, index, statement, seen)
+                    undoing.after(index)
                 except BaseException:
                     if sent is not None:
                         sent.message.abandon()
@@ -211,6 +215,7 @@ class _Tracer:
         """Outside a transaction a statement may be several, and its counters too: everything is looked at."""
         for index, statement in enumerate(block.statements, start=block.first):
             before, counts = self.observer.counters(), self.observer.row_counts()
+            positions = self.observer.positions()
             try:
                 self._execute(statement)
             except psycopg.Error as error:
@@ -222,8 +227,11 @@ class _Tracer:
                 for oid, count in self.observer.row_counts().items()
                 if count != counts.get(oid, 0)
             }
+            now = self.observer.positions()
+            went_on = {oid: now[oid] for oid in now if now[oid] != positions.get(oid)}
+            locks = {**written, **dict.fromkeys(went_on, (True, 0))}
             before = replace(before, deleted=self.observer.unknown(), locks={})
-            after = replace(after, locks=written)
+            after = replace(after, locks=locks, positions=went_on)
             self._keep(number, index, statement, Seen(rows, before, after))
 
     def _by_itself(self, migration: Migration, statement: Statement) -> Counters:
@@ -302,6 +310,37 @@ class _Tracer:
             " AND d.deptype = 'e')"
         ).fetchall()
         return [(oid, text, _schemas(own) if own is not None else path[0]) for oid, text, own in rows]
+
+
+class _Undoing:
+    """Goes back with the world and the effects where a transaction goes back to a savepoint."""
+
+    def __init__(self, world: World, effects: list[Effect], found: Sequence[Undone], first: int) -> None:
+        """``found`` counts from the transaction's first statement, which is ``first`` in its file."""
+        self._world = world
+        self._effects = effects
+        self._first = {first + one.first for one in found}
+        self._last = {first + one.last: first + one.first for one in found}
+        self._outermost = {first + one.last: first + one.first for one in outermost(found)}
+        self._saved: dict[int, tuple[bytes, list[UnitInfo]]] = {}
+
+    def before(self, index: int) -> None:
+        """Called before the effect of statement ``index`` is taken in."""
+        if index in self._first:
+            self._saved[index] = saved_state.dumps(self._world), list(self._world.units)
+
+    def after(self, index: int) -> None:
+        """Called after the effect of statement ``index`` was taken in."""
+        savepoint = self._last.get(index)
+        if savepoint is None:
+            return
+        world = saved_state.loads(*self._saved[savepoint])
+        assert world is not None
+        vars(self._world).update(vars(world))
+        if index in self._outermost:
+            count = index - savepoint + 1
+            at = len(self._effects) - count
+            self._effects[at:] = without_effect(self._effects[at:], at, self._world.units)
 
 
 def _schemas(search_path: str) -> list[str]:

@@ -28,6 +28,7 @@ from pgslate.trace.system_catalogs import (
     PG_ENUM,
     PG_EVENT_TRIGGER,
     PG_EXTENSION,
+    PG_INHERITS,
     PG_NAMESPACE,
     PG_PROC,
     PG_SHDEPEND,
@@ -50,6 +51,8 @@ class Told:
     leans: set[Object] = field(default_factory=set)  # objects that edges were written for
     links: set[Link] = field(default_factory=set)
     unlinks: set[Link] = field(default_factory=set)
+    attaches: set[Link] = field(default_factory=set)
+    rewritten: set[Unit] = field(default_factory=set)  # given new storage: TRUNCATE, REFRESH
     takes: set[str] = field(default_factory=set)
     frees: set[str] = field(default_factory=set)
 
@@ -85,6 +88,10 @@ class World:
         self._labels: dict[Object, set[str]] = defaultdict(set)  # the values of enums
         self._described: set[tuple[int, int, int]] = set()
         self._default_acl_schema: dict[Object, int] = {}
+        self._storage: dict[Object, int] = {}
+        self._parents: dict[Object, set[Object]] = defaultdict(set)  # of partitions and inheritance children
+        self._sources: dict[Unit, set[Unit]] = defaultdict(set)  # of views
+        self._positions: dict[Object, int | None] = {}
 
     # -- looking up
 
@@ -145,6 +152,33 @@ class World:
         named = (self.units[unit] for unit in self._object_of)
         return sorted(u.name for u in named if u.kind in _SEARCHED and parts(u.name)[-1] == missing["name"])
 
+    def read_through(self, units: Iterable[Unit], opened: Collection[Unit]) -> set[Unit]:
+        """The units, and those of ``opened`` that are read with them: children of tables, sources of
+        views."""
+        found = set(units)
+        queue = list(found)
+        if len(found) == len(opened):
+            return found
+        children: dict[Unit, set[Unit]] = defaultdict(set)
+        for child in opened:
+            obj = self._object_of.get(child)
+            for parent in self._parents.get(obj, ()) if obj is not None else ():
+                if (unit := self.unit(parent)) is not None:
+                    children[unit].add(child)
+        for unit in queue:
+            new = (children[unit] | (self._sources.get(unit, set()).intersection(opened))) - found
+            found |= new
+            queue += new
+        return found
+
+    def position(self, sequence: Object) -> int | None:
+        """The last number that a sequence is known to have given out."""
+        return self._positions.get(sequence)
+
+    def set_positions(self, positions: Mapping[int, int | None]) -> None:
+        """Take in how far sequences are, by OID."""
+        self._positions.update(((PG_CLASS, oid), position) for oid, position in positions.items())
+
     def alive(self) -> list[Unit]:
         """The units that are there, in the order in which they were made."""
         return sorted(self._object_of)
@@ -185,9 +219,10 @@ class World:
 
     # -- taking in
 
-    def begin(self, rows: Iterable[Row]) -> None:
-        """Take in what is there before the first statement."""
+    def begin(self, rows: Iterable[Row], positions: Mapping[int, int | None] | None = None) -> None:
+        """Take in what is there before the first statement, and how far its sequences are, by OID."""
         self._take(list(rows), Told(), at=None)
+        self.set_positions(positions or {})
         self._edges.settle()
 
     def take(
@@ -305,6 +340,10 @@ class World:
             self._default_acl_schema[obj] = row.digest or 0
         self._rename(obj, kind, name, told)
         if row.catalog == PG_CLASS:
+            storage = row.number or 0
+            if self._storage.get(obj, storage) != storage:
+                told.rewritten.add(unit)
+            self._storage[obj] = storage
             taken, freed = self._holders.place(obj, row.source)
             told.takes |= taken
             told.frees |= freed
@@ -321,6 +360,12 @@ class World:
         self._known[obj[0]].add(obj[1])
         if row.catalog == PG_ENUM and row.source is not None:
             self._labels[owner].add(row.source)
+        if row.catalog == PG_INHERITS:
+            parent = (PG_CLASS, row.number or 0)
+            self._parents[owner].add(parent)
+            link = self._link(owner, parent)
+            if link is not None:
+                told.attaches.add(link)
         if row.name is not None:
             self._rename(obj, row.kind or "", row.name, told)
         if row.catalog == PG_CLASS:  # an index: what changed of it, if it is not new
@@ -341,6 +386,8 @@ class World:
         link = self._link(obj, ref)
         if link is not None:
             told.links.add(link)
+            if self.units[link[0]].kind in ("view", "materialized view"):
+                self._sources[link[0]].add(link[1])
 
     def _link(self, obj: Object, ref: Object) -> Link | None:
         source, target = self.unit(obj), self.unit(ref)
@@ -394,6 +441,9 @@ class World:
         self._known[obj[0]].discard(obj[1])
         self._edges.forget(obj)
         self._digest.pop(obj, None)
+        self._storage.pop(obj, None)
+        self._parents.pop(obj, None)
+        self._positions.pop(obj, None)
         self._labels.pop(obj, None)
         self._default_acl_schema.pop(obj, None)
         self._part_of.pop(obj, None)
@@ -403,6 +453,7 @@ class World:
             known = self.units[unit]
             self.units[unit] = UnitInfo(known.kind, known.name, known.made, at)
             self._object_of.pop(unit, None)
+            self._sources.pop(unit, None)
             self._event_triggers.discard(unit)
             self._functions[self._parts.pop(unit)[-1]].discard(unit)
             told.dropped.add(unit)
