@@ -18,7 +18,7 @@ from psycopg import sql
 from pgslate.clones.connections import Note, connect_patiently, silent
 from pgslate.clones.registry import Book
 from pgslate.clones.template import Template, no_room
-from pgslate.targets.target import CONNECTION_DEFAULTS, Target
+from pgslate.targets.target import Target
 from pgslate.targets.url import url_with
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Clone(Target):
         )
         self.name = name
         self.tables = tables
+        self._database = server.with_dbname(name)
+        self._database.label = self.label
         self._note = note
 
     def __enter__(self) -> Self:
@@ -66,11 +68,11 @@ class Clone(Target):
 
     def connect(self, **kwargs: Any) -> psycopg.Connection[TupleRow]:
         """A new psycopg connection; waits where the server has none left. Keywords are psycopg's own."""
-        return connect_patiently(Target(self.dsn, label=self.label), note=self._note, **kwargs)
+        return connect_patiently(self._database, note=self._note, **kwargs)
 
     async def async_connect(self, **kwargs: Any) -> psycopg.AsyncConnection[TupleRow]:
         """A new psycopg connection for asyncio. Keywords are psycopg's own."""
-        return await psycopg.AsyncConnection.connect(self.dsn, **{**CONNECTION_DEFAULTS, **kwargs})
+        return await psycopg.AsyncConnection.connect(self.dsn, **{**self._database.parameters(), **kwargs})
 
 
 def candidates(major: int, *, durable: bool) -> tuple[Strategy, ...]:

@@ -18,6 +18,7 @@ from pgslate.dump.archive import Archive, ArchiveEntry, read_archive
 from pgslate.dump.cast_lists import without_cast_lists
 from pgslate.dump.entries import LARGE_OBJECT, Entry
 from pgslate.errors import TargetError
+from pgslate.targets.embedded.data_directory import server_environment
 from pgslate.targets.embedded.server import Server
 from pgslate.trace.system_catalogs import PG_CLASS
 from pgslate.trace.world import World
@@ -78,7 +79,12 @@ def dumped(server: Server, dbname: str) -> Archive:
     command = [str(program), "--format=custom", "--compress=0", "--encoding=UTF8"]
     # A table that inherits has its columns in another order when it is made again: name them.
     rows = ["--column-inserts", "--rows-per-insert=500"]
-    done = subprocess.run([*command, *rows, "--dbname", server.dsn(dbname)], capture_output=True, check=False)
+    done = subprocess.run(
+        [*command, *rows, "--dbname", server.dsn(dbname)],
+        capture_output=True,
+        check=False,
+        env=server_environment(),
+    )
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise TargetError(

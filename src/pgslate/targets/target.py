@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
 from pgslate.errors import ConfigError, TargetError
+from pgslate.targets.session_settings import PINNED
 
 #: What a connection gets where neither the DSN nor the caller says otherwise. A peer that vanished is noticed
 #: after about a minute; ``fallback_application_name`` leaves PGAPPNAME and ``application_name=`` in charge.
@@ -54,26 +55,40 @@ class Target:
     ) -> psycopg.Connection[TupleRow]:
         """A new psycopg connection; keywords are ``psycopg.connect``'s own and win over the DSN.
 
-        The session begins with ``settings``, besides those that the DSN gives it: RESET ALL goes back to
-        them. Raises ConfigError where the server refuses one of them.
+        With ``settings``, which may be empty, it is a session for migrations: it begins with them, and with
+        those that the DSN or PGOPTIONS gives. What the role or the database would set otherwise, and changes
+        what migrations do, is as PostgreSQL has it by itself (``session_settings``). RESET ALL goes back to
+        all of that.
 
-        Raises ``psycopg.OperationalError`` where the server can't be reached or refuses.
+        Raises ``psycopg.OperationalError`` where the server can't be reached or refuses, and ConfigError
+        where it refuses one of the ``settings``.
         """
-        given = conninfo_to_dict(self.dsn)
-        defaults = {name: value for name, value in CONNECTION_DEFAULTS.items() if name not in given}
-        if settings:
-            before = str(kwargs.get("options") or given.get("options") or os.environ.get("PGOPTIONS", ""))
-            kwargs["options"] = f"{before} {options_of(settings)}".strip()
-        try:
+        defaults = self.parameters()
+        if settings is None:
             return psycopg.connect(self.dsn, **{**defaults, **kwargs})
+        of_dsn = conninfo_to_dict(self.dsn).get("options") or os.environ.get("PGOPTIONS", "")
+        asked = str(kwargs.pop("options", "") or of_dsn)
+        own = f"{asked} {options_of(settings)}".strip()
+        keywords = {**defaults, **kwargs, **({"options": own} if settings else {})}
+        connection = self._session(keywords)
+        differing = set_for_the_role(connection)
+        if not differing:
+            return connection
+        connection.close()
+        return self._session({**keywords, "options": f"{options_of(differing)} {own}".strip()})
+
+    def parameters(self) -> dict[str, str]:
+        """What a connection is made with besides the DSN."""
+        given = conninfo_to_dict(self.dsn)
+        return {name: value for name, value in CONNECTION_DEFAULTS.items() if name not in given}
+
+    def _session(self, keywords: Mapping[str, Any]) -> psycopg.Connection[TupleRow]:
+        try:
+            return psycopg.connect(self.dsn, **keywords)
         except psycopg.OperationalError as error:
-            refused = _REFUSED_SETTING.search(str(error)) if settings else None
-            if refused is None:
-                raise
-            raise ConfigError(
-                f"{self.label} refuses a session with these settings: {refused.group()}",
-                fix="correct [session] in pgslate.toml",
-            ) from None
+            if keywords.get("options"):
+                refuse_settings(error, self.label)
+            raise
 
     def with_dbname(self, dbname: str) -> Target:
         """Another database of the same server; closing it closes nothing else."""
@@ -137,6 +152,29 @@ def options_of(settings: Mapping[str, str]) -> str:
     '-c search_path=app,\\\\ public'
     """
     return " ".join(f"-c {name}={_SPECIAL.sub(_escaped, value)}" for name, value in settings.items())
+
+
+def refuse_settings(error: psycopg.OperationalError, label: str) -> None:
+    """Raise ConfigError where the server refused a connection for a setting that it should begin with."""
+    if refused := _REFUSED_SETTING.search(str(error)):
+        raise ConfigError(
+            f"{label} refuses a session with these settings: {refused.group()}",
+            fix="correct [session] in pgslate.toml",
+        ) from None
+
+
+def set_for_the_role(connection: psycopg.Connection[TupleRow]) -> dict[str, str]:
+    """The pinned values of the settings that the role or the database has otherwise."""
+    rows = connection.execute(
+        "SELECT name, setting FROM pg_catalog.pg_settings"
+        " WHERE source IN ('user', 'database', 'database user', 'global')"
+        " AND pg_catalog.lower(name) = ANY (%s)",
+        [list(PINNED)],
+        prepare=False,
+    ).fetchall()
+    if not connection.autocommit:
+        connection.rollback()
+    return {name.lower(): PINNED[name.lower()] for name, value in rows if value != PINNED[name.lower()]}
 
 
 def _escaped(found: re.Match[str]) -> str:

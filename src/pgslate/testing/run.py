@@ -169,7 +169,6 @@ class Run:
         return databases
 
     def _server(self, project: Project) -> Target:
-        from pgslate.targets.target import Target
 
         if self.settings.dsn is not None:
             from pgslate.targets.dsn import connect
@@ -180,6 +179,7 @@ class Run:
 
             namespace, _, service = self.settings.kube.partition("/")
             return kubernetes(namespace, service=service or None)
+        from pgslate.targets.embedded.embedded_target import EmbeddedTarget
         from pgslate.testing import shared_server
         from pgslate.trace.scratch_server import extensions
 
@@ -187,6 +187,6 @@ class Run:
         if self._broker is not None:
             told = shared_server.ask(self._broker, needed, self.settings.major)
             if told is not None:
-                return Target(told[0], label=f"embedded PostgreSQL {told[1]}")
+                return EmbeddedTarget(told[0], label=f"embedded PostgreSQL {told[1]}")
         self._own = shared_server.start_server(needed, self.settings.major)
         return self._own.target()

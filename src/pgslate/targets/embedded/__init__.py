@@ -24,8 +24,8 @@ def embedded(
     ``extensions`` that the server must have and ``major`` choose among the installed servers. The server also
     ends with this process. Raises ``MissingExtensionError`` or ``TargetError`` as ``Server.start`` does.
     """
+    from pgslate.targets.embedded.embedded_target import EmbeddedTarget
     from pgslate.targets.embedded.server import Server
-    from pgslate.targets.target import Target
 
     server = Server.start(extensions=extensions, major=major, durable=durable, tmpfs=tmpfs)
     try:
@@ -33,4 +33,4 @@ def embedded(
     except BaseException:
         server.stop()
         raise
-    return Target(target.dsn, label=target.label, on_close=server.stop)
+    return EmbeddedTarget(target.dsn, label=target.label, on_close=server.stop)

@@ -168,9 +168,9 @@ def _prepare(
 
 
 def _target(port: int, dbname: str, version: str) -> Target:
-    from pgslate.targets.target import Target
+    from pgslate.targets.embedded.embedded_target import EmbeddedTarget
 
-    return Target(dsn_of(port, dbname), label=f"{dbname} on embedded PostgreSQL {version}")
+    return EmbeddedTarget(dsn_of(port, dbname), label=f"{dbname} on embedded PostgreSQL {version}")
 
 
 def _remove(entry: Standing) -> None:

@@ -103,9 +103,11 @@ class Server:
 
     def target(self, dbname: str = "postgres") -> Target:
         """A database of this server as a target; closing it leaves the server up."""
-        from pgslate.targets.target import Target
+        from pgslate.targets.embedded.embedded_target import EmbeddedTarget
 
-        return Target(self.dsn(dbname), label=f"{dbname} on embedded PostgreSQL {self.installation.version}")
+        return EmbeddedTarget(
+            self.dsn(dbname), label=f"{dbname} on embedded PostgreSQL {self.installation.version}"
+        )
 
     def create_database(self, name: str, *, template: str = "template1") -> Target:
         """Make a database and return it; raises ``psycopg.errors.DuplicateDatabase`` where it exists."""

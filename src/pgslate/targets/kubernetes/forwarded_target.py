@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
-from pgslate.targets.target import Target
+from pgslate.targets.target import Target, set_for_the_role
 
 _FRESH = 5.0  # seconds: afterwards the pod may be another one
 _SETTABLE = {"autocommit", "prepare_threshold"}
@@ -50,6 +50,7 @@ class ForwardedTarget(Target):
                 and asked.keys() <= _SETTABLE
                 and self._clock() - self._since < _FRESH
                 and _stands(opened)
+                and not (settings is not None and set_for_the_role(opened))
             ):
                 for name, value in asked.items():
                     setattr(opened, name, value)
