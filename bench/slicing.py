@@ -22,7 +22,8 @@ from bench import page
 from bench.generate import write
 
 from pgslate.catalog.catalog import Catalog
-from pgslate.dump.definitions import script_of, take
+from pgslate.dump.definitions import script_of
+from pgslate.dump.outcome import take
 from pgslate.slices import lockfile
 from pgslate.slices.lockfile import Lock
 from pgslate.slices.selection import relations
@@ -84,7 +85,7 @@ def _measured(server: Server, folder: Path, migrations: int, tables: int) -> Gro
     began = time.perf_counter()
     traced = trace(catalog, target).trace
     tracing = time.perf_counter() - began
-    snapshot = take(server, "bench_trace")
+    snapshot = take(server, catalog)
     server.drop_database("bench_trace")
     script = script_of(whole(catalog, traced, form="objects"), snapshot)
     objects = min(_send(server, [script]) for _ in range(3))

@@ -32,6 +32,7 @@
     │       ├── PartlyAppliedError
     │       └── UnfinishedMigrationError
     ├── ProofError                  exit 4: a slice could not be proved; differences
+    │   └── FormUnavailableError    tables, form, cause
     ├── UnseenError                 exit 4: tracing can't see all of a migration, and no hint adds it; places
     └── VerificationError           exit 1: the database is not as it should be; differences
         └── MissingTablesError      tables
@@ -451,6 +452,28 @@ class ProofError(PgslateError):
     ) -> None:
         super().__init__(message, place=place, fix=fix)
         self.differences = differences
+
+
+class FormUnavailableError(ProofError):
+    """PostgreSQL can't make these tables in one of the forms; in the others it can.
+
+    ``cause`` names the object that can't be made, and says why.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        tables: tuple[str, ...],
+        form: str,
+        cause: str,
+        place: Place | None = None,
+        fix: str = "",
+    ) -> None:
+        super().__init__(message, place=place, fix=fix)
+        self.tables = tables
+        self.form = form
+        self.cause = cause
 
 
 class UnseenError(PgslateError):

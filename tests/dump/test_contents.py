@@ -12,7 +12,7 @@ from tests.slices.judging import Court, court
 
 from pgslate.catalog.prelude import run_prelude
 from pgslate.dump.archive import read_archive
-from pgslate.dump.definitions import script_of, take
+from pgslate.dump.definitions import script_of
 from pgslate.slices.slice import whole
 from pgslate.targets.embedded.server import Server
 
@@ -33,7 +33,7 @@ def made(case: Court, *tables: str) -> Iterator[psycopg.Connection[Any]]:
     chosen = (
         case.slice(*tables, form="objects") if tables else whole(case.catalog, case.trace, form="objects")
     )
-    script = script_of(chosen, take(case.server, case.database))
+    script = script_of(chosen, case.snapshot())
     try:
         target = case.server.create_database("made", template="template0")
         with target.connect(autocommit=True) as connection:

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import MAJORS
 from tests.slices.judging import Court, court, dump
 
-from pgslate.dump.definitions import script_of, take
+from pgslate.dump.definitions import script_of
 from pgslate.dump.entries import Entry
 from pgslate.dump.folding import MANY, fold
 from pgslate.slices.slice import whole
@@ -148,7 +148,7 @@ def assert_whole_is_exact(case: Court, server: Server) -> str:
     for table in tables:
         assert case.difference(table, "objects") == "", table
         assert case.difference_of(everything, table) == "", table
-    return script_of(everything, take(server, case.database))
+    return script_of(everything, case.snapshot())
 
 
 def test_nothing_but_the_tables_is_left_of_a_plain_schema(server: Server) -> None:
@@ -275,7 +275,7 @@ def test_the_script_of_one_version_makes_the_same_on_another(
     server = servers(other)
     with court(servers(one), CATALOGS[name]) as case, court(server, CATALOGS[name]) as wanted:
         everything = whole(case.catalog, case.trace, form="objects")
-        script = script_of(everything, take(case.server, case.database))
+        script = script_of(everything, case.snapshot())
         with server.create_database("taken", template="template0").connect() as connection:
             connection.execute(script.encode())
         try:

@@ -11,7 +11,8 @@ from pathlib import Path
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.prelude import PreludeFile, run_prelude
-from pgslate.dump.definitions import Snapshot, script_of, take
+from pgslate.dump.definitions import Snapshot, script_of
+from pgslate.dump.outcome import take, take_from
 from pgslate.slices.proof import Proof, Prover
 from pgslate.slices.replay import replay
 from pgslate.slices.selection import select
@@ -80,11 +81,9 @@ class Court:
 
     def proof(self, table: str, form: Form) -> Proof:
         """The table's slice as a proof leaves it: widened where it has to be."""
-        if self._snapshot is None:
-            self._snapshot = take(self.server, self.database)
         units = select(self.catalog, self.trace, [table])
         settings = self.catalog.settings
-        with Prover(self.server, prelude=self.prelude, settings=settings, snapshot=self._snapshot) as prover:
+        with Prover(self.server, prelude=self.prelude, settings=settings, snapshot=self.snapshot()) as prover:
             return prover.prove(self.catalog, self.trace, units, form)
 
     def difference_of(self, slice_: Slice, table: str) -> str:
@@ -139,10 +138,16 @@ class Court:
         """The SQL of the objects form."""
         return self._script_of(self.slice(*tables, form="objects"))
 
+    def snapshot(self) -> Snapshot:
+        """The final DDL and rows of the whole catalog; taken once."""
+        if self._snapshot is None and self.prelude:
+            self._snapshot = take(self.server, self.catalog, self.prelude)
+        elif self._snapshot is None:
+            self._snapshot = take_from(self.server, self.database, self.catalog)
+        return self._snapshot
+
     def _script_of(self, slice_: Slice) -> str:
-        if self._snapshot is None:
-            self._snapshot = take(self.server, self.database)
-        return script_of(slice_, self._snapshot)
+        return script_of(slice_, self.snapshot())
 
 
 @contextmanager

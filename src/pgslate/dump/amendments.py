@@ -42,5 +42,5 @@ def amendments(connection: psycopg.Connection[Any]) -> dict[int, str]:
     """By the OID of a relation, the statements that have to follow its own."""
     found: dict[int, str] = {}
     for oid, text in connection.execute(_AMENDMENTS).fetchall():
-        found[oid] = found.get(oid, "") + "\n" + text
+        found[oid] = f"{found[oid]}\n{text}" if oid in found else text
     return found

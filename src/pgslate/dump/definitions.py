@@ -1,6 +1,6 @@
-"""The objects form: the final DDL, and the rows that migrations seeded, of only the required objects.
+"""The objects form: the final DDL, and the rows that migrations seeded, of only the required objects. Pure.
 
-pg_dump writes the whole catalog's outcome once, as an archive with a table of contents (see ``archive``). A
+pg_dump writes the whole catalog's outcome once, as an archive with a table of contents (see ``outcome``). A
 slice takes the entries whose unit it requires. Entries without an object of their own (comments, rights,
 sequence ownership, partition attachments) go with the entries that they depend on. Then a table's keys,
 defaults and identity are moved into its CREATE TABLE: see ``folding``.
@@ -13,30 +13,22 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psycopg
-from psycopg import sql
-
-from pgslate.dump.entries import LARGE_OBJECT, Entry, Named
+from pgslate.dump.entries import LARGE_OBJECT, Entry, Named, set_setting
 from pgslate.dump.folding import fold
 from pgslate.dump.not_nulls import named
-from pgslate.dump.pg_dump import dumped, entries_of
-from pgslate.dump.roles import texts_of
-from pgslate.errors import ProofError
+from pgslate.dump.rehearsal import Refusal
+from pgslate.errors import FormUnavailableError, ProofError
 from pgslate.schema.database_settings import set_here
 from pgslate.slices.slice import Slice
-from pgslate.targets.embedded.server import Server
 from pgslate.trace.effects import Trace, Unit
-from pgslate.trace.observer import Observer
-from pgslate.trace.system_catalogs import PG_AUTHID
-from pgslate.trace.world import World
 
-VERSION = 5
+VERSION = 6
 """Of what a snapshot holds: one in the cache that is of another version is made anew."""
 
 # What a dump is read under, whatever the session has: names are qualified, and function bodies come before
 # what they touch. Whether an index had better be built in parallel is worth no thought for so few rows.
 # All of it ends with the transaction.
-_PROLOGUE = """\
+PROLOGUE = """\
 SET LOCAL standard_conforming_strings = on;
 SET LOCAL check_function_bodies = off;
 SET LOCAL xmloption = content;
@@ -50,11 +42,6 @@ SELECT pg_catalog.set_config('search_path', '', true);
 
 _USUAL = {"default_tablespace": "", "default_table_access_method": "heap", "search_path": ""}
 
-_SETTINGS = """
-SELECT config FROM pg_catalog.pg_db_role_setting s
-JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, unnest(s.setconfig) config
-WHERE d.datname = pg_catalog.current_database() AND s.setrole = 0 AND config !~ '^pg_[^.=]*='"""
-
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -62,38 +49,35 @@ class Snapshot:
     wrote it.
 
     ``settings`` are those of the database, each ``name=value``: whatever tables are asked for, they hold.
+    ``refused`` are the objects that this form can't make. ``is_folded`` says whether what belongs to a table
+    may be moved into its CREATE TABLE.
     """
 
     server: int
     entries: tuple[Entry, ...]
     settings: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    is_folded: bool = True
 
-    def script(self, required: Collection[Named], existing: Collection[Named] = ()) -> str:
+    def script(self, required: Collection[Named]) -> str:
         """The SQL that makes the ``required`` units and what they seeded; one transaction's worth.
 
-        ``existing`` units are there already, from a prelude or from initdb: only their comments and rights
-        are set.
+        What was there before the first migration is only changed, as the migrations changed it.
 
         >>> table = Entry(1, "TABLE", "a", ("table", "public.a"), (), (), "CREATE TABLE public.a ();")
         >>> comment = Entry(2, "COMMENT", "TABLE a", None, (1,), (), "COMMENT ON TABLE public.a IS 'x';")
-        >>> Snapshot(18, (table, comment)).script([("table", "public.b")]) == _PROLOGUE
+        >>> Snapshot(18, (table, comment)).script([("table", "public.b")]) == PROLOGUE
         True
         """
-        texts = [_PROLOGUE]
-        current = dict(_USUAL)
-        for entry in fold(named(self.chosen(required, existing))):
-            if not entry.text:
-                continue
-            wanted = _USUAL | dict(entry.settings)
-            texts += [_set(name, value) for name, value in wanted.items() if current[name] != value]
-            current = wanted
-            texts.append(entry.text + "\n")
-        texts += [set_here("ALTER DATABASE", each) for each in self.settings]
-        return "".join(texts)
+        return self._script(list(self.chosen(required)))
 
-    def chosen(self, required: Collection[Named], existing: Collection[Named] = ()) -> Iterable[Entry]:
+    def whole_script(self) -> str:
+        """The SQL that makes everything."""
+        return self._script(self.entries)
+
+    def chosen(self, required: Collection[Named]) -> Iterable[Entry]:
         """The entries that make the ``required`` units, in order."""
-        wanted, there = frozenset(required), frozenset(existing)
+        wanted = frozenset(required)
         taken: dict[int, bool] = {}
         for entry in self.entries:
             if entry.type == LARGE_OBJECT:
@@ -103,41 +87,48 @@ class Snapshot:
             else:
                 known = [taken[number] for number in entry.needs if number in taken]
                 take = bool(known) and all(known)
-                if not known and entry.name.startswith(
-                    "SCHEMA "
-                ):  # rights on a schema that pg_dump takes as made
-                    take = ("schema", entry.name.removeprefix("SCHEMA ")) in wanted
+                if not known and entry.name == "SCHEMA public":  # pg_dump takes it as made
+                    take = ("schema", "public") in wanted
             taken[entry.number] = take
-            if take and entry.unit not in there:
+            if take:
                 yield entry
+
+    def _script(self, entries: Collection[Entry]) -> str:
+        texts = [PROLOGUE]
+        current = dict(_USUAL)
+        ordered = fold(named(entries)) if self.is_folded else entries
+        for entry in ordered:
+            if not entry.text:
+                continue
+            wanted = _USUAL | dict(entry.settings)
+            texts += [set_setting(name, value) for name, value in wanted.items() if current[name] != value]
+            current = wanted
+            texts.append(entry.text + "\n")
+        texts += [set_here("ALTER DATABASE", each) for each in self.settings]
+        return "".join(texts)
 
     def dumps(self) -> str:
         """The snapshot as JSON, an entry a line."""
         lines = ",\n".join(json.dumps(asdict(entry), ensure_ascii=False) for entry in self.entries)
-        settings = json.dumps(self.settings, ensure_ascii=False)
-        return f'{{"server": {self.server}, "settings": {settings}, "entries": [\n{lines}\n]}}\n'
+        others = {
+            "server": self.server,
+            "settings": self.settings,
+            "refused": [[refusal.unit, refusal.why] for refusal in self.refused],
+            "is_folded": self.is_folded,
+        }
+        return f'{json.dumps(others, ensure_ascii=False)[:-1]}, "entries": [\n{lines}\n]}}\n'
 
     @classmethod
     def loads(cls, text: str) -> Snapshot:
         """The snapshot that ``dumps`` gave; ValueError where the text isn't one."""
         document = json.loads(text)
         return cls(
-            document["server"], tuple(map(_to_entry, document["entries"])), tuple(document["settings"])
+            document["server"],
+            tuple(map(_to_entry, document["entries"])),
+            tuple(document["settings"]),
+            tuple(Refusal((unit[0], unit[1]), why) for unit, why in document["refused"]),
+            document["is_folded"],
         )
-
-
-def take(server: Server, dbname: str) -> Snapshot:
-    """Dump the outcome of a whole catalog, which was applied to a database of ``server``.
-
-    Raises TargetError where the installation has no pg_dump, or it fails.
-    """
-    with server.target(dbname).connect(autocommit=True, prepare_threshold=None) as connection:
-        world = World()
-        world.begin(Observer(connection).everything())
-        settings = tuple(row[0] for row in connection.execute(_SETTINGS))
-        roles = tuple(_roles(connection, world))
-        entries = tuple(entries_of(dumped(server, dbname), connection, world))
-    return Snapshot(server.major, (*roles, *entries), settings)
 
 
 def required_names(trace: Trace, required: Iterable[Unit]) -> list[Named]:
@@ -148,43 +139,32 @@ def required_names(trace: Trace, required: Iterable[Unit]) -> list[Named]:
 def script_of(slice_: Slice, snapshot: Snapshot) -> str:
     """The SQL of a slice in the objects form.
 
-    Raises ProofError where the snapshot lacks a table that the slice requires: it is of another catalog.
+    Raises FormUnavailableError where PostgreSQL can't make a required object in this form; ProofError where
+    the snapshot lacks a table that the slice requires: it is of another catalog.
     """
     names = required_names(slice_.trace, slice_.required)
-    existing = required_names(
-        slice_.trace, (unit for unit in slice_.required if slice_.trace.units[unit].made is None)
-    )
     made = {entry.unit for entry in snapshot.entries}
     missing = [name for kind, name in names if kind == "table" and (kind, name) not in made]
+    refused = {refusal.unit: refusal.why for refusal in snapshot.refused}
+    for name in names:
+        if name in refused:
+            raise _unavailable(slice_.tables, refused[name])
     if missing:
         raise ProofError(
             f"the snapshot has no {', '.join(missing)}", fix="remove it from the cache, to have it made anew"
         )
-    return snapshot.script(names, existing)
+    return snapshot.whole_script() if slice_.is_whole else snapshot.script(names)
 
 
-def _roles(connection: psycopg.Connection[Any], world: World) -> Iterable[Entry]:
-    """Entries for the server's roles, numbered below those of the dump, and for who is a member of which."""
-    numbers: dict[int, int] = {}
-    for number, role in enumerate(texts_of(connection), start=1):
-        unit = None
-        if len(role.oids) == 1:
-            numbers[role.oids[0]] = -number
-            unit = world.unit((PG_AUTHID, role.oids[0]))
-        known = world.units[unit] if unit is not None else None
-        yield Entry(
-            number=-number,
-            type="ROLE" if known else "MEMBERSHIP",
-            name=role.name,
-            unit=(known.kind, known.name) if known else None,
-            needs=() if known else tuple(numbers[oid] for oid in role.oids if oid in numbers),
-            settings=(),
-            text=role.text,
-        )
-
-
-def _set(name: str, value: str) -> str:
-    return f"SELECT pg_catalog.set_config('{name}', {sql.quote(value)}, true);\n"
+def _unavailable(tables: tuple[str, ...], cause: str) -> FormUnavailableError:
+    asked = ", ".join(tables) or "everything"
+    return FormUnavailableError(
+        f"the objects form can't make {asked}: {cause}",
+        tables=tables,
+        form="objects",
+        cause=cause,
+        fix="use --form files or --form statements",
+    )
 
 
 def _to_entry(document: Mapping[str, Any]) -> Entry:

@@ -6,8 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from psycopg import sql
+
 Named = tuple[str, str]
 """A unit by its kind and name, as they are at the end of the catalog."""
+
+ROWS = "TABLE DATA"
+"""The type of an entry of a table's rows."""
 
 LARGE_OBJECT = "LARGE OBJECT"
 """The type of an entry of large objects: no catalog says which table's rows need them, so all come along."""
@@ -38,6 +43,21 @@ class Entry:
     needs: tuple[int, ...]
     settings: tuple[tuple[str, str], ...]
     text: str
+
+
+def set_setting(name: str, value: str) -> str:
+    """The statement that gives a setting a value until the transaction ends."""
+    return f"SELECT pg_catalog.set_config({quoted(name)}, {quoted(value)}, true);\n"
+
+
+def quoted(text: str) -> str:
+    """The text as a string of SQL."""
+    return sql.quote(text).strip()
+
+
+def quoted_name(name: str) -> str:
+    """The name in quotes."""
+    return sql.Identifier(name).as_string()
 
 
 def made_by(text: str) -> str:

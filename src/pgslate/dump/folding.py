@@ -161,14 +161,15 @@ class _Folding:
                 begin = at
         found = {}
         for at, entry in enumerate(self._entries):
-            text = table_text(entry.text) if entry.type == "TABLE" and at >= begin else None
+            is_plain = entry.type == "TABLE" and at >= begin and not entry.settings
+            text = table_text(entry.text) if is_plain else None
             if text is not None and text.name.replace('"', "") not in family:
                 found[text.name] = _Table(at, text, rows.get(entry.number, 0))
         return found
 
     def _matches(self, type_: str, pattern: re.Pattern[str]) -> Iterable[tuple[int, re.Match[str]]]:
         for at, entry in enumerate(self._entries):
-            if entry.type == type_ and at not in self._gone:
+            if entry.type == type_ and at not in self._gone and not entry.settings:
                 found = pattern.fullmatch(entry.text)
                 if found:
                     yield at, found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile
-from pgslate.trace.scratch_server import SCRATCH, scratch_server
+from pgslate.trace.scratch_server import scratch_server
 from pgslate.trace.trace_cache import is_used, key_of, traces_folder, write_cached
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def snapshot_of(
     ``major`` is the version of the server that it is meant for: a scratch server of that version writes it,
     if one is installed that has the extensions, and else the newest. Raises as ``trace_of`` does.
     """
-    from pgslate.dump.definitions import VERSION, Snapshot, take
-    from pgslate.slices.replay import replay_all
+    from pgslate.dump.definitions import VERSION, Snapshot
+    from pgslate.dump.outcome import take
     from pgslate.targets.embedded.installations import installations
 
     major = major if any(major == one.major for one in installations()) else None
@@ -38,12 +38,7 @@ def snapshot_of(
         is_used(path)
         return kept
     with scratch_server(catalog, major=major) as server:
-        server.create_database(SCRATCH, template="template0")
-        with server.target(SCRATCH).connect(
-            settings=catalog.settings, autocommit=True, prepare_threshold=None
-        ) as connection:
-            replay_all(catalog, connection, prelude=prelude)
-        found = take(server, SCRATCH)
+        found = take(server, catalog, prelude)
     write_cached(path, found.dumps())
     return found
 

@@ -16,7 +16,9 @@ from psycopg import sql
 from pgslate.dump.amendments import amendments
 from pgslate.dump.archive import Archive, ArchiveEntry, read_archive
 from pgslate.dump.cast_lists import without_cast_lists
-from pgslate.dump.entries import LARGE_OBJECT, Entry
+from pgslate.dump.entries import LARGE_OBJECT, ROWS, Entry, Named
+from pgslate.dump.extension_members import Membership
+from pgslate.dump.prelude_changes import Changes
 from pgslate.errors import TargetError
 from pgslate.targets.embedded.data_directory import server_environment
 from pgslate.targets.embedded.server import Server
@@ -24,6 +26,7 @@ from pgslate.trace.system_catalogs import PG_CLASS
 from pgslate.trace.world import World
 
 PG_USER_MAPPING = 1418
+_DROPS = 1_000_000  # below the numbers of the roles' entries
 
 # pg_dump gives no object and no dependency to these, but a name.
 _USER_MAPPINGS = """
@@ -36,7 +39,6 @@ WHERE oid = ANY (%s::oid[]) ORDER BY 1"""
 
 _NOT_OF_THE_CONTENTS = frozenset(("ENCODING", "STDSTRINGS", "SEARCHPATH", "DATABASE", "BLOBS"))
 _LARGE_OBJECTS = ("BLOB", "BLOB METADATA")
-_ROWS = "TABLE DATA"
 
 # The types of entry whose objects have an owner: those that ALTER knows by the entry's own name, and those
 # whose arguments stand in the statement that drops them.
@@ -68,7 +70,7 @@ _OWNED_WITH_ARGUMENTS = frozenset(
 )
 
 
-def dumped(server: Server, dbname: str) -> Archive:
+def dumped(server: Server, dbname: str, *, rows_per_insert: int = 500) -> Archive:
     """The archive of the database. Raises TargetError where there is no pg_dump, or where it fails."""
     program = server.installation.program("pg_dump")
     if program is None:
@@ -78,7 +80,7 @@ def dumped(server: Server, dbname: str) -> Archive:
         )
     command = [str(program), "--format=custom", "--compress=0", "--encoding=UTF8"]
     # A table that inherits has its columns in another order when it is made again: name them.
-    rows = ["--column-inserts", "--rows-per-insert=500"]
+    rows = ["--column-inserts", f"--rows-per-insert={rows_per_insert}"]
     done = subprocess.run(
         [*command, *rows, "--dbname", server.dsn(dbname)],
         capture_output=True,
@@ -93,54 +95,87 @@ def dumped(server: Server, dbname: str) -> Archive:
     return read_archive(done.stdout)
 
 
-def entries_of(archive: Archive, connection: psycopg.Connection[Any], world: World) -> Iterator[Entry]:
-    """The archive's entries, in order; ``connection`` is to the database that was dumped.
+def entries_of(
+    archive: Archive,
+    connection: psycopg.Connection[Any],
+    world: World,
+    changed: Changes,
+    membership: Membership,
+) -> Iterator[Entry]:
+    """The archive's entries, in order.
 
     Args:
-        archive: What pg_dump wrote of the database.
-        connection: A connection to it; the objects of its role get no owner.
+        archive: What pg_dump wrote of a database.
+        connection: A session in it, as a migration's begins; the objects of its role get no owner.
         world: The units in it.
+        changed: What has to be run for the objects that a prelude makes.
+        membership: The members that were added to extensions, or taken from them.
     """
     mappings: Mapping[str, int] = dict(connection.execute(_USER_MAPPINGS).fetchall())
+    path = _value(connection, "SELECT pg_catalog.current_setting('search_path')")
     amended = amendments(connection)
-    role = connection.info.user
+    units = {entry.number: _unit(entry, world, mappings) for entry in archive.entries}
+    for number, (table, text) in enumerate(changed.drops, start=1):
+        unit = units[table] if table is not None else None
+        yield Entry(-_DROPS - number, "DROP", "", unit, (), (), text)
     for entry in archive.entries:
-        if entry.type in _NOT_OF_THE_CONTENTS:
-            continue
-        if entry.type == "DEFAULT" and not entry.oid:  # that there is none: see amendments
-            continue
-        if entry.type in _LARGE_OBJECTS:
-            text = _large_objects(entry, connection)
-        elif entry.type == _ROWS:
-            text = archive.rows.get(entry.number, "").strip("\n")
+        if entry.type in _NOT_OF_THE_CONTENTS or (entry.type == "DEFAULT" and not entry.oid):
+            continue  # that a column has no default is said by amendments
+        change = changed.texts.get(entry.number)
+        if change is not None:
+            text = change if entry.type == ROWS else without_cast_lists(change)
         else:
-            text = without_cast_lists(entry.create.strip("\n"))
-        if entry.system_catalog == PG_CLASS:
-            text += amended.get(entry.oid, "")
-        if entry.owner not in ("", role):
-            text += _owned(entry)
-        yield _entry(entry, text, world, mappings)
+            text = "\n".join(filter(None, _texts(entry, archive, connection, amended, membership)))
+        yield Entry(
+            number=entry.number,
+            type=LARGE_OBJECT if entry.type in _LARGE_OBJECTS else entry.type,
+            name=entry.name,
+            unit=units[entry.number],
+            needs=entry.needs,
+            settings=tuple(_settings(entry, path)),
+            text=text,
+        )
 
 
-def _entry(entry: ArchiveEntry, text: str, world: World, mappings: Mapping[str, int]) -> Entry:
+def _texts(
+    entry: ArchiveEntry,
+    archive: Archive,
+    connection: psycopg.Connection[Any],
+    amended: Mapping[int, str],
+    membership: Membership,
+) -> Iterator[str]:
+    """An entry's SQL, and what has to follow it."""
+    if entry.type in _LARGE_OBJECTS:
+        yield _large_objects(entry, connection)
+        return
+    if entry.type == ROWS:
+        yield archive.rows.get(entry.number, "").strip("\n")
+        return
+    yield without_cast_lists(entry.create.strip("\n"))
+    if entry.system_catalog == PG_CLASS:
+        yield amended.get(entry.oid, "")
+    if entry.owner not in ("", connection.info.user):
+        yield _owned(entry)
+    yield membership.added.get((entry.system_catalog, entry.oid), "")
+    if entry.type == "EXTENSION":
+        yield membership.removed.get(entry.name, "")
+
+
+def _unit(entry: ArchiveEntry, world: World, mappings: Mapping[str, int]) -> Named | None:
     obj = (entry.system_catalog or PG_CLASS, entry.oid)
     if entry.type == "USER MAPPING":
         obj = (PG_USER_MAPPING, mappings.get(entry.name, 0))
     unit = world.unit(obj) if obj[1] else None
-    known = world.units[unit] if unit is not None else None
-    return Entry(
-        number=entry.number,
-        type=LARGE_OBJECT if entry.type in _LARGE_OBJECTS else entry.type,
-        name=entry.name,
-        unit=(known.kind, known.name) if known else None,
-        needs=entry.needs,
-        settings=tuple(_settings(entry)),
-        text=text,
-    )
+    return (world.units[unit].kind, world.units[unit].name) if unit is not None else None
 
 
-def _settings(entry: ArchiveEntry) -> Iterator[tuple[str, str]]:
-    """Where and how a relation is stored, if it isn't the usual place and way."""
+def _settings(entry: ArchiveEntry, path: str) -> Iterator[tuple[str, str]]:
+    """Where and how a relation is stored, if it isn't the usual place and way.
+
+    Checks and generated columns are computed for rows: as the migrations do it, under their search path.
+    """
+    if entry.type == ROWS:
+        yield "search_path", path
     if entry.access_method not in ("", "heap") and not entry.is_partitioned:
         yield "default_table_access_method", entry.access_method
     if entry.tablespace:
@@ -157,7 +192,7 @@ def _owned(entry: ArchiveEntry) -> str:
         described = entry.drop.strip("\n").removeprefix("DROP ").removesuffix(";")
     else:
         return ""
-    return f"\nALTER {described} OWNER TO {sql.Identifier(entry.owner).as_string()};"
+    return f"ALTER {described} OWNER TO {sql.Identifier(entry.owner).as_string()};"
 
 
 def _large_objects(entry: ArchiveEntry, connection: psycopg.Connection[Any]) -> str:
@@ -170,3 +205,8 @@ def _large_objects(entry: ArchiveEntry, connection: psycopg.Connection[Any]) -> 
         if entry.owner != connection.info.user:
             texts.append(f"ALTER LARGE OBJECT {oid} OWNER TO {owner};")
     return "\n".join(texts)
+
+
+def _value(connection: psycopg.Connection[Any], query: str) -> str:
+    row = connection.execute(query.encode()).fetchone()
+    return str(row[0]) if row else ""

@@ -15,7 +15,7 @@ def text(locked: LockResult) -> str:
 
 def _lines(locked: LockResult) -> Iterable[str]:
     slices = sum(map(len, locked.lock.slices.values()))
-    proved = slices - len(locked.unproved)
+    proved = slices - len(locked.unproved) - len(locked.unavailable)
     yield (
         f"{'wrote' if locked.changed else 'nothing to change in'} {locked.path}: "
         f"{counted(len(locked.lock.trace.migrations), 'migration')}, "
@@ -23,6 +23,8 @@ def _lines(locked: LockResult) -> Iterable[str]:
     )
     for name, why in locked.widened.items():
         yield f"widened  {name}: {why[-1]}"
+    for name, cause in locked.unavailable.items():
+        yield f"can't be had: {name}: {cause}"
     for name, unproved in locked.unproved.items():
         yield f"UNPROVED {name}: {unproved}"
     for file, line, what in locked.unseen:

@@ -44,7 +44,8 @@ class Proved:
     """One form of one subject's slice: what it replays (effects; units in the objects form), and its proof.
 
     ``servers`` are the major versions it was proved on; ``whole`` says that nothing less than the whole
-    catalog would do; unproved says why there is no proof, where there is none.
+    catalog would do. ``unproved`` says why there is no proof, where there is none; ``is_unavailable`` marks
+    a form that PostgreSQL can't make the subject in.
     """
 
     replays: frozenset[int]
@@ -52,6 +53,7 @@ class Proved:
     widening: Widening = NOTHING
     whole: bool = False
     unproved: str = ""
+    is_unavailable: bool = False
 
 
 @dataclass(frozen=True)
@@ -318,7 +320,9 @@ def _replays(slice_: Slice) -> frozenset[int]:
 
 def _from_proof(proof: Proof) -> Proved:
     servers = () if proof.unproved else (proof.server,)
-    return Proved(_replays(proof.slice), servers, proof.widening, proof.fell_back, proof.unproved)
+    return Proved(
+        _replays(proof.slice), servers, proof.widening, proof.fell_back, proof.unproved, proof.is_unavailable
+    )
 
 
 def _proved(proved: Proved) -> dict[str, Any]:
@@ -332,7 +336,7 @@ def _proved(proved: Proved) -> dict[str, Any]:
     if proved.whole:
         told["whole"] = True
     if proved.unproved:
-        told["unproved"] = proved.unproved
+        told["unavailable" if proved.is_unavailable else "unproved"] = proved.unproved
     return told
 
 
@@ -348,7 +352,8 @@ def _to_proved(told: Mapping[str, Any]) -> Proved:
         tuple(told["proved"]),
         widening,
         bool(told.get("whole", False)),
-        told.get("unproved", ""),
+        told.get("unavailable", told.get("unproved", "")),
+        "unavailable" in told,
     )
 
 

@@ -22,6 +22,7 @@ from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile, run_prelude
 from pgslate.dump.definitions import Snapshot, script_of
 from pgslate.dump.kept_snapshot import snapshot_of
+from pgslate.errors import FormUnavailableError
 from pgslate.schema.compare import compare
 from pgslate.schema.difference import Difference
 from pgslate.schema.identifiers import parts
@@ -42,7 +43,7 @@ class Proof:
     """A slice and its proof: on which major version, what each failed try had said, and what that added.
 
     ``unproved`` says why not even the whole catalog's outcome is the same twice; empty where the slice is
-    proved.
+    proved. ``is_unavailable`` marks a form that PostgreSQL can't make these tables in: ``unproved`` says why.
     """
 
     slice: Slice
@@ -50,6 +51,7 @@ class Proof:
     failures: tuple[str, ...] = ()
     widening: Widening = NOTHING
     unproved: str = ""
+    is_unavailable: bool = False
 
     @property
     def fell_back(self) -> bool:
@@ -101,7 +103,10 @@ class Prover:
         failures: list[str] = []
         for _ in range(_TRIES):
             attempt = slice_of(catalog, trace, asked, tables=names, form=form, widening=widening)
-            failure = self.check(attempt)
+            try:
+                failure = self.check(attempt)
+            except FormUnavailableError as error:
+                return Proof(attempt, self.server.major, unproved=error.cause, is_unavailable=True)
             if failure is None:
                 return Proof(attempt, self.server.major, tuple(failures), widening)
             failures.append(failure.what)

@@ -42,7 +42,16 @@ class LockResult:
         return {
             f"{subject} ({form})": proved.unproved
             for subject, form, proved in self._sorted()
-            if proved.unproved
+            if proved.unproved and not proved.is_unavailable
+        }
+
+    @property
+    def unavailable(self) -> Mapping[str, str]:
+        """The slices that PostgreSQL can't make in one form, each with the cause; other forms are proved."""
+        return {
+            f"{subject} ({form})": proved.unproved
+            for subject, form, proved in self._sorted()
+            if proved.is_unavailable
         }
 
     def _sorted(self) -> Iterator[tuple[lockfile.Subject, Form, lockfile.Proved]]:
@@ -64,6 +73,7 @@ class LockResult:
             "slices": sum(map(len, self.lock.slices.values())),
             "widened": {name: list(why) for name, why in self.widened.items()},
             "unproved": dict(self.unproved),
+            "unavailable": dict(self.unavailable),
             "unseen": [{"file": file, "line": line, "what": what} for file, line, what in self.unseen],
         }
 
