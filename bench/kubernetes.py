@@ -36,7 +36,7 @@ import datastorage
 from pgslate.project.project import Project
 from pgslate.slices.slice import Slice
 from pgslate.targets.kubernetes import kubeconfig as kubeconfigs
-from pgslate.targets.kubernetes import kubernetes
+from pgslate.targets.kubernetes import service_target
 from pgslate.targets.kubernetes.api import HttpApi, path_of
 from pgslate.targets.kubernetes.readiness import Patience
 from pgslate.targets.target import Target
@@ -88,7 +88,7 @@ class Cluster:
 
     def target(self, database: str = "action_history") -> Target:
         """PostgreSQL in it, as pgslate reaches it."""
-        return kubernetes(
+        return service_target(
             self.namespace,
             kubeconfig=self.kubeconfig,
             database=database,
@@ -225,7 +225,7 @@ def _pgslate_forward(cluster: Cluster) -> Iterator[tuple[str, int]]:
 
 
 def _forward(namespace: str, kubeconfig: Path | None, ready: Any, done: Event) -> None:
-    from pgslate.targets.kubernetes import forward
+    from pgslate.verbs.forward import forward
 
     with forward(namespace, kubeconfig=kubeconfig) as forwarder:
         ready.put(forwarder.port)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +36,37 @@ def test_a_public_name_says_the_module_it_is_found_in() -> None:
 def test_every_public_name_has_a_docstring() -> None:
     without = [name for name in pgslate.__all__ if not getattr(pgslate, name).__doc__]
     assert not without
+
+
+def _of_ours(annotation: str) -> set[str]:
+    """The names in an annotation that are classes of pgslate's: those that begin with a capital."""
+    return set(re.findall(r"\b[A-Z]\w+", annotation)) - _NOT_OURS
+
+
+_NOT_OURS = {"Any", "Callable", "Iterable", "Mapping", "None", "Path", "Self", "Sequence", "TupleRow"}
+
+
+@pytest.mark.parametrize("name", [n for n in pgslate.__all__ if inspect.isfunction(getattr(pgslate, n))])
+def test_what_a_public_function_returns_is_public(name: str) -> None:
+    returned = str(inspect.signature(getattr(pgslate, name)).return_annotation)
+    assert _of_ours(returned) <= set(pgslate.__all__)
+
+
+@pytest.mark.parametrize("name", [n for n in pgslate.__all__ if n.endswith("Result")])
+def test_a_result_is_frozen_has_as_json_and_holds_public_types(name: str) -> None:
+    kind = getattr(pgslate, name)
+    assert kind.__dataclass_params__.frozen
+    assert kind.as_json.__doc__
+    for field in dataclasses.fields(kind):
+        assert _of_ours(str(field.type)) <= set(pgslate.__all__), field.name
+
+
+def test_no_public_signature_has_a_seam_for_tests() -> None:
+    seams = {"api", "clock", "environ", "pace", "patience", "pause", "step"}
+    for name in pgslate.__all__:
+        found = getattr(pgslate, name)
+        if inspect.isfunction(found):
+            assert not seams & inspect.signature(found).parameters.keys(), name
 
 
 @pytest.mark.parametrize("verb", [verb for verb, _, _ in VERBS])

@@ -21,7 +21,7 @@ from pgslate.errors import LockLostError, LockTimeoutError, TargetError
 from pgslate.execution import locks
 from pgslate.execution.planner import Step
 from pgslate.execution.progress import Silent
-from pgslate.targets.dsn import connect
+from pgslate.targets.dsn import wait_for
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target, dsn_with
 from pgslate.verbs.apply import apply
@@ -197,7 +197,7 @@ def pooled(database: Target, server: Server, request: pytest.FixtureRequest) -> 
         command = [shutil.which("pgbouncer") or "", str(settings)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL, **account.popen_options()) as pgbouncer:
             try:
-                yield connect(dsn_with(database.dsn, port=str(port)))
+                yield wait_for(dsn_with(database.dsn, port=str(port)))
             finally:
                 pgbouncer.kill()
 

@@ -16,7 +16,7 @@ from pgslate.errors import (
     PartlyAppliedError,
     UsageError,
 )
-from pgslate.execution.ledger import Ledger, Row, Run
+from pgslate.execution.ledger import Ledger, LedgerRow, LedgerRun
 from pgslate.execution.planner import plan_of
 from pgslate.slices.slice import Slice
 from pgslate.verbs.plan import plan
@@ -28,15 +28,15 @@ TWO = {
 }
 
 
-def row(migration: Migration, **said: object) -> Row:
+def row(migration: Migration, **said: object) -> LedgerRow:
     given = {"file": migration.file, "checksum": migration.checksum, "form": "files", "of": 1, **said}
-    return Row(version=migration.version, **given)  # type: ignore[arg-type]  # the test's own keywords
+    return LedgerRow(version=migration.version, **given)  # type: ignore[arg-type]  # the test's own keywords
 
 
 def ledger(slice_: Slice, *versions: str, known: tuple[str, ...] = (), **said: object) -> Ledger:
     """A ledger that holds these versions, from a run that knew them and ``known``."""
     rows = {v: row(slice_.catalog.by_version[v], **said) for v in versions}
-    run = Run("r", "2026-01-01", "postgres", "1", "files", ("users",), (*versions, *known))
+    run = LedgerRun("r", "2026-01-01", "postgres", "1", "files", ("users",), (*versions, *known))
     return Ledger(1, rows, (run,))
 
 

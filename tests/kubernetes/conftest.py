@@ -114,10 +114,12 @@ def _namespace(cluster: TestCluster) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def pgvector(cluster: TestCluster, postgres: str) -> None:
     """For tests of migrations that need pgvector: a real cluster's image may be without it."""
-    from pgslate.targets.kubernetes import kubernetes
+    from pgslate.targets.kubernetes import service_target
 
     with (
-        kubernetes(postgres, kubeconfig=cluster.kubeconfig, environ={}, patience=cluster.patience) as target,
+        service_target(
+            postgres, kubeconfig=cluster.kubeconfig, environ={}, patience=cluster.patience
+        ) as target,
         target.connect() as connection,
     ):
         found = connection.execute("SELECT FROM pg_available_extensions WHERE name = 'vector'").fetchone()
@@ -129,9 +131,11 @@ def pgvector(cluster: TestCluster, postgres: str) -> None:
 @pytest.fixture
 def target(cluster: TestCluster, postgres: str) -> Iterator[Target]:
     """The session's PostgreSQL as a target; each ``connect()`` is a new connection."""
-    from pgslate.targets.kubernetes import kubernetes
+    from pgslate.targets.kubernetes import service_target
 
-    with kubernetes(postgres, kubeconfig=cluster.kubeconfig, environ={}, patience=cluster.patience) as target:
+    with service_target(
+        postgres, kubeconfig=cluster.kubeconfig, environ={}, patience=cluster.patience
+    ) as target:
         target.connect().close()  # the first is the one that was opened to see that the server answers
         yield target
 

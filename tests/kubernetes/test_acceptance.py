@@ -13,7 +13,7 @@ from tests.kubernetes import manifests
 from tests.kubernetes.conftest import TestCluster
 
 from pgslate.errors import MissingTablesError, ServiceNotFoundError
-from pgslate.targets.kubernetes import kubernetes
+from pgslate.targets.kubernetes import service_target
 from pgslate.targets.target import Target
 from pgslate.verbs import e2e
 
@@ -48,7 +48,7 @@ def audited(cluster: TestCluster, kubeconfig_path: str, own_namespace: str) -> t
 @contextmanager
 def inside(cluster: TestCluster, namespace: str) -> Iterator[Target]:
     """The namespace's database, to look at."""
-    with kubernetes(namespace, kubeconfig=cluster.kubeconfig, environ={}, timeout=60) as target:
+    with service_target(namespace, kubeconfig=cluster.kubeconfig, environ={}, timeout=60) as target:
         yield target
 
 

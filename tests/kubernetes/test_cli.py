@@ -19,7 +19,7 @@ from tests.kubernetes.conftest import TestCluster
 from tests.kubernetes.standin.server import StandIn
 
 from pgslate import cli
-from pgslate.targets.kubernetes import kubernetes
+from pgslate.targets.kubernetes import service_target
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -87,7 +87,7 @@ def shops(cluster: TestCluster, namespace: str) -> str:
 def tables(cluster: TestCluster, namespace: str, service: str) -> list[str]:
     """The tables in public, but for the ledger's."""
     with (
-        kubernetes(namespace, service=service, kubeconfig=cluster.kubeconfig, environ={}) as target,
+        service_target(namespace, service=service, kubeconfig=cluster.kubeconfig, environ={}) as target,
         target.connect() as connection,
     ):
         rows = connection.execute(

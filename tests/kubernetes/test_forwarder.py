@@ -20,8 +20,9 @@ from tests.kubernetes.conftest import TestCluster
 from tests.kubernetes.standin.server import StandIn
 
 from pgslate.errors import TargetError
-from pgslate.targets.kubernetes import forward, kubernetes
+from pgslate.targets.kubernetes import service_target
 from pgslate.targets.kubernetes.relay import Pace
+from pgslate.targets.kubernetes.service import forwarder_to
 from pgslate.targets.target import Target
 
 MANY = int(os.environ.get("PGSLATE_TEST_CONNECTIONS", "300"))
@@ -48,7 +49,9 @@ def settled(value: Callable[[], int], wanted: int) -> bool:
 def quick(cluster: TestCluster, postgres: str) -> Iterator[Target]:
     """PostgreSQL as a target whose forward pings soon and gives up soon."""
     pace = Pace(ping=0.3, pong=0.5)
-    with kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience, pace=pace) as target:
+    with service_target(
+        postgres, api=cluster.api, environ={}, patience=cluster.patience, pace=pace
+    ) as target:
         yield target
 
 
@@ -116,7 +119,7 @@ def test_a_client_that_reads_late_gets_everything(quick: Target) -> None:
 
 def test_a_client_that_says_its_last_still_gets_the_answer(cluster: TestCluster, postgres: str) -> None:
     with (
-        forward(postgres, api=cluster.api, patience=cluster.patience) as forwarder,
+        forwarder_to(postgres, api=cluster.api, patience=cluster.patience) as forwarder,
         socket.create_connection((forwarder.host, forwarder.port)) as client,
     ):
         client.sendall(SSL_REQUEST)
@@ -155,12 +158,12 @@ def test_a_port_that_is_taken_is_said_so(cluster: TestCluster, postgres: str) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(TargetError, match=f"port {port} of 127.0.0.1") as caught:
-            forward(postgres, api=cluster.api, patience=cluster.patience, port=port)
+            forwarder_to(postgres, api=cluster.api, patience=cluster.patience, port=port)
     assert "another local port" in caught.value.fix
 
 
 def test_closing_ends_the_connections_too(cluster: TestCluster, postgres: str) -> None:
-    target = kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience)
+    target = service_target(postgres, api=cluster.api, environ={}, patience=cluster.patience)
     with closing(target.connect()) as connection:
         target.close()
         with pytest.raises(psycopg.OperationalError):
@@ -177,7 +180,7 @@ def test_a_pod_replaced_in_the_middle_fails_the_statement_and_not_the_next_conne
     from pgslate.targets.kubernetes.api import path_of
 
     cluster.apply(*manifests.postgres(namespace))
-    with kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
+    with service_target(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
         with closing(target.connect()) as connection:
             connection.execute("SELECT 1")
             pods = cluster.api.get(path_of("pods", namespace))["items"]

@@ -19,7 +19,7 @@ from pgslate import cli
 from pgslate.errors import PgslateError
 from pgslate.project.project import Project
 from pgslate.slices.slice import Slice
-from pgslate.targets.kubernetes import exit_status, kubernetes, run_many
+from pgslate.targets.kubernetes import exit_status, run_many, service_target
 from pgslate.targets.target import Target
 from pgslate.verbs.apply import apply
 
@@ -45,7 +45,7 @@ def test_the_audit_slice_is_applied_and_the_second_time_there_is_nothing_to_do(
     cluster: TestCluster, namespace: str, audit: Slice
 ) -> None:
     cluster.apply(*manifests.postgres(namespace))
-    with kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
+    with service_target(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
         assert apply(audit, target).applied
         assert has_audit_events(target)
         assert not apply(audit, target).applied
@@ -59,7 +59,7 @@ def test_several_namespaces_are_provisioned_at_once(
         cluster.apply(*manifests.postgres(namespace, name))
 
     def provision(service: str, tell: object) -> bool:
-        with kubernetes(
+        with service_target(
             namespace, service=service, api=cluster.api, environ={}, patience=cluster.patience
         ) as target:
             apply(audit, target)
@@ -74,7 +74,7 @@ def test_a_run_whose_pod_is_replaced_fails_cleanly_and_the_next_one_finishes_it(
     cluster: TestCluster, namespace: str, audit: Slice, faults: StandIn
 ) -> None:
     cluster.apply(*manifests.postgres(namespace))
-    with kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
+    with service_target(namespace, api=cluster.api, environ={}, patience=cluster.patience) as target:
         with closing(target.connect(autocommit=True)) as blocker:
             # the run waits for this lock, and so is in its middle when the pod goes
             blocker.execute("CREATE TABLE audit_events (); DROP TABLE audit_events; CREATE SCHEMA held")

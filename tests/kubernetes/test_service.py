@@ -12,7 +12,7 @@ from tests.kubernetes.conftest import TestCluster
 from tests.kubernetes.standin.server import StandIn
 
 from pgslate.errors import PrivilegeError, ServiceNotFoundError, TargetError, UsageError
-from pgslate.targets.kubernetes import kubernetes, split_address
+from pgslate.targets.kubernetes import service_target, split_address
 from pgslate.targets.kubernetes.discovery import find_backend
 from pgslate.targets.target import Target
 
@@ -51,7 +51,7 @@ def test_what_is_no_address_is_refused_with_an_example(address: str) -> None:
 def test_the_connection_that_proved_the_server_is_the_first_one_given_out(
     cluster: TestCluster, postgres: str
 ) -> None:
-    with kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience) as target:
+    with service_target(postgres, api=cluster.api, environ={}, patience=cluster.patience) as target:
         opened = target._opened  # type: ignore[attr-defined]  # what it is about
         with closing(target.connect(autocommit=True)) as first, closing(target.connect()) as second:
             assert first is opened
@@ -62,7 +62,7 @@ def test_the_connection_that_proved_the_server_is_the_first_one_given_out(
 def test_a_first_connection_that_broke_is_not_given_out(
     cluster: TestCluster, postgres: str, faults: StandIn
 ) -> None:
-    with kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience) as target:
+    with service_target(postgres, api=cluster.api, environ={}, patience=cluster.patience) as target:
         opened = target._opened  # type: ignore[attr-defined]  # what is to break
         for websocket in list(faults.forwards):
             websocket.sock.reset()
@@ -75,7 +75,7 @@ def test_a_first_connection_that_broke_is_not_given_out(
 
 def test_a_connection_that_needs_more_said_before_is_a_new_one(cluster: TestCluster, postgres: str) -> None:
     with (
-        kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience) as target,
+        service_target(postgres, api=cluster.api, environ={}, patience=cluster.patience) as target,
         closing(target.connect(options="-c statement_timeout=1234")) as connection,
     ):
         assert connection.execute("SHOW statement_timeout").fetchone() == ("1234ms",)
@@ -131,7 +131,7 @@ def test_a_service_with_several_ports_wants_one_named_unless_one_is_postgresqls(
 def test_pods_with_the_label_do_where_there_is_no_service(cluster: TestCluster, namespace: str) -> None:
     secret, deployment, _ = manifests.postgres(namespace, "audit-db")
     cluster.apply(secret, deployment)
-    with kubernetes(
+    with service_target(
         namespace, service="audit-db", api=cluster.api, environ={}, patience=cluster.patience
     ) as target:
         target.connect().close()
@@ -174,14 +174,14 @@ def test_a_service_that_lives_in_another_namespace_is_pointed_to(
     cluster: TestCluster, namespace: str, postgres: str
 ) -> None:
     with pytest.raises(ServiceNotFoundError, match="has no service 'postgresql'") as caught:
-        kubernetes(namespace, service="postgresql", api=cluster.api)
+        service_target(namespace, service="postgresql", api=cluster.api)
     assert f"{postgres}/postgresql" in caught.value.candidates
     assert f"use --kube {caught.value.candidates[0]}" in caught.value.fix
 
 
 def test_a_namespace_that_is_not_there_is_said_with_those_that_are(cluster: TestCluster) -> None:
     with pytest.raises(ServiceNotFoundError, match="no namespace 'pgslate-no-such'") as caught:
-        kubernetes("pgslate-no-such", service="no-such-service", api=cluster.api)
+        service_target("pgslate-no-such", service="no-such-service", api=cluster.api)
     assert "default" in caught.value.fix
 
 
@@ -191,7 +191,7 @@ def test_a_namespace_that_is_not_there_is_said_with_those_that_are(cluster: Test
 def notes_of(cluster: TestCluster, namespace: str, **given: str | dict[str, str]) -> list[str]:
     lines: list[str] = []
     settings = {"environ": {}, **given}
-    with kubernetes(
+    with service_target(
         namespace,
         api=cluster.api,
         patience=cluster.patience,
@@ -260,7 +260,7 @@ def test_a_right_that_is_missing_is_named(
 ) -> None:
     faults.faults.forbidden.add((verb, resource))
     with pytest.raises(PrivilegeError, match=f"may not {verb} {resource} in the namespace") as caught:
-        kubernetes(postgres, service="postgresql", environ={}, api=cluster.api, patience=cluster.patience)
+        service_target(postgres, service="postgresql", environ={}, api=cluster.api, patience=cluster.patience)
     assert (caught.value.right, caught.value.exit_status) == (verb, 3)
     assert f"--verb={verb} --resource={resource}" in caught.value.fix
 

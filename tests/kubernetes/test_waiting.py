@@ -14,7 +14,7 @@ from tests.kubernetes.standin.kubelet import Running
 from tests.kubernetes.standin.server import StandIn
 
 from pgslate.errors import ClusterAuthError, ClusterError, PodNotReadyError, ServerNotReadyError
-from pgslate.targets.kubernetes import kubernetes
+from pgslate.targets.kubernetes import service_target
 from pgslate.targets.kubernetes.api import HttpApi, path_of
 from pgslate.targets.kubernetes.discovery import find_backend
 from pgslate.targets.kubernetes.kubeconfig import load
@@ -30,7 +30,7 @@ def broken(namespace: str, **container: object) -> list[manifests.Json]:
 
 def failure(cluster: TestCluster, namespace: str) -> PodNotReadyError:
     with pytest.raises(PodNotReadyError) as caught:
-        kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.hasty)
+        service_target(namespace, api=cluster.api, environ={}, patience=cluster.hasty)
     assert caught.value.exit_status == 3
     return caught.value
 
@@ -115,7 +115,7 @@ def test_a_service_with_no_pods_says_which_label_they_would_have(
 ) -> None:
     cluster.apply(manifests.service(namespace, "postgresql", selector={"app": "misspelt"}))
     with pytest.raises(PodNotReadyError, match=r"no endpoints: no pod .* has app=misspelt") as caught:
-        kubernetes(namespace, api=cluster.api, environ={}, patience=Patience(timeout=0.5))
+        service_target(namespace, api=cluster.api, environ={}, patience=Patience(timeout=0.5))
     assert "compare the service's selector" in caught.value.fix
 
 
@@ -132,7 +132,7 @@ def test_a_pod_that_comes_later_is_waited_for_and_said_so(cluster: TestCluster, 
 
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(
-            kubernetes, namespace, api=cluster.api, environ={}, patience=cluster.patience, note=note
+            service_target, namespace, api=cluster.api, environ={}, patience=cluster.patience, note=note
         )
         assert waiting.wait(10)
         cluster.apply(deployment)
@@ -150,7 +150,7 @@ def test_a_probe_that_fails_is_told_when_the_time_is_over(
     secret, deployment, service = manifests.postgres(namespace, "slow")
     cluster.apply(secret, deployment, service)
     with pytest.raises(PodNotReadyError, match="within 5 s") as caught:
-        kubernetes(namespace, api=cluster.api, environ={}, patience=Patience(timeout=5))
+        service_target(namespace, api=cluster.api, environ={}, patience=Patience(timeout=5))
     assert "Readiness probe failed: no response" in caught.value.message
     faults.kubelet.holding.discard("slow")
 
@@ -205,12 +205,14 @@ def test_an_api_server_in_trouble_is_waited_for_too(
 ) -> None:
     faults.faults.answer(status, "/pods$", times=2, message="the server is busy")
     lines: list[str] = []
-    with kubernetes(postgres, api=cluster.api, environ={}, patience=cluster.patience, waiting=lines.append):
+    with service_target(
+        postgres, api=cluster.api, environ={}, patience=cluster.patience, waiting=lines.append
+    ):
         (busy,) = (line for line in lines if "the API server:" in line)
         assert f"answered {status}" in busy
     faults.faults.answer(status, "/pods$", times=100, message="the server is busy")
     with pytest.raises(ClusterError, match=f"answered {status}"):
-        kubernetes(postgres, api=cluster.api, environ={}, patience=Patience(timeout=1))
+        service_target(postgres, api=cluster.api, environ={}, patience=Patience(timeout=1))
 
 
 def test_credentials_that_run_out_in_the_middle_are_said(
@@ -219,7 +221,7 @@ def test_credentials_that_run_out_in_the_middle_are_said(
     cluster.apply(manifests.service(namespace, "postgresql"))
     faults.faults.answer(401, "/pods$", times=5)
     with pytest.raises(ClusterAuthError, match="401"):
-        kubernetes(namespace, api=cluster.api, environ={}, patience=cluster.patience)
+        service_target(namespace, api=cluster.api, environ={}, patience=cluster.patience)
 
 
 def test_a_ready_pod_whose_server_never_answers_is_told_apart(
@@ -227,7 +229,7 @@ def test_a_ready_pod_whose_server_never_answers_is_told_apart(
 ) -> None:
     faults.faults.forward("refused", times=1000)
     with pytest.raises(ServerNotReadyError, match="ready, but PostgreSQL takes no connections") as caught:
-        kubernetes(postgres, api=cluster.api, environ={}, patience=Patience(timeout=1))
+        service_target(postgres, api=cluster.api, environ={}, patience=Patience(timeout=1))
     assert not isinstance(caught.value, PodNotReadyError)
     assert "connection refused" in " ".join(caught.value.attempts)
 

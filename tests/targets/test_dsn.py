@@ -14,7 +14,7 @@ import pytest
 from tests.targets.pooler import Pooler
 
 from pgslate.errors import ServerNotReadyError, TargetError
-from pgslate.targets.dsn import attempts_in, connect, session_is_pooled
+from pgslate.targets.dsn import attempts_in, session_is_pooled, wait_by, wait_for
 from pgslate.targets.embedded.launch import free_port
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.environment import check_environment, from_environment
@@ -67,13 +67,13 @@ def with_password(server: Server, password: str) -> str:
 
 
 def test_a_server_that_is_there_is_connected_to(server: Server) -> None:
-    with connect(server.dsn()) as target, target.connect() as connection:
+    with wait_for(server.dsn()) as target, target.connect() as connection:
         assert connection.execute("SELECT current_setting('application_name')").fetchone() == ("pgslate",)
         assert target.label == f"postgres on 127.0.0.1:{server.port} as postgres"
 
 
 def test_an_application_name_in_the_dsn_wins(server: Server) -> None:
-    with connect(server.dsn() + "&application_name=mine") as target, target.connect() as connection:
+    with wait_for(server.dsn() + "&application_name=mine") as target, target.connect() as connection:
         assert connection.info.get_parameters()["application_name"] == "mine"
 
 
@@ -81,7 +81,7 @@ def test_a_server_that_is_not_there_is_tried_until_the_timeout_and_every_attempt
     clock = Clock()
     port = free_port()
     with pytest.raises(ServerNotReadyError, match=r"within 3 s\n.*refused.*\(8 times\)") as raised:
-        connect(f"postgresql://app@127.0.0.1:{port}/app", timeout=3, clock=clock, pause=clock.pause)
+        wait_by(f"postgresql://app@127.0.0.1:{port}/app", timeout=3, clock=clock, pause=clock.pause)
     assert clock.pauses == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1, 0.45])
     assert len(raised.value.attempts) == 8
     assert raised.value.attempts[0].startswith(f"127.0.0.1:{port}: Connection refused")
@@ -90,7 +90,7 @@ def test_a_server_that_is_not_there_is_tried_until_the_timeout_and_every_attempt
 def test_every_host_of_a_dsn_is_told() -> None:
     first, second = free_port(), free_port()
     with pytest.raises(ServerNotReadyError) as raised:
-        connect(f"postgresql://app@127.0.0.1:{first},127.0.0.1:{second}/app", timeout=0)
+        wait_for(f"postgresql://app@127.0.0.1:{first},127.0.0.1:{second}/app", timeout=0)
     assert [attempt.split(": ")[0] for attempt in raised.value.attempts] == [
         f"127.0.0.1:{second}",
         f"127.0.0.1:{first}",
@@ -99,14 +99,14 @@ def test_every_host_of_a_dsn_is_told() -> None:
 
 def test_a_socket_that_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
     with pytest.raises(ServerNotReadyError) as raised:
-        connect(f"host={tmp_path} port=5999 user=app", timeout=0)
+        wait_for(f"host={tmp_path} port=5999 user=app", timeout=0)
     assert raised.value.attempts[0].startswith(f"{tmp_path}/.s.PGSQL.5999: No such file")
 
 
 def test_a_host_without_an_address_is_tried_again() -> None:
     clock = Clock()
     with pytest.raises(ServerNotReadyError, match=r"nosuchhost\.invalid"):
-        connect("host=nosuchhost.invalid user=app", timeout=0.1, clock=clock, pause=clock.pause)
+        wait_by("host=nosuchhost.invalid user=app", timeout=0.1, clock=clock, pause=clock.pause)
     assert clock.pauses
 
 
@@ -115,7 +115,7 @@ def test_a_server_that_comes_up_meanwhile_is_connected_to() -> None:
         server._end.detach()
         server._watcher.stop_cleanly()
         clock = Clock(then=lambda: server._launch(server.port))
-        with connect(server.dsn(), clock=clock, pause=clock.pause) as target:
+        with wait_by(server.dsn(), clock=clock, pause=clock.pause) as target:
             target.connect().close()
         assert len(clock.pauses) == 1
 
@@ -141,7 +141,7 @@ def test_a_refusal_that_waiting_cannot_heal_ends_it_at_once(
 ) -> None:
     clock = Clock()
     with pytest.raises(TargetError) as raised:
-        connect(guarded.dsn(dbname, user), clock=clock, pause=clock.pause)
+        wait_by(guarded.dsn(dbname, user), clock=clock, pause=clock.pause)
     assert not isinstance(raised.value, ServerNotReadyError)
     assert said in raised.value.message
     assert fix in raised.value.fix
@@ -150,17 +150,17 @@ def test_a_refusal_that_waiting_cannot_heal_ends_it_at_once(
 
 def test_a_role_that_does_not_exist_is_told_at_once(server: Server) -> None:
     with pytest.raises(TargetError, match=r'role "nosuchrole" does not exist\nfix: create the role'):
-        connect(server.dsn(user="nosuchrole"))
+        wait_for(server.dsn(user="nosuchrole"))
 
 
 def test_the_right_password_opens(guarded: Server) -> None:
-    target = connect(with_password(guarded, "open sesame"))
+    target = wait_for(with_password(guarded, "open sesame"))
     assert target.label == f"postgres on 127.0.0.1:{guarded.port} as guarded"
 
 
 def test_a_wrong_password_is_told_at_once_and_not_shown(guarded: Server) -> None:
     with pytest.raises(TargetError, match="password authentication failed") as raised:
-        connect(with_password(guarded, "hunter2"))
+        wait_for(with_password(guarded, "hunter2"))
     assert "hunter2" not in str(raised.value) + repr(raised.value.as_json()) + repr(vars(raised.value))
 
 
@@ -176,20 +176,20 @@ def test_a_wrong_password_is_told_at_once_and_not_shown(guarded: Server) -> None
 )
 def test_a_malformed_dsn_is_told_without_its_password(dsn: str) -> None:
     with pytest.raises(TargetError, match="percent-encoded") as raised:
-        connect(dsn)
+        wait_for(dsn)
     assert "hunter2" not in str(raised.value)
     assert raised.value.__cause__ is None
 
 
 def test_a_server_that_needs_ssl_it_does_not_have_is_told_at_once(server: Server) -> None:
     with pytest.raises(TargetError, match="does not support SSL"):
-        connect(server.dsn().replace("disable", "require"))
+        wait_for(server.dsn().replace("disable", "require"))
 
 
 def test_a_server_before_14_is_refused(server: Server) -> None:
     refused = pytest.raises(TargetError, match=r"is PostgreSQL 13\.20; pgslate needs 14 or later")
     with Pooler(server.port, says_version="13.20") as old, refused:
-        connect(old.dsn)
+        wait_for(old.dsn)
 
 
 def test_the_label_of_a_dsn_has_no_password() -> None:
@@ -223,7 +223,7 @@ def test_the_environment_names_a_server(environment: dict[str, str], dsn: str | 
 def test_an_empty_dsn_is_read_from_libpqs_variables(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("HOST", "127.0.0.1"), ("PORT", str(server.port)), ("USER", "postgres")):
         monkeypatch.setenv(f"PG{name}", value)
-    assert connect("").label == f"postgres on 127.0.0.1:{server.port} as postgres"
+    assert wait_for("").label == f"postgres on 127.0.0.1:{server.port} as postgres"
 
 
 def test_a_timeout_without_a_host_is_an_attempt_on_the_label() -> None:
@@ -270,7 +270,7 @@ def test_pgbouncer_is_told_by_its_mode(server: Server, mode: str, pooled: bool) 
         command = [shutil.which("pgbouncer") or "", str(settings)]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL, **account.popen_options()) as pgbouncer:
             try:
-                target = connect(f"host=127.0.0.1 port={port} user=postgres dbname=postgres")
+                target = wait_for(f"host=127.0.0.1 port={port} user=postgres dbname=postgres")
                 with target.connect(autocommit=True) as connection:
                     assert session_is_pooled(connection, target) == pooled
             finally:

@@ -34,7 +34,8 @@ def command(asked: Asked, address: str, port: int) -> int:
 
     It stays until interrupted. A connection that leads nowhere is told why, as PostgreSQL's own error.
     """
-    from pgslate.targets.kubernetes import forward, split_address
+    from pgslate.targets.kubernetes import split_address
+    from pgslate.verbs.forward import forward
 
     output = Output(asked)
     namespace, service = split_address(address)

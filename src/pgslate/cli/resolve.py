@@ -186,13 +186,13 @@ def server(asked: Asked, output: Output) -> Iterator[Target]:
 
 def _named(asked: Asked, output: Output) -> Target:
     if asked.kube:
-        from pgslate.targets.kubernetes import kubernetes, split_address
+        from pgslate.targets.kubernetes import service_target, split_address
         from pgslate.targets.kubernetes.readiness import Patience
 
         if len(asked.kube) > 1:
             raise UsageError(ONE_ONLY, fix=ONE_ONLY_FIX)
         namespace, service = split_address(asked.kube[0])
-        return kubernetes(
+        return service_target(
             namespace,
             service=service,
             kubeconfig=asked.kubeconfig,
@@ -203,13 +203,13 @@ def _named(asked: Asked, output: Output) -> Target:
             waiting=output.say,
             patience=Patience(asked.timeout or CLUSTER_TIMEOUT, clock=output.clock),
         )
-    from pgslate.targets.dsn import connect
+    from pgslate.targets.dsn import wait_for
     from pgslate.targets.environment import check_environment, from_environment
 
     dsn = asked.dsn if asked.dsn is not None else from_environment()
     if dsn == "":
         check_environment()
-    return connect(dsn or "", timeout=asked.timeout or SERVER_TIMEOUT)
+    return wait_for(dsn or "", timeout=asked.timeout or SERVER_TIMEOUT, waiting=output.say)
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def command(
 
     Several can serve one PostgreSQL server: nothing is kept in the process.
     """
-    from pgslate.testing.http_service import serve
+    from pgslate.verbs.serve import serve
 
     output = Output(asked)
     with (
@@ -47,8 +47,8 @@ def command(
         contextlib.suppress(KeyboardInterrupt),  # that is how it is meant to end
     ):
         serve(
-            target,
             project,
+            target,
             host=host,
             port=port,
             token=token,

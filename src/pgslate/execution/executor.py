@@ -23,7 +23,7 @@ from pgslate.errors import PgslateError
 from pgslate.execution import growth, refusals, unfinished
 from pgslate.execution import ledger as ledgers
 from pgslate.execution.batch import Piece, RefusedError, send
-from pgslate.execution.ledger import SINCE_BEGIN, Ledger, Row, Run
+from pgslate.execution.ledger import SINCE_BEGIN, Ledger, LedgerRow, LedgerRun
 from pgslate.execution.locks import Lock
 from pgslate.execution.planner import Part, Plan, Step
 from pgslate.execution.progress import Progress
@@ -78,7 +78,7 @@ class Execution:
         self._plan = plan
         self._progress = progress
         self._label = label
-        self._run = Run(str(uuid.uuid4()), "", "", tool_version, plan.form, plan.tables, plan.known)
+        self._run = LedgerRun(str(uuid.uuid4()), "", "", tool_version, plan.form, plan.tables, plan.known)
         self._opening = self._first_pieces(ledger)
         self._part_kept = ""
 
@@ -277,11 +277,13 @@ class Execution:
             pieces.append(Piece(self._plan.bookkeeping.rstrip(";")))
         return pieces
 
-    def _row(self, step: Step) -> Row:
+    def _row(self, step: Step) -> LedgerRow:
         return self._row_of(step.migration, self._plan.form, of=step.of, statements=step.statements)
 
-    def _row_of(self, migration: Migration, form: str, *, of: int, statements: tuple[int, ...] | None) -> Row:
-        return Row(
+    def _row_of(
+        self, migration: Migration, form: str, *, of: int, statements: tuple[int, ...] | None
+    ) -> LedgerRow:
+        return LedgerRow(
             version=migration.version,
             file=migration.file,
             checksum=migration.checksum,

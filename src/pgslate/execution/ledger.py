@@ -79,7 +79,7 @@ pg_catalog.current_setting('pgslate.ledger')"""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LedgerRow:
     """What the ledger says of one migration.
 
     ``form`` is "files", "statements" or "objects", or "assumed" where a user said that it was applied by
@@ -109,7 +109,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LedgerRun:
     """One run that changed the database, and every version that the catalog had then."""
 
     run: str
@@ -126,11 +126,11 @@ class Ledger:
     """What the ledger holds: rows by version, runs in order; ``layout`` is 0 where there is none yet."""
 
     layout: int = 0
-    rows: Mapping[str, Row] | None = None
-    runs: tuple[Run, ...] = ()
+    rows: Mapping[str, LedgerRow] | None = None
+    runs: tuple[LedgerRun, ...] = ()
 
     @property
-    def by_version(self) -> Mapping[str, Row]:
+    def by_version(self) -> Mapping[str, LedgerRow]:
         return self.rows or {}
 
     @property
@@ -184,16 +184,16 @@ def parse(document: str) -> Ledger:
     )
 
 
-def _row(said: dict[str, Any]) -> Row:
-    known = {name: said[name] for name in Row.__slots__ if name in said}
+def _row(said: dict[str, Any]) -> LedgerRow:
+    known = {name: said[name] for name in LedgerRow.__slots__ if name in said}
     if known.get("statements") is not None:
         known["statements"] = tuple(known["statements"])
-    return Row(**known)
+    return LedgerRow(**known)
 
 
-def _run(said: dict[str, Any]) -> Run:
-    known = {name: said[name] for name in Run.__slots__ if name in said}
-    return Run(**{**known, "tables": tuple(said["tables"]), "versions": tuple(said["versions"])})
+def _run(said: dict[str, Any]) -> LedgerRun:
+    known = {name: said[name] for name in LedgerRun.__slots__ if name in said}
+    return LedgerRun(**{**known, "tables": tuple(said["tables"]), "versions": tuple(said["versions"])})
 
 
 def check_usable(server: Server) -> None:
@@ -219,7 +219,7 @@ def check_usable(server: Server) -> None:
 # -- what writes it: pieces of messages, so that they share a transaction and a round trip with the files
 
 
-def opening(ledger: Ledger, run: Run) -> list[Piece]:
+def opening(ledger: Ledger, run: LedgerRun) -> list[Piece]:
     """Makes the ledger, or brings it to this layout, and records the run."""
     made = [Piece(text) for layout in LAYOUTS[ledger.layout :] for text in layout]
     record = sql.SQL(
@@ -229,7 +229,7 @@ def opening(ledger: Ledger, run: Run) -> list[Piece]:
     return [*made, _piece(record)]
 
 
-_COLUMNS = tuple(name for name in Row.__slots__ if name not in ("applied_at", "applied_by"))
+_COLUMNS = tuple(name for name in LedgerRow.__slots__ if name not in ("applied_at", "applied_by"))
 _SINCE_BEGIN: LiteralString = "extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000"
 # As JSON: a few hundred rows take a moment to quote value by value.
 _RECORD: LiteralString = """INSERT INTO pgslate.ledger (version, file, checksum, form, statements, of, next,
@@ -245,7 +245,7 @@ SINCE_BEGIN = "since BEGIN"
 """For a row's duration: what the server's clock says of the transaction that the row is written in."""
 
 
-def recording(rows: Iterable[Row], *, duration: str = "") -> Piece:
+def recording(rows: Iterable[LedgerRow], *, duration: str = "") -> Piece:
     """Writes the rows, over what they replace; ``duration`` is SINCE_BEGIN, or each row's own is taken."""
     document = json.dumps([{column: getattr(row, column) for column in _COLUMNS} for row in rows])
     took = sql.SQL(_SINCE_BEGIN if duration == SINCE_BEGIN else "duration_ms")

@@ -13,12 +13,12 @@ from pgslate.catalog.migration import Migration, shown
 from pgslate.catalog.sqlstates import place_of
 from pgslate.catalog.statements import Statement
 from pgslate.errors import EditedMigrationError, MissingMigrationError, OutOfOrderError, PartlyAppliedError
-from pgslate.execution.ledger import Ledger, Row, checksum_of
+from pgslate.execution.ledger import Ledger, LedgerRow, checksum_of
 from pgslate.report.columns import counted
 from pgslate.slices.slice import Slice
 
 
-def missing(catalog: Catalog, ledger: Ledger) -> tuple[Row, ...]:
+def missing(catalog: Catalog, ledger: Ledger) -> tuple[LedgerRow, ...]:
     """The ledger's rows whose migrations the catalog doesn't have."""
     return tuple(row for version, row in ledger.by_version.items() if version not in catalog.by_version)
 
@@ -39,12 +39,12 @@ def edited(catalog: Catalog, ledger: Ledger) -> tuple[Migration, ...]:
     )
 
 
-def is_due_again(migration: Migration, row: Row) -> bool:
+def is_due_again(migration: Migration, row: LedgerRow) -> bool:
     """Whether a repeatable migration has changed since it was applied, as the row says."""
     return row.finished and migration.repeatable and row.checksum != migration.checksum
 
 
-def _differs(migration: Migration, row: Row) -> bool:
+def _differs(migration: Migration, row: LedgerRow) -> bool:
     if row.checksum == migration.checksum or migration.repeatable:
         return False
     if row.next is None:
@@ -86,7 +86,7 @@ def check_missing(catalog: Catalog, ledger: Ledger) -> None:
     )
 
 
-def _check_versions(catalog: Catalog, ledger: Ledger, rows: Sequence[Row]) -> None:
+def _check_versions(catalog: Catalog, ledger: Ledger, rows: Sequence[LedgerRow]) -> None:
     """Raise MissingMigrationError where a file is there, but was applied under another version.
 
     Where a file holds several migrations, or did, one that is gone is not another that is there; nor where

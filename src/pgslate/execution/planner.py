@@ -14,7 +14,7 @@ from pgslate.catalog.migration import Migration
 from pgslate.catalog.statements import Statement, defers
 from pgslate.errors import UsageError
 from pgslate.execution import ledger_state
-from pgslate.execution.ledger import EMPTY, Ledger, Row
+from pgslate.execution.ledger import EMPTY, Ledger, LedgerRow
 from pgslate.formats.bookkeeping import table_of
 from pgslate.schema.identifiers import parts
 from pgslate.slices import reasons as why
@@ -294,7 +294,7 @@ def _is_finished(ledger: Ledger, migration: Migration) -> bool:
     return row is not None and row.finished
 
 
-def _is_pending(migration: Migration, row: Row | None) -> bool:
+def _is_pending(migration: Migration, row: LedgerRow | None) -> bool:
     return row is None or not row.finished or ledger_state.is_due_again(migration, row)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pgslate.report.columns import aligned, counted
 
 if TYPE_CHECKING:
-    from pgslate.execution.ledger import Row
+    from pgslate.execution.ledger import LedgerRow
     from pgslate.verbs.status import StatusResult
 
 
@@ -46,7 +46,7 @@ def _lines(status: StatusResult, label: str) -> Iterable[str]:
         yield aligned([(migration.shown,) for migration in status.left_out])
 
 
-def _row(row: Row, shown: str) -> tuple[str, str, str]:
+def _row(row: LedgerRow, shown: str) -> tuple[str, str, str]:
     part = "" if row.statements is None else f"{len(row.statements)} of {counted(row.of, 'statement')}"
     how = part or ("" if row.form == "files" else row.form)
     return shown, f"{row.applied_at[:19].replace('T', ' ')} by {row.applied_by}", how

@@ -1,6 +1,6 @@
 """Targets: where a database is. An embedded server, a DSN, or a service in a Kubernetes namespace.
 
-``Target`` and ``connect`` are imported when they are asked for: they need psycopg, which ``--help`` does not.
+``Target`` and ``wait_for`` are imported when they are asked for: they need psycopg, and ``--help`` doesn't.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pgslate.targets.dsn import connect
+    from pgslate.targets.dsn import wait_for
     from pgslate.targets.target import Target
 
-__all__ = ["Target", "connect"]
+__all__ = ["Target", "wait_for"]
 
 
 def __getattr__(name: str) -> Any:
@@ -19,8 +19,8 @@ def __getattr__(name: str) -> Any:
         from pgslate.targets.target import Target
 
         return Target
-    if name == "connect":
-        from pgslate.targets.dsn import connect
+    if name == "wait_for":
+        from pgslate.targets.dsn import wait_for
 
-        return connect
+        return wait_for
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,6 +25,9 @@ OLDEST = 140000
 #: Seconds between two tries: the first pause, how it grows, and the longest.
 FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 0.05, 2.0, 1.0
 
+#: Seconds without a connection after which people are told that we wait.
+SAY_AFTER = 1.0
+
 #: Seconds that a single try may take, where the DSN has no ``connect_timeout``; libpq counts in whole ones.
 TRY_TIMEOUT = 5
 
@@ -73,22 +76,40 @@ class Attempt:
         return next((fix for pattern, fix in REFUSALS if pattern.search(self.said)), None)
 
 
-def connect(
+def wait_for(
+    dsn: str, *, timeout: float = 10.0, waiting: Callable[[str], None] = lambda line: None
+) -> Target:
+    """The database that ``dsn`` names, once its server takes connections.
+
+    Tries again, after growing pauses. A refusal that waiting can't heal (a wrong password, an unknown
+    database or role, no pg_hba.conf entry) ends it at once. ``Target(dsn)`` is the same without a wait.
+
+    Args:
+        dsn: A libpq URL or conninfo string.
+        timeout: Seconds to try.
+        waiting: Called with a line where the first second brought no connection.
+
+    Raises:
+        ServerNotReadyError: No connection within the timeout; with every attempt.
+        TargetError: The server refuses, or is older than PostgreSQL 14.
+    """
+    return wait_by(dsn, timeout=timeout, waiting=waiting)
+
+
+def wait_by(
     dsn: str,
     *,
     timeout: float = 10.0,
+    waiting: Callable[[str], None] = lambda line: None,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> Target:
-    """The database that ``dsn`` (a libpq URL or conninfo string) names, once its server takes connections.
-
-    Tries again, after growing pauses, for ``timeout`` seconds; a refusal that waiting can't heal (a wrong
-    password, an unknown database or role, no pg_hba.conf entry) ends it at once. ``clock`` and ``pause`` are
-    for tests. Raises ``ServerNotReadyError`` with every attempt, or ``TargetError``.
-    """
+    """As ``wait_for``, by another clock."""
     said = _checked(dsn)
-    until = clock() + timeout
+    began = clock()
+    until = began + timeout
     wait = FIRST_PAUSE
+    silent = True
     attempts: list[Attempt] = []
     while True:
         seconds = max(1, min(TRY_TIMEOUT, math.ceil(until - clock())))
@@ -106,6 +127,9 @@ def connect(
                 fix="start the server, check host and port, or give it more time (--timeout)",
                 attempts=tuple(map(str, attempts)),
             )
+        if silent and clock() - began >= SAY_AFTER:
+            silent = False
+            waiting(f"waiting for {label_of(dsn)}, {left:.0f} s more (--timeout): {latest[0].said}")
         pause(min(wait, left))
         wait = min(wait * GROWTH, LONGEST_PAUSE)
 

@@ -127,7 +127,7 @@ class Service:
         return Answer(HTTPStatus.OK, text=text, type="text/plain; version=0.0.4; charset=utf-8")
 
 
-def serve(
+def serve_databases(
     server: Target,
     project: Project,
     *,

@@ -171,9 +171,9 @@ class Run:
     def _server(self, project: Project) -> Target:
 
         if self.settings.dsn is not None:
-            from pgslate.targets.dsn import connect
+            from pgslate.targets.dsn import wait_for
 
-            return connect(self.settings.dsn, timeout=30.0)
+            return wait_for(self.settings.dsn, timeout=30.0)
         if self.settings.kube is not None:
             from pgslate.targets.kubernetes import kubernetes
 

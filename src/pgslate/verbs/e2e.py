@@ -171,9 +171,9 @@ def _project(catalog: str | Path | None) -> Project:
 
 def _target(config: MigrationConfig, writer: TextIO) -> Target:
     if config.dsn is not None:
-        from pgslate.targets.dsn import connect
+        from pgslate.targets.dsn import wait_for
 
-        return connect(config.dsn, timeout=config.timeout)
+        return wait_for(config.dsn, timeout=config.timeout)
     if not config.namespace:
         raise UsageError("MigrationConfig names no target", fix="give it a namespace, or a dsn")
     from pgslate.targets.kubernetes import kubernetes

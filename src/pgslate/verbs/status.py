@@ -10,7 +10,7 @@ from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.execution import ledger_state
 from pgslate.execution.connection import connected, read_ledger
-from pgslate.execution.ledger import Ledger, Row, Run
+from pgslate.execution.ledger import Ledger, LedgerRow, LedgerRun
 from pgslate.project.project import Project
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
@@ -29,13 +29,13 @@ class StatusResult:
     """
 
     database: str
-    applied: tuple[Row, ...]
-    unfinished: tuple[Row, ...]
+    applied: tuple[LedgerRow, ...]
+    unfinished: tuple[LedgerRow, ...]
     pending: tuple[Migration, ...]
     left_out: tuple[Migration, ...]
     edited: tuple[Migration, ...]
-    missing: tuple[Row, ...]
-    runs: tuple[Run, ...]
+    missing: tuple[LedgerRow, ...]
+    runs: tuple[LedgerRun, ...]
     shown: Mapping[str, str]
 
     @property
@@ -98,13 +98,13 @@ def status_of(catalog: Catalog, ledger: Ledger, database: str) -> StatusResult:
     )
 
 
-def _is_pending(migration: Migration, row: Row | None, left_out: Collection[str]) -> bool:
+def _is_pending(migration: Migration, row: LedgerRow | None, left_out: Collection[str]) -> bool:
     if row is None:
         return migration.version not in left_out
     return ledger_state.is_due_again(migration, row)
 
 
-def _applied(row: Row) -> dict[str, Any]:
+def _applied(row: LedgerRow) -> dict[str, Any]:
     return {
         "version": row.version,
         "file": row.file,

@@ -20,10 +20,11 @@ from datastorage.grants import grant
 from datastorage.services import needs_vector
 from datastorage.services import service as service_named
 from pgslate.errors import UsageError
-from pgslate.targets.kubernetes import forward, kubernetes
+from pgslate.targets.kubernetes import kubernetes
 from pgslate.targets.kubernetes.api import path_of
 from pgslate.targets.kubernetes.service import open_api
 from pgslate.targets.target import Target
+from pgslate.verbs.forward import forward
 
 ROLE = "datastorage"
 

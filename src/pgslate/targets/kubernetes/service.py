@@ -54,7 +54,7 @@ def open_api(kubeconfig: str | os.PathLike[str] | None = None, context: str | No
     return HttpApi(kubeconfigs.load(kubeconfig, context))
 
 
-def forward(
+def forwarder_to(
     namespace: str,
     service: str | None = None,
     *,
@@ -87,7 +87,7 @@ def forward(
     return forwarder
 
 
-def kubernetes(
+def service_target(
     namespace: str,
     *,
     service: str | None = None,
