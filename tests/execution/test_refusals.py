@@ -14,7 +14,10 @@ from tests.execution.conftest import SliceOf
 from tests.execution.looking import ledger, rows, run, tables
 
 from pgslate.catalog.catalog import Catalog
+from pgslate.catalog.sqlstates import MEANINGS
 from pgslate.errors import (
+    ConfigError,
+    ConnectionLostError,
     InterruptedRunError,
     MigrationFailedError,
     MissingExtensionError,
@@ -25,7 +28,7 @@ from pgslate.errors import (
 )
 from pgslate.execution.ledger import Server as Facts
 from pgslate.execution.ledger import check_usable
-from pgslate.slices.slice import Slice, whole
+from pgslate.slices.slice import Form, Slice, whole
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target, dsn_with
 from pgslate.trace.trace_cache import trace_of
@@ -333,3 +336,103 @@ def test_a_statement_that_takes_too_long_is_cancelled(slice_for: SliceOf, databa
     with pytest.raises(MigrationFailedError, match="statement timeout") as caught:
         apply(slice_, database, statement_timeout=0.05)
     assert caught.value.sqlstate == "57014"
+
+
+def test_a_session_that_may_not_be_idle_ends_the_run_with_the_timeouts_name(
+    slice_for: SliceOf, database: Target, role: str
+) -> None:
+    run(
+        database,
+        f"ALTER ROLE {role} SET idle_in_transaction_session_timeout = '1ms'",
+        f"GRANT CREATE ON DATABASE {rows(database, 'SELECT current_database()')[0][0]} TO {role}",
+        f"GRANT ALL ON SCHEMA public TO {role}",
+    )
+    slice_ = slice_for({"001_a.sql": "CREATE TABLE a();", "002_b.sql": "CREATE TABLE b();"})
+    with pytest.raises(ConnectionLostError, match="idle_in_transaction_session_timeout") as caught:
+        apply(slice_, Target(dsn_with(database.dsn, user=role)))
+    assert caught.value.exit_status == 3
+    assert "Nothing of this run was kept." in str(caught.value)
+    run(database, f"ALTER ROLE {role} RESET idle_in_transaction_session_timeout")
+    apply(slice_, Target(dsn_with(database.dsn, user=role)))
+    assert tables(database) == ["a", "b"]
+
+
+# -- what is there already
+
+
+@pytest.mark.parametrize(
+    ("made", "migration"),
+    [
+        ("CREATE TYPE mood AS ENUM ('sad')", "CREATE TYPE mood AS ENUM ('glad');"),
+        ("CREATE SCHEMA crm", "CREATE SCHEMA crm;"),
+        ("CREATE TABLE given(i int)", "CREATE TABLE given(i int);"),
+        (
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 2';",
+        ),
+        ("CREATE DOMAIN d AS int", "CREATE DOMAIN d AS int;"),
+        ("CREATE SEQUENCE s", "CREATE SEQUENCE s;"),
+        ("CREATE VIEW v AS SELECT 1", "CREATE VIEW v AS SELECT 2;"),
+        ('CREATE COLLATION c FROM "C"', 'CREATE COLLATION c FROM "C";'),
+    ],
+)
+@pytest.mark.parametrize("form", ["files", "statements", "objects"])
+def test_what_is_there_already_has_one_status_and_one_fix_in_each_form(
+    slice_for: SliceOf, database: Target, made: str, migration: str, form: Form
+) -> None:
+    run(database, made)
+    error = failure(slice_for({"001_a.sql": migration}, form=form), database)
+    assert error.exit_status == 4
+    assert "--assume-applied" in error.fix
+    assert "(SQLSTATE 42" in error.message
+    assert "Nothing of this run was kept." in error.message
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ALTER TABLE given ADD i int",
+        "ALTER TABLE given ADD CONSTRAINT positive CHECK (i > 0)",
+        "CREATE POLICY own ON given USING (true)",
+        "CREATE TRIGGER tr BEFORE UPDATE ON given EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "CREATE INDEX given_i ON given (i)",
+        "CREATE STATISTICS st ON i, j FROM given",
+        "CREATE RULE r AS ON DELETE TO given DO INSTEAD NOTHING",
+    ],
+)
+def test_a_part_of_a_table_that_is_there_already_has_the_fix_of_the_table(
+    slice_for: SliceOf, database: Target, statement: str
+) -> None:
+    table = "CREATE TABLE given(j int)" if " ADD i " in statement else "CREATE TABLE given(i int, j int)"
+    run(database, table, statement)
+    error = failure(slice_for({"001_a.sql": f"{statement};"}, prelude=(table,)), database)
+    assert "--assume-applied" in error.fix
+
+
+def test_what_the_catalog_makes_twice_is_not_called_another_tools(slice_for: SliceOf) -> None:
+    with pytest.raises(MigrationFailedError) as caught:
+        slice_for({"001_a.sql": "CREATE TYPE t AS ENUM ();", "002_b.sql": "CREATE TYPE t AS ENUM ();"})
+    assert "an earlier migration or the prelude makes it already" in caught.value.fix
+
+
+def test_only_a_lack_of_privileges_speaks_of_roles() -> None:
+    roles = [state for state, each in MEANINGS.items() if "as a role" in each.fix]
+    assert roles == ["42501"]
+
+
+# -- the start of a session
+
+
+@pytest.mark.parametrize(("name", "value"), [("work_mem", "3"), ("role", "nosuch"), ("geqo_seed", "7")])
+def test_a_setting_that_the_server_refuses_is_named(database: Target, name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} = '{value}'") as caught:
+        database.connect(settings={"search_path": "public", name: value})
+    assert caught.value.exit_status == 2
+    assert caught.value.key == f"session.{name}"
+
+
+def test_a_role_at_its_connection_limit_is_said(slice_for: SliceOf, database: Target, role: str) -> None:
+    run(database, f"ALTER ROLE {role} CONNECTION LIMIT 0")
+    with pytest.raises(ServerNotReadyError, match="too many connections for role") as caught:
+        apply(slice_for({"001_a.sql": "SELECT 1;"}), Target(dsn_with(database.dsn, user=role)))
+    assert "CONNECTION LIMIT" in caught.value.fix

@@ -9,18 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pgslate.catalog.blocks import blocks
 from pgslate.catalog.session import RESET_BUT_PREPARED
 from pgslate.catalog.single_statement import run_statement
-from pgslate.catalog.sqlstates import message_of, place_in
+from pgslate.catalog.sqlstates import MEANINGS, message_of, place_in
 from pgslate.catalog.statements import Statement, extension_of, split
 from pgslate.errors import MigrationFailedError
 
 if TYPE_CHECKING:  # imported when a prelude is run: to know one needs no driver
     import psycopg
 
-_FIXES = {
-    "42501": "run as a role that may do this, or leave it to one that may",
-    "53100": "free disk space on the server, then run again",
-    "42710": "let it run twice: a role belongs to the whole server, and may be there from another database",
-}
+_CORRECT = "correct the file; [prelude] in pgslate.toml names it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +74,13 @@ def _run(connection: psycopg.Connection[Any], file: PreludeFile, statement: Stat
 
 def _failed(error: psycopg.Error, file: PreludeFile, statement: Statement) -> MigrationFailedError:
     told = error.diag
+    meaning = MEANINGS.get(error.sqlstate or "")
     place = place_in(file.name, statement, int(told.statement_position or 1) - 1)
     whole_line = file.text.split("\n")[place.line - 1].rstrip("\r")
     return MigrationFailedError(
         message_of(error, file.name),
         place=replace(place, text=whole_line),
-        fix=_FIXES.get(error.sqlstate or "", "correct the file; [prelude] in pgslate.toml names it"),
+        fix=meaning.fix_in("prelude") if meaning else _CORRECT,
         migration="",
         statement=statement.text,
         sqlstate=error.sqlstate or "",

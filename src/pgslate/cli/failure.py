@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from pgslate.catalog.sqlstates import MEANINGS, ends_the_connection
 from pgslate.cli.streams import write
-from pgslate.errors import PgslateError, TargetError, UsageError, without_passwords
+from pgslate.errors import ConnectionLostError, PgslateError, TargetError, UsageError, without_passwords
 
 OUR_FAULT = 70  # EX_SOFTWARE of sysexits(3)
+_LOG = "look at the server's log, then run again"
 
 
 def told(error: Exception, args: Sequence[str]) -> int:
@@ -98,12 +100,17 @@ def _database(error: Exception) -> PgslateError:
     """A PostgreSQL error outside a migration: the connection went away, or a query of ours was refused."""
     state = getattr(error, "sqlstate", None)
     said = str(error).strip() or type(error).__name__
-    if state in (None, "57P01", "57P02", "57P03", "08006", "08003", "08000"):
-        return TargetError(
-            f"the connection to the server was lost: {said}",
-            fix="look at the server's log; then run again, which goes on from the ledger",
+    meaning = MEANINGS.get(state or "")
+    if ends_the_connection(state):
+        cause = f" ({meaning.means})" if meaning else ""
+        return ConnectionLostError(
+            f"the connection to the server was lost: {said}{cause}",
+            fix=f"{meaning.fix if meaning else _LOG}; a run goes on from the ledger",
         )
-    return TargetError(f"PostgreSQL refused: {said} (SQLSTATE {state})", fix="run as a role that may do this")
+    return TargetError(
+        f"PostgreSQL refused: {said} (SQLSTATE {state}{f': {meaning.means}' if meaning else ''})",
+        fix=meaning.fix if meaning else _LOG,
+    )
 
 
 def _clean(value: Any) -> Any:

@@ -18,11 +18,10 @@ from psycopg.abc import PQGen
 from psycopg.errors import error_from_result
 from psycopg.waiting import Ready, Wait
 
+from pgslate.catalog.sqlstates import NOTHING_GRANTED
+
 _COPY_CHUNK = 1 << 18
 """Bytes of COPY data given to libpq at a time, so that its buffer stays small."""
-
-# GRANT and REVOKE that did nothing are no errors to PostgreSQL, only these warnings.
-_NOTHING_GRANTED = frozenset({"01006", "01007"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,9 @@ def send(connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> list[s
         connection.pgconn.send_query(message.encode())
         failed = connection.wait(talk.results())
     except psycopg.Error as error:
-        raise RefusedError(error, min(talk.done, len(pieces) - 1)) from error
+        # before it ends a connection the server says why, with an SQLSTATE
+        why = talk.failed and error_from_result(talk.failed, encoding=connection.info.encoding)
+        raise RefusedError(why or error, min(talk.done, len(pieces) - 1)) from error
     except KeyboardInterrupt:
         _settle(connection)
         raise
@@ -100,12 +101,13 @@ class _Talk:
     def __init__(self, connection: psycopg.Connection[Any], pieces: Sequence[Piece]) -> None:
         self.done = 0
         self.answers: list[str] = []
+        self.failed: pq.abc.PGresult | None = None
         self.nothing_granted: tuple[NothingGrantedError, int] | None = None
         self._pgconn = connection.pgconn
         self._pieces = pieces
 
     def notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        if diagnostic.sqlstate in _NOTHING_GRANTED and self.nothing_granted is None:
+        if diagnostic.sqlstate in NOTHING_GRANTED and self.nothing_granted is None:
             said = diagnostic.message_primary or ""  # it is gone when the handler returns
             error = NothingGrantedError(said, diagnostic.sqlstate or "")
             self.nothing_granted = (error, self._warned(said))
@@ -126,16 +128,15 @@ class _Talk:
     def results(self) -> PQGen[pq.abc.PGresult | None]:
         """Read every answer; comes back with the one that is an error, or None."""
         yield from self._flush()
-        failed = None
         while True:
             if self._pgconn.is_busy():
                 yield from self._read()
             result = self._pgconn.get_result()
             if result is None:
-                return failed
+                return self.failed
             match result.status:
                 case pq.ExecStatus.FATAL_ERROR:
-                    failed = failed or result
+                    self.failed = self.failed or result
                 case pq.ExecStatus.COPY_IN:
                     yield from self._give(self._piece.data)
                 case pq.ExecStatus.COPY_OUT:

@@ -12,6 +12,7 @@ import psycopg
 from pgslate.errors import ServerNotReadyError
 from pgslate.execution import ledger, refusals
 from pgslate.execution.ledger import Ledger, Server
+from pgslate.targets.dsn import attempts_in
 from pgslate.targets.target import Target
 
 _NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
@@ -30,10 +31,12 @@ def connected(
             settings=begin, autocommit=True, prepare_threshold=None, client_encoding="UTF8"
         )
     except psycopg.OperationalError as error:
+        attempts = attempts_in(str(error), target.label)
+        fixes = dict.fromkeys(each.refusal for each in attempts if each.refusal)
         raise ServerNotReadyError(
             f"no connection to {target.label}: {str(error).strip()}",
-            fix="start the server, or check host, port, role and password",
-            attempts=(str(error).strip(),),
+            fix="; ".join(fixes) or "start the server, or check host, port, role and password",
+            attempts=tuple(map(str, attempts)),
         ) from None
     with connection:
         yield connection

@@ -6,6 +6,7 @@ ledger. COMMIT follows by itself, once it is known that the lock is still held.
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from bisect import bisect_right
@@ -18,6 +19,7 @@ import psycopg
 
 from pgslate.catalog import session
 from pgslate.catalog.migration import Migration
+from pgslate.catalog.sqlstates import NEEDS_A_TRANSACTION_OF_ITS_OWN, ends_the_connection
 from pgslate.catalog.statements import Statement
 from pgslate.errors import PgslateError
 from pgslate.execution import growth, refusals, unfinished
@@ -37,12 +39,6 @@ _AS_OURSELVES = (Piece("SET LOCAL SESSION AUTHORIZATION DEFAULT"), Piece("SET LO
 
 # What the end of a file's transaction would check. The setting ends with the transaction.
 _CHECK_DEFERRED = Piece("SET CONSTRAINTS ALL IMMEDIATE")
-
-# What only goes wrong because several files share a transaction: an enum's value used where it was added,
-# more locks than the server has room for, SET TRANSACTION after a query, a table with deferred checks that is
-# altered, a procedure that commits.
-_NEEDS_TRANSACTIONS_OF_ITS_OWN = frozenset({"55P04", "53200", "25001", "55006", "2D000"})
-
 
 # How much of a fresh database's one transaction is sent at once; progress is told a batch at a time.
 _BATCH_CHARACTERS, _BATCH_STEPS = 64_000, 20
@@ -83,13 +79,13 @@ class Execution:
         self._part_kept = ""
 
     @property
-    def stands(self) -> tuple[str, ...]:
+    def applied(self) -> tuple[str, ...]:
         """The versions that are applied, those of earlier runs included."""
         return (*self._plan.applied, *(each.version for each in self.done))
 
     @property
-    def told(self) -> str:
-        """What stands of this run, as a sentence."""
+    def kept(self) -> str:
+        """The sentence that says what of this run was kept."""
         if self.done:
             called = {step.migration.version: step.migration.shown for step in self._plan.steps}
             kept = f"Applied before it, and kept: {', '.join(called[each.version] for each in self.done)}."
@@ -116,7 +112,8 @@ class Execution:
     def run_definitions(self, definitions: Sequence[str]) -> None:
         """The objects form: run these statements in place of the steps', and record the steps as applied.
 
-        One transaction; raises psycopg.Error as it came, since no file has a place for it.
+        One transaction. Raises MigrationFailedError without a place, since no file has one, PrivilegeError,
+        MissingExtensionError, TargetError.
         """
         began = time.monotonic()
         pieces = [_BEGIN, *self._opening, *map(Piece, definitions), *_RESET]
@@ -125,7 +122,10 @@ class Execution:
             send(self._connection, [*pieces, ledgers.recording(rows)])
         except RefusedError as refused:
             self._roll_back()
-            raise refused.error from None
+            if self._is_lost_by(refused.error):
+                raise self._own_refused(refused.error) from None
+            script = pieces[refused.piece].text if refused.piece < len(pieces) else ""
+            raise refusals.definitions_refused(refused.error, script, kept=self.kept) from None
         self._commit(None)
         each = (time.monotonic() - began) / max(1, len(self._plan.steps))
         self._stands([(step, each) for step in self._plan.steps])
@@ -157,7 +157,7 @@ class Execution:
             self._roll_back()
             at = bisect_right(firsts, refused.piece) - 1
             step, first = steps[max(at, 0)], firsts[max(at, 0)]
-            if refused.error.sqlstate in _NEEDS_TRANSACTIONS_OF_ITS_OWN:
+            if refused.error.sqlstate in NEEDS_A_TRANSACTION_OF_ITS_OWN:
                 said = refused.error.diag.message_primary
                 raise _SharedTransactionError(f"{step.migration.shown}: {said}") from refused
             raise self._refused(step, refused, first, _numbered(step)) from None
@@ -324,7 +324,9 @@ class Execution:
             self._roll_back()
             if migration is None or self._is_lost():
                 raise self._own_refused(refused.error) from None
-            raise refusals.at_the_end(refused.error, migration, stands=self.stands, told=self.told) from None
+            raise refusals.at_the_end(
+                refused.error, migration, applied=self.applied, kept=self.kept
+            ) from None
         self._opening = []
 
     def _roll_back(self) -> None:
@@ -332,7 +334,12 @@ class Execution:
             not self._is_lost()
             and self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
         ):
-            send(self._connection, [_ROLLBACK])
+            with contextlib.suppress(RefusedError):  # the server ended the connection meanwhile
+                send(self._connection, [_ROLLBACK])
+
+    def _is_lost_by(self, error: psycopg.Error) -> bool:
+        """Whether the connection ended with this error, and not later, while the error was handled."""
+        return self._is_lost() and ends_the_connection(error.sqlstate)
 
     def _is_lost(self) -> bool:
         return self._connection.pgconn.status != psycopg.pq.ConnStatus.OK
@@ -360,7 +367,7 @@ class Execution:
         first: int,
         statements: Sequence[tuple[int, Statement]],
     ) -> PgslateError:
-        if self._is_lost():
+        if self._is_lost_by(refused.error):
             return self._own_refused(refused.error)
         at = refused.piece - first
         if at < 0:
@@ -369,23 +376,23 @@ class Execution:
             own_end = at > len(statements)
             if own_end or not statements:
                 return self._own_refused(refused.error)
-            return refusals.at_the_end(refused.error, step.migration, stands=self.stands, told=self.told)
+            return refusals.at_the_end(refused.error, step.migration, applied=self.applied, kept=self.kept)
         index, statement = statements[at]
         error = refusals.refusal(
             refused.error,
             step.migration,
             statement,
             offset=refused.offset,
-            stands=self.stands,
-            told=self.told,
+            applied=self.applied,
+            kept=self.kept,
         )
         if step.slice_ is None:
             return error
         return growth.explain(error, step.slice_, step.migration, index, self._plan.applied)
 
     def _own_refused(self, error: psycopg.Error) -> PgslateError:
-        if self._is_lost():
-            return refusals.connection_lost(error, self._label, stands=self.stands, told=self.told)
+        if self._is_lost_by(error):
+            return refusals.connection_lost(error, self._label, applied=self.applied, kept=self.kept)
         return refusals.ledger_refusal(error, self._connection.info.dbname)
 
 

@@ -8,14 +8,11 @@ import shlex
 from collections.abc import Collection
 
 from pgslate.catalog.migration import Migration
+from pgslate.catalog.sqlstates import means_a_changed_object
 from pgslate.errors import PgslateError
 from pgslate.slices.slice import Slice
 from pgslate.trace.effects import Effect
 
-# What a statement meets where something was renamed, dropped or changed since: SQLSTATE class 42 (but for
-# privileges), a missing schema, and what still depends on something.
-_CLASSES = ("42", "3F", "2B")
-_DENIED = "42501"
 _TAKES_AWAY = re.compile(r"\b(drop|rename)\b", re.IGNORECASE)
 
 
@@ -30,7 +27,7 @@ def explain(
     catalog = slice_.catalog
     at = catalog.migrations.index(migration)
     later = {index for index, one in enumerate(catalog) if index > at and one.version in applied}
-    if not later or state[:2] not in _CLASSES or state == _DENIED:
+    if not later or not means_a_changed_object(state):
         return error
     found = _changed_since(slice_, at, statement, later)
     if found is None:

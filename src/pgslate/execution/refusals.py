@@ -1,4 +1,4 @@
-"""What PostgreSQL refused, as the error to raise: with file, line and caret, what stands, and what to do."""
+"""PostgreSQL's refusals as errors of ours, with the place in the file, what stays applied, and what to do."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from collections.abc import Sequence
 import psycopg
 
 from pgslate.catalog.migration import Migration
-from pgslate.catalog.sqlstates import failed_at_the_end, migration_failed, place_of
+from pgslate.catalog.sqlstates import (
+    MEANINGS,
+    failed_at_the_end,
+    message_of,
+    migration_failed,
+    place_of,
+)
 from pgslate.catalog.statements import Statement
 from pgslate.errors import (
+    ConnectionLostError,
     MigrationFailedError,
     MissingExtensionError,
     PgslateError,
@@ -47,95 +54,127 @@ def refusal(
     statement: Statement,
     *,
     offset: int | None,
-    stands: Sequence[str],
-    told: str,
+    applied: Sequence[str],
+    kept: str,
 ) -> PgslateError:
     """The error for a statement of a migration that the server refused.
 
-    ``offset`` is the character of it that the server points at; ``stands`` are the versions that stay
-    applied, ``told`` the sentence that says so.
+    Args:
+        error: PostgreSQL's error.
+        migration: The migration, and
+        statement: its statement that was refused.
+        offset: The character of the statement that the server points at.
+        applied: The versions that stay applied.
+        kept: The sentence that says so to a reader.
     """
-    failed = migration_failed(error, migration, statement, applied=stands)
+    failed = migration_failed(error, migration, statement, applied=applied)
     failed.place = place_of(migration, statement, offset or 0)
-    failed.message += f"\n{told}"
+    failed.message += f"\n{kept}"
+    return _narrowed(error, failed, statement)
+
+
+def definitions_refused(error: psycopg.Error, definitions: str, *, kept: str) -> PgslateError:
+    """The error where the server refused a statement of the objects form, which no file has a place for."""
+    state = error.sqlstate or ""
+    meaning = MEANINGS.get(state)
+    failed = MigrationFailedError(
+        message_of(error, "applying the objects form") + f"\n{kept}",
+        migration="",
+        statement=_at(definitions, error),
+        sqlstate=state,
+        detail=error.diag.message_detail or "",
+        hint=error.diag.message_hint or "",
+        fix=meaning.fix if meaning else "use --form files, which runs the migrations themselves",
+    )
+    return _narrowed(error, failed, None)
+
+
+def _at(definitions: str, error: psycopg.Error) -> str:
+    """The line of the definitions that the server points at, or "" where it points at none."""
+    if not error.diag.statement_position:
+        return ""
+    at = int(error.diag.statement_position) - 1
+    return definitions[definitions.rfind("\n", 0, at) + 1 :].partition("\n")[0]
+
+
+def _narrowed(
+    error: psycopg.Error, failed: MigrationFailedError, statement: Statement | None
+) -> PgslateError:
+    """The failure as one of the server or the role, where it is not the migration's."""
     extension = _NO_EXTENSION.search(error.diag.message_primary or "")
     if extension and error.sqlstate in ("0A000", "58P01", "22023"):
         name = extension["a"] or extension["b"] or extension["c"]
-        return _as(
-            failed,
-            MissingExtensionError,
+        return MissingExtensionError(
+            failed.message,
+            place=failed.place,
             fix=f"install the extension {name} on the server, or leave out the tables that need it",
             extensions=(name,),
-            migrations=(migration.version,),
+            migrations=(failed.migration,),
+            applied=failed.applied,
         )
     if error.sqlstate == "42501" or isinstance(error, NothingGrantedError):
-        right, on = _right(str(error.diag.message_primary or error), statement)
-        return _as(
-            failed,
-            PrivilegeError,
+        right, on = _right(str(error.diag.message_primary or error), statement.kind if statement else "")
+        return PrivilegeError(
+            failed.message,
+            place=failed.place,
             fix=f"give the role {right} on {on}, or run as a role that has it",
             right=right,
             on=on,
+            applied=failed.applied,
         )
     if error.sqlstate == "25006":
-        return _as(failed, TargetError, fix="name a server that can be written")
+        return TargetError(failed.message, place=failed.place, fix=failed.fix, applied=failed.applied)
     return failed
 
 
 def at_the_end(
-    error: psycopg.Error, migration: Migration, *, stands: Sequence[str], told: str
+    error: psycopg.Error, migration: Migration, *, applied: Sequence[str], kept: str
 ) -> MigrationFailedError:
-    """The error where every statement ran, and what they left to the end of the transaction failed."""
-    failed = failed_at_the_end(error, migration, migration.statements[-1], doing="applying", applied=stands)
-    failed.message += f"\n{told}"
+    """The error where every statement ran, and a check that they deferred to the end failed."""
+    failed = failed_at_the_end(error, migration, migration.statements[-1], doing="applying", applied=applied)
+    failed.message += f"\n{kept}"
     return failed
 
 
 def ledger_refusal(error: psycopg.Error, database: str) -> PgslateError:
     """The error where the ledger itself can't be read or written."""
+    said = error.diag.message_primary or str(error).strip()
     if error.sqlstate == "42501":
-        said = error.diag.message_primary or str(error)
         denied = _DENIED.search(said) or _NOT_OWNER.search(said)
         on = denied["on"] if denied else f"database {database}"
+        first = on.partition(" ")[0]
         return PrivilegeError(
             f"pgslate's ledger can't be used: {said}",
             fix="GRANT CREATE ON DATABASE to the role, so that it can make the schema pgslate;"
             " or run as the role that made it",
-            right="CREATE"
-            if on.startswith("database")
-            else "USAGE"
-            if on.startswith("schema")
-            else "ownership",
+            right={"database": "CREATE", "schema": "USAGE"}.get(first, "ownership"),
             on=on,
         )
-    if error.sqlstate == "25006":
-        return TargetError(
-            f"the database can only be read: {error.diag.message_primary}", fix="name the primary"
-        )
+    meaning = MEANINGS.get(error.sqlstate or "")
     return TargetError(
-        f"pgslate's ledger can't be used: {str(error).strip()}", fix="check the connection, then run again"
+        f"pgslate's ledger can't be used: {said}" + (f" ({meaning.means})" if meaning else ""),
+        fix=meaning.fix if meaning else "look at the server's log, then run again",
     )
 
 
-def connection_lost(error: psycopg.Error, label: str, *, stands: Sequence[str], told: str) -> TargetError:
-    """The error where the server went away in the middle."""
-    return TargetError(
-        f"the connection to {label} was lost: {str(error).strip()}\n{told}",
-        fix="run again: what was not committed is rolled back, and the run goes on from there",
-        applied=tuple(stands),
+def connection_lost(
+    error: psycopg.Error, label: str, *, applied: Sequence[str], kept: str
+) -> ConnectionLostError:
+    """The error where the server ended the connection in the middle of a run."""
+    meaning = MEANINGS.get(error.sqlstate or "")
+    cause = f" ({meaning.means})" if meaning else ""
+    return ConnectionLostError(
+        f"the connection to {label} was lost: {str(error).strip()}{cause}\n{kept}",
+        fix=(f"{meaning.fix}: " if meaning else "run again: ")
+        + "what was not committed is rolled back, and the run goes on from there",
+        applied=tuple(applied),
     )
 
 
-def _as(failed: MigrationFailedError, kind: type[PgslateError], *, fix: str, **data: object) -> PgslateError:
-    carried = {k: v for k, v in failed.__dict__.items() if k not in ("message", "place", "fix")}
-    return kind(failed.message, place=failed.place, fix=fix, **{**carried, **data})
+def _right(said: str, kind: str) -> tuple[str, str]:
+    """The privilege that a statement of that kind lacks, and the object.
 
-
-def _right(said: str, statement: Statement) -> tuple[str, str]:
-    """The right that is lacking, and on what.
-
-    >>> from pgslate.catalog.statements import split
-    >>> _right("permission denied for schema public", split("CREATE TABLE t()")[0])
+    >>> _right("permission denied for schema public", "CreateStmt")
     ('CREATE', 'schema public')
     """
     if owner := _NOT_OWNER.search(said):
@@ -145,10 +184,10 @@ def _right(said: str, statement: Statement) -> tuple[str, str]:
     if denied := _DENIED.search(said):
         on = denied["on"]
         if on.startswith(("schema", "database")):
-            return ("CREATE" if statement.kind.startswith(("Create", "View", "Index")) else "USAGE"), on
-        if statement.kind in ("CreateStmt", "AlterTableStmt"):
+            return ("CREATE" if kind.startswith(("Create", "View", "Index")) else "USAGE"), on
+        if kind in ("CreateStmt", "AlterTableStmt"):
             return "REFERENCES", on
-        return _RIGHTS.get(statement.kind, "the right"), on
+        return _RIGHTS.get(kind, "the right"), on
     if do := _TO_DO.search(said):
         return f"the right to {do['do']}", "this server"
     return said, "this server"

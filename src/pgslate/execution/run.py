@@ -121,7 +121,7 @@ def _execute(
 
 def _interrupted(execution: Execution, connection: psycopg.Connection[Any]) -> InterruptedRunError:
     """psycopg has cancelled the statement by now; a COMMIT that was on its way may have made it."""
-    stands, part = execution.stands, ""
+    stands, part = execution.applied, ""
     try:
         connection.rollback()
         found, _ = ledger.read(connection)

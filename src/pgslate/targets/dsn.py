@@ -46,6 +46,10 @@ REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\w+ authentication failed for user", "see what pg_hba.conf asks of this role"),
         (r"role .* is not permitted to log in", "ALTER ROLE ... LOGIN, or name another role in the DSN"),
         (r"permission denied for database", "GRANT CONNECT ON DATABASE ... to the role"),
+        (
+            r"too many connections for",
+            "end connections that nobody needs, or raise the CONNECTION LIMIT of the role or database",
+        ),
         (r"not currently accepting connections", "ALTER DATABASE ... ALLOW_CONNECTIONS true"),
         (r"server does not support SSL", "set sslmode=prefer, or switch SSL on in the server"),
         (r"invalid (?:port number|integer value|.* value:)|Servname not supported", "correct the DSN"),

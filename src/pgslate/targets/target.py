@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -26,10 +27,6 @@ CONNECTION_DEFAULTS: dict[str, str] = {
     "keepalives_count": "3",
 }
 
-_REFUSED_SETTING = re.compile(
-    r"(invalid value for|unrecognized configuration|permission denied to set) parameter .*"
-    r"|parameter .* cannot be .*"
-)
 _SPECIAL = re.compile(r"[\s\\]")
 _VARIABLES = {"host": "PGHOST", "port": "PGPORT", "dbname": "PGDATABASE", "user": "PGUSER"}
 
@@ -70,25 +67,21 @@ class Target:
         asked = str(kwargs.pop("options", "") or of_dsn)
         own = f"{asked} {options_of(settings)}".strip()
         keywords = {**defaults, **kwargs, **({"options": own} if settings else {})}
-        connection = self._session(keywords)
+        try:
+            connection = psycopg.connect(self.dsn, **keywords)
+        except psycopg.OperationalError:
+            refuse_settings(self, settings)
+            raise
         differing = set_for_the_role(connection)
         if not differing:
             return connection
         connection.close()
-        return self._session({**keywords, "options": f"{options_of(differing)} {own}".strip()})
+        return psycopg.connect(self.dsn, **{**keywords, "options": f"{options_of(differing)} {own}".strip()})
 
     def parameters(self) -> dict[str, str]:
         """What a connection is made with besides the DSN."""
         given = conninfo_to_dict(self.dsn)
         return {name: value for name, value in CONNECTION_DEFAULTS.items() if name not in given}
-
-    def _session(self, keywords: Mapping[str, Any]) -> psycopg.Connection[TupleRow]:
-        try:
-            return psycopg.connect(self.dsn, **keywords)
-        except psycopg.OperationalError as error:
-            if keywords.get("options"):
-                refuse_settings(error, self.label)
-            raise
 
     def with_dbname(self, dbname: str) -> Target:
         """Another database of the same server; closing it closes nothing else."""
@@ -154,13 +147,23 @@ def options_of(settings: Mapping[str, str]) -> str:
     return " ".join(f"-c {name}={_SPECIAL.sub(_escaped, value)}" for name, value in settings.items())
 
 
-def refuse_settings(error: psycopg.OperationalError, label: str) -> None:
-    """Raise ConfigError where the server refused a connection for a setting that it should begin with."""
-    if refused := _REFUSED_SETTING.search(str(error)):
-        raise ConfigError(
-            f"{label} refuses a session with these settings: {refused.group()}",
-            fix="correct [session] in pgslate.toml",
-        ) from None
+def refuse_settings(target: Target, settings: Mapping[str, str]) -> None:
+    """Raise ConfigError for the first of the settings that the server refuses.
+
+    An error at the start of a session has no SQLSTATE, and its words are in the server's language. So each
+    setting is tried in a session without any.
+    """
+    with contextlib.suppress(psycopg.OperationalError), target.connect(autocommit=True) as connection:
+        for name, value in settings.items():
+            try:
+                connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+            except psycopg.Error as error:
+                raise ConfigError(
+                    f"{target.label} refuses a session with {name} = {value!r}:"
+                    f" {error.diag.message_primary or str(error).strip()}",
+                    key=f"session.{name}",
+                    fix=f"correct {name} in [session] of pgslate.toml",
+                ) from None
 
 
 def set_for_the_role(connection: psycopg.Connection[TupleRow]) -> dict[str, str]:

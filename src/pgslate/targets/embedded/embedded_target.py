@@ -51,9 +51,9 @@ class EmbeddedTarget(Target):
         try:
             with without_separate_variables():
                 return psycopg.connect(self.dsn, **{**self.parameters(), **kwargs})
-        except psycopg.OperationalError as error:
+        except psycopg.OperationalError:
             if settings:
-                refuse_settings(error, self.label)
+                refuse_settings(self, settings)
             raise
 
     def parameters(self) -> dict[str, str]:
