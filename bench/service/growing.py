@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,9 +17,9 @@ from bench.service.filling import fill, some_correlations
 from bench.service.writing import by_copy, through_service, warm_up
 
 from datastorage import load
-from datastorage.e2e import LocalEnvironment
-from datastorage.e2e.local import DATABASE
-from datastorage.e2e.process import ServiceProcess
+from datastorage.infrastructure.local import DATABASE, LocalEnvironment
+from datastorage.infrastructure.migrations import apply_audit_migrations
+from datastorage.infrastructure.process import ServiceProcess
 from pgslate.targets.embedded.server import Server
 
 SIZES = (100_000, 500_000, 1_000_000, 2_000_000, 5_000_000)
@@ -58,6 +59,8 @@ def measure_growth(
         LocalEnvironment("workflowexecution", server=server) as environment,
         ExitStack() as small,
     ):
+        apply_audit_migrations("", "", sys.stderr, dsn=environment.database.dsn)
+        environment.deploy()
         warm_up(environment)
         growth: list[Growth] = []
         base = None

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import statistics
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from typing import Any
 import psycopg
 
 from datastorage import load
-from datastorage.e2e import LocalEnvironment
+from datastorage.infrastructure.local import LocalEnvironment
+from datastorage.infrastructure.migrations import apply_audit_migrations
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 BATCH = 1000
@@ -38,6 +40,8 @@ def measure_speed(count: int, seconds: float, clients: int) -> Speed:
     """Batches in turns with COPY, and single posts."""
     began = os.getloadavg()[0]
     with LocalEnvironment("workflowexecution") as environment:
+        apply_audit_migrations("", "", sys.stderr, dsn=environment.database.dsn)
+        environment.deploy()
         warm_up(environment)
         ratios = ratios_to_copy(environment, count, clients)
         print(f"batches of {BATCH}: {statistics.median(ratios):.2f} x raw COPY (budget: at least 0.5)")

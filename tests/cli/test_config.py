@@ -34,7 +34,6 @@ def test_everything_is_read_and_paths_are_relative_to_the_file(tmp_path: Path) -
         [contracts.gateway]
         tables = ["events"]
         indexes = ["i"]
-        events = ["gateway.*"]
         [partitions.events]
         every = "month"
         """,
@@ -79,7 +78,7 @@ def test_without_any_configuration_all_is_empty(tmp_path: Path) -> None:
         ("catalog = 3", "catalog should be text, not a number", 'catalog = "..."'),
         ('catalog = ""', "catalog should be text, not empty text", "catalog"),
         ('[contracts.x]\ntable = ["a"]', "contracts.x.table is unknown", "did you mean tables?"),
-        ("[contracts.x]\nevents = []", "contracts.x names no tables", "tables"),
+        ("[contracts.x]\nindexes = []", "contracts.x names no tables", "tables"),
         ('[contracts]\nx = "a"', "contracts.x should be a table, not text", "[contracts.x]"),
         ('[bundles]\nx = "a"', "bundles.x should be a list of names", "x = ["),
         ('[bundles]\nx = [""]', "bundles.x should be a list of names", "x = ["),

@@ -17,9 +17,9 @@ from tests.datastorage import goose
 
 from datastorage import AuditClient
 from datastorage.chain import verify_chain
-from datastorage.e2e.process import ServiceProcess
 from datastorage.e2e.proxy import BadNetwork
 from datastorage.grants import grant
+from datastorage.infrastructure.process import ServiceProcess
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 

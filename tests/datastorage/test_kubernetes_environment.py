@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from datastorage import AuditClient
-from datastorage.e2e import manifests, suite
+from datastorage.e2e import suite
+from datastorage.infrastructure import manifests
+from datastorage.infrastructure.migrations import apply_migrations
 from datastorage.services import service as service_named
 
 pytest.importorskip("wsproto")
 
 from tests.kubernetes.standin.server import StandIn
 
-from datastorage.e2e.kubernetes import KubernetesEnvironment
+from datastorage.infrastructure.kubernetes import KubernetesEnvironment
 from pgslate.targets.kubernetes import kubeconfig as kubeconfigs
 from pgslate.targets.kubernetes.api import HttpApi, NotFoundError, path_of
 
@@ -32,6 +35,8 @@ def test_a_suite_passes_in_a_namespace_that_is_gone_afterwards(kubeconfig: Path,
     with KubernetesEnvironment(
         "signalprocessing", kubeconfig=kubeconfig, workload="Deployment"
     ) as environment:
+        apply_migrations(environment.migrations("audit_events"), sys.stderr)
+        environment.deploy()
         with AuditClient(environment.url, spool=tmp_path) as client:
             for event in signalprocessing.typical_run("rr-1"):
                 client.record(event)

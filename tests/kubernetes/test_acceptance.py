@@ -12,10 +12,10 @@ import pytest
 from tests.kubernetes import manifests
 from tests.kubernetes.conftest import TestCluster
 
+from datastorage.infrastructure import migrations
 from pgslate.errors import MissingTablesError, ServiceNotFoundError
 from pgslate.targets.kubernetes import service_target
 from pgslate.targets.target import Target
-from pgslate.verbs import e2e
 
 INDEXES = {"idx_audit_events_correlation", "idx_audit_events_event_type", "idx_audit_events_timestamp"}
 PARTITIONS = {"audit_events_y2025m12", "audit_events_y2026m01"}
@@ -41,7 +41,7 @@ def audited(cluster: TestCluster, kubeconfig_path: str, own_namespace: str) -> t
     """A namespace in which the shortcut was called, and what it wrote."""
     cluster.apply(*manifests.postgres(own_namespace))
     writer = io.StringIO()
-    e2e.apply_audit_migrations(own_namespace, kubeconfig_path, writer)
+    migrations.apply_audit_migrations(own_namespace, kubeconfig_path, writer)
     return own_namespace, writer.getvalue()
 
 
@@ -95,7 +95,7 @@ def test_ac4_the_shortcut_says_what_it_does_and_works_twice(
     namespace, first = audited
     assert "013_create_audit_events_table.sql" in first
     again = io.StringIO()
-    e2e.apply_audit_migrations(namespace, kubeconfig_path, again)
+    migrations.apply_audit_migrations(namespace, kubeconfig_path, again)
     assert "013_create_audit_events_table.sql" not in again.getvalue()
     assert "verified" in again.getvalue()
     assert manifests.PASSWORD not in first + again.getvalue()
@@ -104,10 +104,10 @@ def test_ac4_the_shortcut_says_what_it_does_and_works_twice(
 def test_ac5_verify_returns_when_all_is_there_and_names_what_is_missing(
     audited: tuple[str, str], kubeconfig_path: str
 ) -> None:
-    config = e2e.default_migration_config(audited[0], kubeconfig_path)
-    e2e.verify_migrations(replace(config, tables=("audit_events",)), io.StringIO())
+    config = migrations.default_migration_config(audited[0], kubeconfig_path)
+    migrations.verify_migrations(replace(config, tables=("audit_events",)), io.StringIO())
     with pytest.raises(MissingTablesError) as caught:
-        e2e.verify_migrations(replace(config, tables=("notification_audit",)), io.StringIO())
+        migrations.verify_migrations(replace(config, tables=("notification_audit",)), io.StringIO())
     assert "public.notification_audit" in caught.value.tables
 
 
@@ -116,12 +116,12 @@ def test_ac6_aianalysis_gets_the_workflow_catalog_beside_audit_events(
     cluster: TestCluster, namespace: str, kubeconfig_path: str
 ) -> None:
     cluster.apply(*manifests.postgres(namespace))
-    config = e2e.MigrationConfig(
+    config = migrations.MigrationConfig(
         namespace, kubeconfig_path, tables=["audit_events", "remediation_workflow_catalog"]
     )
-    e2e.apply_migrations(config, io.StringIO())
+    migrations.apply_migrations(config, io.StringIO())
     assert {"audit_events", "remediation_workflow_catalog"} <= relations(cluster, namespace, "rp")
-    e2e.verify_migrations(config, io.StringIO())
+    migrations.verify_migrations(config, io.StringIO())
 
 
 @pytest.mark.usefixtures("pgvector")
@@ -129,14 +129,18 @@ def test_the_data_storage_service_gets_everything(
     cluster: TestCluster, namespace: str, kubeconfig_path: str
 ) -> None:
     cluster.apply(*manifests.postgres(namespace))
-    e2e.apply_all_migrations(namespace, kubeconfig_path, io.StringIO())
-    e2e.verify_migrations(e2e.default_migration_config(namespace, kubeconfig_path), io.StringIO())
+    migrations.apply_all_migrations(namespace, kubeconfig_path, io.StringIO())
+    migrations.verify_migrations(
+        migrations.default_migration_config(namespace, kubeconfig_path), io.StringIO()
+    )
 
 
 def test_a_namespace_without_the_service_is_told_apart_from_a_missing_table(
     namespace: str, kubeconfig_path: str
 ) -> None:
     with pytest.raises(ServiceNotFoundError):
-        e2e.apply_audit_migrations(namespace, kubeconfig_path, io.StringIO())
+        migrations.apply_audit_migrations(namespace, kubeconfig_path, io.StringIO())
     with pytest.raises(ServiceNotFoundError):
-        e2e.verify_migrations(e2e.default_migration_config(namespace, kubeconfig_path), io.StringIO())
+        migrations.verify_migrations(
+            migrations.default_migration_config(namespace, kubeconfig_path), io.StringIO()
+        )

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from datastorage.infrastructure.migrations import available_migrations
 from pgslate.errors import UsageError
 from pgslate.project.project import Project
 from pgslate.schema.identifiers import qualified
-from pgslate.verbs.e2e import available_migrations
 
 SQL = """CREATE TABLE "app.users" (id int); CREATE INDEX "by.id" ON "app.users" (id);
 CREATE TABLE "say ""hi"".y2026m01" (id int);"""

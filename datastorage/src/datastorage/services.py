@@ -1,4 +1,4 @@
-"""The seven services: what each needs of the schema, by contract, and what each says in a typical run."""
+"""The seven services: the tables and indexes of each one's contract, and the events that each emits."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """``tables``, ``indexes`` and ``events`` are the contract's.
+    """``tables`` and ``indexes`` are the contract's; ``events`` are the types of events that it emits.
 
-    ``run`` is what one remediation makes it say.
+    ``run`` are the events that it emits in the course of one remediation.
     """
 
     name: str
@@ -76,6 +76,23 @@ class Service:
 ALL_TABLES = ("audit_events", "remediation_workflow_catalog", "workflows", "workflow_versions")
 
 _NEED_VECTOR = frozenset({"*", "remediation_workflow_catalog", "workflows", "workflow_versions"})
+
+#: The types of the events that each service emits; ``*`` at the end stands for any.
+_EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "workflowexecution": (
+            "workflowexecution.workflow.started",
+            "workflowexecution.workflow.completed",
+            "workflowexecution.workflow.failed",
+        ),
+        "gateway": ("gateway.signal.*",),
+        "aianalysis": ("aianalysis.analysis.*",),
+        "notification": ("notification.sent.*",),
+        "remediationorchestrator": ("orchestrator.remediation.*",),
+        "signalprocessing": ("signalprocessing.categorization.*",),
+        "datastorage": ("datastorage.workflow.*",),
+    }
+)
 
 _RUNS: Mapping[str, tuple[Step, ...]] = MappingProxyType(
     {
@@ -127,7 +144,7 @@ def service(name: str) -> Service:
         name=name,
         tables=tuple(contract["tables"]),
         indexes=tuple(contract["indexes"]),
-        events=tuple(contract["events"]),
+        events=_EVENTS[name],
         run=_RUNS[name],
     )
 

@@ -19,7 +19,6 @@ audit = ["audit_events"]
 [contracts.gateway]
 tables = ["audit_events"]          # "*" is every table
 indexes = ["idx_audit_events_correlation"]
-events = ["gateway.signal.*"]
 
 [partitions.audit_events]
 every = "month"
@@ -50,7 +49,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A service's named set of tables, the indexes its queries rely on, and the events it emits.
+    """A service's named set of tables, and the indexes its queries rely on.
 
     The table ``*`` stands for every table of the catalog.
     """
@@ -58,7 +57,6 @@ class Contract:
     name: str
     tables: tuple[str, ...]
     indexes: tuple[str, ...] = ()
-    events: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +268,7 @@ class _Reader:
         for name, contract in self._table("contracts", said).items():
             key = f"contracts.{name}"
             table = self._table(key, contract)
-            self._known(key, table, ("tables", "indexes", "events"))
+            self._known(key, table, ("tables", "indexes"))
             if "tables" not in table:
                 raise self._wrong(key, "names no tables", 'add tables = ["..."], or ["*"] for all')
             parts = {part: self._texts(f"{key}.{part}", table[part]) for part in table}

@@ -8,7 +8,8 @@ from collections.abc import Generator, Iterator
 import pytest
 
 from datastorage import AuditClient
-from datastorage.e2e import Environment, environment_for
+from datastorage.infrastructure import environment_for
+from datastorage.infrastructure.environment import Environment
 from datastorage.services import Service
 from datastorage.services import service as service_named
 

@@ -10,7 +10,8 @@ import pytest
 
 from datastorage import AuditClient
 from datastorage.cli import main
-from datastorage.e2e import Environment, suite
+from datastorage.e2e import suite
+from datastorage.infrastructure.environment import Environment
 from datastorage.services import Service
 from datastorage.services import service as service_named
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import httpx
 
 from datastorage import AuditClient
-from datastorage.e2e import Environment, suite
+from datastorage.e2e import suite
+from datastorage.infrastructure.environment import Environment
 from datastorage.services import Service
 
 

@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from datastorage import AuditClient
-from datastorage.e2e import Environment, suite
+from datastorage.e2e import suite
+from datastorage.infrastructure.environment import Environment
 from datastorage.services import Service
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
 from datastorage import AuditClient
-from datastorage.e2e import Environment, environment_for, suite
+from datastorage.e2e import suite
+from datastorage.infrastructure.environment import Environment, create_environment
+from datastorage.infrastructure.migrations import apply_audit_migrations
 from datastorage.services import service as service_named
 
 
 @pytest.fixture
 def environment() -> Iterator[Environment]:
     """Data Storage over an empty database."""
-    with environment_for("workflowexecution", migrated=False) as environment:
+    with create_environment("workflowexecution") as environment:
+        environment.deploy()
         yield environment
 
 
@@ -28,7 +32,8 @@ def test_without_migrations_it_says_what_is_missing_and_after_apply_every_event_
         client.record(event)
     answer = httpx.get(f"{environment.url}{suite.EVENTS}", params={"correlation_id": correlation_id})
 
-    environment.apply()
+    apply_audit_migrations("", "", sys.stderr, dsn=environment.database.dsn)
+    environment.grant()
 
     suite.eventually_ready(environment)
     events = suite.eventually_events(environment, correlation_id, at_least=len(workflowexecution.run))

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from psycopg.sql import SQL
 
-from datastorage.e2e.environment import Environment
+from datastorage.infrastructure.environment import Environment
 from datastorage.services import Service
 from pgslate.targets.target import Target
 

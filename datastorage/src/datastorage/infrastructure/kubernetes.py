@@ -13,10 +13,10 @@ from types import TracebackType
 
 from psycopg.conninfo import make_conninfo
 
-from datastorage.e2e import manifests
-from datastorage.e2e.contract import apply_contract
-from datastorage.e2e.process import ServiceProcess
 from datastorage.grants import grant
+from datastorage.infrastructure import manifests
+from datastorage.infrastructure.migrations import MigrationConfig
+from datastorage.infrastructure.process import ServiceProcess
 from datastorage.services import needs_vector
 from datastorage.services import service as service_named
 from pgslate.errors import UsageError
@@ -33,9 +33,9 @@ IMAGES = {False: "docker.io/library/postgres:17-alpine", True: "docker.io/pgvect
 
 
 class KubernetesEnvironment:
-    """Makes a namespace of its own, and deletes it with ``close`` or the end of its ``with``.
+    """A namespace of its own with PostgreSQL in it; ``close``, or the end of its ``with``, deletes it.
 
-    ``image`` holds this package, and the service is a Deployment of it; without one the service is a process
+    ``image`` holds this package, and the service is deployed from it; without one the service is a process
     on this machine, and only its database is in the cluster. Both are reached through the API server.
     """
 
@@ -43,7 +43,6 @@ class KubernetesEnvironment:
         self,
         service: str,
         *,
-        migrated: bool = True,
         kubeconfig: str | os.PathLike[str] | None = None,
         context: str | None = None,
         image: str | None = None,
@@ -51,10 +50,19 @@ class KubernetesEnvironment:
         workload: manifests.Workload = "StatefulSet",
         timeout: float = 180.0,
     ) -> None:
-        """``timeout``, in seconds, bounds the wait for each pod.
+        """Make the namespace, and start PostgreSQL in it.
 
-        Raises pgslate's errors where the cluster can't be reached, a pod doesn't get ready, or the contract
-        can't be applied.
+        Args:
+            service: Which of the seven services the environment is for; its contract decides about pgvector.
+            kubeconfig: The kubeconfig file; without it, where kubectl looks for it.
+            context: The context of that file; without it, the current one.
+            image: The image that the service is deployed from.
+            postgres_image: PostgreSQL's image; without it, one of PostgreSQL 17, with pgvector if need be.
+            workload: The kind of workload that PostgreSQL runs as.
+            timeout: Bounds the wait for each pod, in seconds.
+
+        Raises:
+            TargetError: The cluster can't be reached, or a pod doesn't get ready.
         """
         self.service = service_named(service)
         self.namespace = f"datastorage-{service}-{secrets.token_hex(3)}"
@@ -62,6 +70,8 @@ class KubernetesEnvironment:
         self._timeout = timeout
         self._password = secrets.token_urlsafe(16)
         self._stack = ExitStack()
+        self._image = image
+        self._url = ""
         self._process: ServiceProcess | None = None
         try:
             self._api = open_api(kubeconfig, context)
@@ -87,18 +97,13 @@ class KubernetesEnvironment:
                     timeout=timeout,
                 )
             )
-            if migrated:
-                self.apply()
-            else:
-                self._grant()
-            self._url = self._serve_there(image) if image else self._serve_here()
         except BaseException:
             self._stack.close()
             raise
 
     @property
     def url(self) -> str:
-        """Where the service answers: a port of this machine."""
+        """Where the service answers, a port of this machine; empty until it is deployed."""
         return self._url
 
     @property
@@ -106,13 +111,22 @@ class KubernetesEnvironment:
         """The database, as its owner, through the API server."""
         return self._database
 
-    def apply(self) -> None:
-        """Applies the contract, verifies it, and gives the service's role its rights."""
-        apply_contract(self.service.name, self._database)
-        self._grant()
+    def migrations(self, *tables: str) -> MigrationConfig:
+        """The configuration that applies and verifies these tables in this database."""
+        return MigrationConfig(dsn=self._database.dsn, tables=tables, timeout=self._timeout)
+
+    def grant(self) -> None:
+        """Give the service's role its rights on the tables that exist now."""
+        with self._database.connect(autocommit=True) as owner:
+            grant(owner, ROLE, password=self._password)
+
+    def deploy(self) -> None:
+        """Give the service's role its rights, and start the service: in the cluster, or beside it."""
+        self.grant()
+        self._url = self._serve_there(self._image) if self._image else self._serve_here()
 
     def logs(self) -> str:
-        """What every pod of the namespace has said, and the service where it is a process here."""
+        """The log of every pod of the namespace, and the service's where it is a process on this machine."""
         parts = [f"--- service\n{self._process.logs()}"] if self._process else []
         for pod in self._api.get(path_of("pods", self.namespace)).get("items", []):
             name = pod["metadata"]["name"]
@@ -131,10 +145,6 @@ class KubernetesEnvironment:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _grant(self) -> None:
-        with self._database.connect(autocommit=True) as owner:
-            grant(owner, ROLE, password=self._password)
 
     def _serve_here(self) -> str:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="datastorage-")))

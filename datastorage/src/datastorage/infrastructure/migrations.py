@@ -1,4 +1,4 @@
-"""The end-to-end tests' functions: provide a service's tables, in a Kubernetes namespace or by DSN.
+"""Apply and verify the tables that a service's end-to-end tests need, in a Kubernetes namespace or by DSN.
 
     config = default_migration_config("test", kubeconfig_path)
     apply_migrations(replace(config, tables=("audit_events",)), sys.stdout)
@@ -9,16 +9,16 @@ They raise errors that can be told apart: ``ServerNotReadyError``, ``MigrationFa
 
 from __future__ import annotations
 
-import importlib.resources
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TextIO
 
+from datastorage.services import CONFIG
 from pgslate.catalog.migration import Migration as CatalogMigration
 from pgslate.errors import MigrationFailedError, MissingTablesError, ServerNotReadyError, UsageError
-from pgslate.project.configuration import FILE_NAME
 from pgslate.project.project import Project
 from pgslate.report.live_progress import Lines
 from pgslate.schema.identifiers import parts
@@ -42,17 +42,32 @@ __all__ = [
     "verify_migrations",
 ]
 
+#: The bundle of pgslate.toml that ``apply_audit_migrations`` applies.
 AUDIT = "audit"
-"""The bundle of pgslate.toml that ``apply_audit_migrations`` stands for."""
+
+#: The names that the teams know these migrations by; every other is named after its file.
+_NAMES = {
+    "012_adr033_multidimensional_tracking.sql": "adr033_tracking",
+    "013_create_audit_events_table.sql": "audit_events",
+    "015_create_workflow_catalog_table.sql": "workflow_catalog",
+    "1000_create_audit_events_partitions.sql": "audit_partitions",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class MigrationConfig:
-    """Which tables to provide, and where.
+    """Which tables to apply or verify, and where.
 
-    ``tables`` empty means all of them. With a ``dsn`` no cluster is needed, and what names one is not looked
-    at. ``timeout`` is in seconds. ``catalog`` is a ``pgslate.toml``, or a folder that has one; without it,
-    the Data Storage service's.
+    Args:
+        namespace: The Kubernetes namespace that PostgreSQL runs in.
+        kubeconfig_path: The kubeconfig file; empty: where kubectl looks for it.
+        postgres_service: The Service in front of PostgreSQL.
+        postgres_user: The role to log in as; its password comes from the workload behind the Service.
+        postgres_db: The database.
+        tables: The tables that are needed; empty: all of them.
+        dsn: A database to connect to directly. No cluster is needed then, and the names above are ignored.
+        timeout: How long to wait for the server, in seconds.
+        catalog: A ``pgslate.toml``, or a folder that has one; without it, the Data Storage service's.
     """
 
     namespace: str = ""
@@ -68,8 +83,10 @@ class MigrationConfig:
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A migration and what it makes, as tracing saw it; ``description`` is the first sentence of its
-    file's first comment."""
+    """A migration, and the tables and indexes that it creates.
+
+    ``description`` is the first sentence of the file's first comment.
+    """
 
     name: str
     file: str
@@ -84,14 +101,15 @@ def default_migration_config(namespace: str, kubeconfig_path: str) -> MigrationC
 
 
 def available_migrations(catalog: str | Path | None = None) -> tuple[Migration, ...]:
-    """Every migration in order, with the tables and indexes that it makes; derived, never typed in."""
+    """Every migration in order, with the tables and indexes that it creates, as its trace has them."""
     project = _project(catalog)
+    names = _NAMES if catalog is None else {}
     found = []
     for number, migration in enumerate(project.catalog):
         effects = [project.trace.effects[index] for index in project.trace.by_migration[number]]
         found.append(
             Migration(
-                name=migration.name,
+                name=names.get(migration.file, migration.name),
                 file=migration.file,
                 description=_description(project, migration),
                 tables=tuple(_tables_made(project.trace, effects)),
@@ -102,12 +120,14 @@ def available_migrations(catalog: str | Path | None = None) -> tuple[Migration, 
 
 
 def apply_migrations(config: MigrationConfig, writer: TextIO) -> None:
-    """Apply what ``config.tables`` need (or everything), then verify it; ``writer`` gets a line on each step.
+    """Apply what ``config.tables`` need (or everything), then verify it; each step is a line in ``writer``.
 
-    Raises ServerNotReadyError where there is no server within the timeout, another TargetError where waiting
-    is no use (no such service, a right that is missing), MigrationFailedError where a migration fails,
-    MissingTablesError where a table is not there in the end; and UnknownTableError for a table that no
-    migration makes.
+    Raises:
+        ServerNotReadyError: The server did not answer within the timeout.
+        TargetError: The server can't be reached, and waiting doesn't help: no such service, a missing right.
+        UnknownTableError: No migration creates a table of that name.
+        MigrationFailedError: A migration failed.
+        MissingTablesError: A table is missing in the end, since somebody dropped it.
     """
     project = _project(config.catalog)
     chosen = project.slice(*config.tables)
@@ -142,10 +162,12 @@ def apply_all_migrations(
 
 
 def verify_migrations(config: MigrationConfig, writer: TextIO) -> None:
-    """Check that what ``config.tables`` need (or everything) is there, and as it should be.
+    """Compare what ``config.tables`` need (or everything) with what the database has.
 
-    Raises MissingTablesError where tables are missing, VerificationError where something else differs,
-    ServerNotReadyError where there is no server within the timeout.
+    Raises:
+        ServerNotReadyError: The server did not answer within the timeout.
+        MissingTablesError: Tables are missing.
+        VerificationError: Something else differs.
     """
     project = _project(config.catalog)
     chosen = project.slice(*config.tables)
@@ -158,15 +180,12 @@ def verify_migrations(config: MigrationConfig, writer: TextIO) -> None:
 
 
 def _project(catalog: str | Path | None) -> Project:
-    if catalog is not None:
-        return Project.open(config=catalog)
-    try:
-        beside = importlib.resources.files("datastorage")
-    except ModuleNotFoundError:
-        raise UsageError(
-            "the Data Storage service's migrations are not installed", fix="give MigrationConfig(catalog=...)"
-        ) from None
-    return Project.open(config=Path(str(beside / FILE_NAME)))
+    return _own_project() if catalog is None else Project.open(config=catalog)
+
+
+@cache
+def _own_project() -> Project:
+    return Project.open(config=CONFIG)
 
 
 def _target(config: MigrationConfig, writer: TextIO) -> Target:
@@ -196,9 +215,9 @@ def _tables_made(trace: Trace, effects: Iterable[Effect]) -> Iterator[str]:
 
 
 def _indexes_made(trace: Trace, migration: CatalogMigration, effects: Iterable[Effect]) -> Iterator[str]:
-    """The indexes that are made for themselves: not a constraint's, nor a partition's after its parent's.
+    """The indexes that a statement asks for: not a constraint's, nor a partition's copy of its parent's.
 
-    An index is no unit of a trace; its name is taken like a table's.
+    An index is no unit of a trace; a trace only has its name, among the names that a statement takes.
     """
     for effect in effects:
         made = {trace.units[unit].name for unit in effect.creates}
@@ -209,20 +228,20 @@ def _indexes_made(trace: Trace, migration: CatalogMigration, effects: Iterable[E
                 continue
             index = trace.schema.get("index", name)
             if index is None:  # a later migration drops or renames it
-                for_itself = kind in ("IndexStmt", "RenameStmt")
+                asked_for = kind in ("IndexStmt", "RenameStmt")
             else:
-                for_itself = not (index.get("constraint") or index.get("partition_of"))
-            if for_itself:
+                asked_for = not (index.get("constraint") or index.get("partition_of"))
+            if asked_for:
                 yield _bare(name)
 
 
 def _description(project: Project, migration: CatalogMigration) -> str:
-    """The first sentence of the file's first comment; annotations of the format are no comments."""
+    """The first sentence of the file's first comment, without the annotations of the format."""
     words: list[str] = []
     for line in (project.catalog.root / migration.file).read_text(encoding="utf-8").splitlines():
-        said = line.strip()
-        if said.startswith("--") and not said.startswith(("-- +", "-- migrate:")):
-            words.append(said.lstrip("- "))
+        text = line.strip()
+        if text.startswith("--") and not text.startswith(("-- +", "-- migrate:")):
+            words.append(text.lstrip("- "))
         elif words:
             break
     sentence = re.match(r".*?[.!?](?=\s|$)", " ".join(word for word in words if word))
