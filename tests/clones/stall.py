@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgslate.clones.database_copy import Clone
+from pgslate.clones.clone import Clone
+from pgslate.clones.database_copy import CloneMaker
 from pgslate.clones.databases import Databases
-from pgslate.clones.new_clone import Maker
-from pgslate.clones.returns import Returns
+from pgslate.clones.recycler import Recycler
 
 
 class Stall:
@@ -15,15 +15,15 @@ class Stall:
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
-        self.book = databases.book
-        self.returns = Returns(databases.book)
+        self.registry = databases.registry
+        self.recycler = Recycler(databases.registry)
         self.template = databases.prepare()
         self.untouched = self.new()
 
     def new(self) -> Clone:
         """A database that nobody has had yet."""
-        with self.book.connect() as connection:
-            made = Maker(self.book, self.returns).make(connection, self.template)
+        with self.registry.connect() as connection:
+            made = CloneMaker(self.registry, self.recycler).make(connection, self.template)
             connection.execute("UPDATE clone SET state = 'taken' WHERE name = %s", [made.name])
         return self._clone(made.name)
 
@@ -37,15 +37,15 @@ class Stall:
 
     def again(self, clone: Clone) -> Clone:
         """Give a database back, and take it again; raises NotReusableError where it is to be dropped."""
-        self.book.returns(clone.name)
-        with self.book.connect() as connection:
-            name = self.returns.put_back(connection, clone.name)
+        self.registry.mark_returning(clone.name)
+        with self.registry.connect() as connection:
+            name = self.recycler.reset(connection, clone.name)
             connection.execute("UPDATE clone SET state = 'taken' WHERE name = %s AND state = 'ready'", [name])
         return self._clone(name)
 
     def visitors(self, clone: Clone) -> int:
         """How many sessions are in a database."""
-        row = self.book.run(
+        row = self.registry.run(
             lambda c: c.execute(
                 "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %s", [clone.name]
             ).fetchone()
@@ -54,8 +54,8 @@ class Stall:
         return int(row[0])
 
     def states(self) -> dict[str, str]:
-        """What the book says of the databases, by name."""
-        standing = self.book.standing("making", "ready", "taken", "returning", "kept", "done")
+        """What the registry says of the databases, by name."""
+        standing = self.registry.clones("making", "ready", "taken", "returning", "kept", "done")
         return {one.name: one.state for one in standing}
 
     def _clone(self, name: str) -> Clone:
@@ -64,7 +64,7 @@ class Stall:
 
 def oid_of(databases: Databases, name: str) -> int | None:
     """What a database keeps when it has another name; None where there is none of that name."""
-    row: Any = databases.book.run(
+    row: Any = databases.registry.run(
         lambda c: c.execute(
             "SELECT oid::int8 FROM pg_catalog.pg_database WHERE datname = %s", [name]
         ).fetchone()
@@ -74,7 +74,7 @@ def oid_of(databases: Databases, name: str) -> int | None:
 
 def name_of(databases: Databases, oid: int) -> str | None:
     """The name that a database has now; None where it was dropped."""
-    row: Any = databases.book.run(
+    row: Any = databases.registry.run(
         lambda c: c.execute(
             "SELECT datname::text FROM pg_catalog.pg_database WHERE oid::int8 = %s", [oid]
         ).fetchone()

@@ -117,7 +117,7 @@ def test_a_template_that_outlives_its_month_gives_databases_of_this_month(
 ) -> None:
     databases = databases_on(server, shop)
     today = databases.facts.now
-    databases.book.facts = dataclasses.replace(databases.facts, now=today - dt.timedelta(days=70))
+    databases.registry.facts = dataclasses.replace(databases.facts, now=today - dt.timedelta(days=70))
     with databases.database("visits") as database, database.connect() as connection:
         connection.execute("INSERT INTO visits VALUES (now(), 'home')")
         rows = connection.execute("SELECT tableoid::regclass::text FROM visits").fetchall()
@@ -127,7 +127,7 @@ def test_a_template_that_outlives_its_month_gives_databases_of_this_month(
 
 def tables_of_template(server: Server, databases: Databases) -> list[str]:
     """What a template of visits holds: the table and two months, of the time when it was made."""
-    with databases.book.connect() as connection:
+    with databases.registry.connect() as connection:
         name = "pgslate_visits_then"
         template = sql.Identifier(databases.prepare("visits").name)
         connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), template))

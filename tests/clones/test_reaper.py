@@ -5,14 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from pgslate.clones import database_names, reaper
-from pgslate.clones.database_copy import drop
+from pgslate.clones import database_names
 from pgslate.clones.databases import Databases
 from pgslate.clones.reaper import reap, reap_in
 from pgslate.project.project import Project
@@ -57,7 +55,7 @@ def test_what_a_killed_runner_held_goes_when_its_lease_is_over(
 ) -> None:
     name = hold(holder, server, 0.05)
     end(holder)
-    until(lambda: name in reap_in(databases.book).clones)
+    until(lambda: name in reap_in(databases.registry).clones)
     assert name not in clones(server)
 
 
@@ -67,7 +65,7 @@ def test_what_a_running_runner_holds_stays_though_its_lease_is_over(
     name = hold(holder, server, 0.01, ahead=0)  # and no reaping of its own, which it could be stopped in
     holder.send_signal(signal.SIGSTOP)  # not even a sign of life
     for _ in range(3):
-        assert name not in reap_in(databases.book).clones
+        assert name not in reap_in(databases.registry).clones
     assert name in clones(server)
 
 
@@ -76,9 +74,9 @@ def test_what_a_killed_runner_held_stays_while_its_lease_lasts(
 ) -> None:
     name = hold(holder, server, 3600)
     end(holder)
-    assert name not in reap_in(databases.book).clones
+    assert name not in reap_in(databases.registry).clones
     assert name in clones(server)
-    assert name in reap_in(databases.book, force=True).clones
+    assert name in reap_in(databases.registry, force=True).clones
 
 
 def test_what_somebody_is_connected_to_stays(
@@ -87,27 +85,27 @@ def test_what_somebody_is_connected_to_stays(
     name = hold(holder, server, 0.01)
     with psycopg.connect(server.dsn(name)):
         end(holder)
-        until(lambda: name in reap_in(databases.book).in_use)
+        until(lambda: name in reap_in(databases.registry).in_use)
         assert name in clones(server)
-    until(lambda: name in reap_in(databases.book).clones)
+    until(lambda: name in reap_in(databases.registry).clones)
 
 
 def test_a_book_that_a_crash_has_just_emptied_makes_nothing_due(server: Server, databases: Databases) -> None:
     held = databases.database("stock")
-    databases.book.run(lambda connection: connection.execute("DELETE FROM life; DELETE FROM clone"))
+    databases.registry.run(lambda connection: connection.execute("DELETE FROM life; DELETE FROM clone"))
     try:
-        assert held.name not in reap_in(databases.book).clones
+        assert held.name not in reap_in(databases.registry).clones
         assert held.name in clones(server)
     finally:
-        databases.book.run(lambda connection: connection.execute("INSERT INTO life VALUES (now())"))
+        databases.registry.run(lambda connection: connection.execute("INSERT INTO life VALUES (now())"))
     databases.close()
     assert held.name in reap(server.target(), force=True).clones
 
 
 def test_what_was_lent_goes_when_its_time_is_over(server: Server, databases: Databases) -> None:
     short, long = databases.database("stock"), databases.database("stock")
-    databases.lend(short, 0.01)
-    databases.lend(long, 3600)
+    databases.hand_over(short, 0.01)
+    databases.hand_over(long, 3600)
     databases.close()
 
     def is_gone() -> bool:  # the pool reaps, too, and may have come first
@@ -139,22 +137,22 @@ def test_of_the_kept_databases_the_newest_stay(server: Server, databases: Databa
 def test_a_template_nobody_used_for_long_goes(server: Server, shop: Project, databases_on: Open) -> None:
     databases = databases_on(server, shop, ahead=0)
     template = databases.prepare("countries").name
-    assert template not in reap_in(databases.book, unused_for=3600).templates
-    assert template in reap_in(databases.book, unused_for=0.0).templates
+    assert template not in reap_in(databases.registry, unused_for=3600).templates
+    assert template in reap_in(databases.registry, unused_for=0.0).templates
     assert template not in templates(server)
 
 
 def test_a_template_whose_clone_is_used_stays(server: Server, shop: Project, databases_on: Open) -> None:
     databases = databases_on(server, shop, ahead=0)
     with databases.database("countries"):
-        reap_in(databases.book, unused_for=0.0)
+        reap_in(databases.registry, unused_for=0.0)
         assert databases.prepare("countries").name in templates(server)
 
 
 def test_what_a_builder_left_behind_goes(server: Server, databases: Databases) -> None:
     name = f"pgslate_{'0' * 12}_building"
     server.create_database(name)
-    assert name in reap_in(databases.book, unused_for=0.0).templates
+    assert name in reap_in(databases.registry, unused_for=0.0).templates
     assert name not in templates(server)
 
 
@@ -162,95 +160,33 @@ def test_a_clone_that_the_book_forgot_goes_by_its_own_age(server: Server, databa
     old = f"pgslate_{'0' * 12}_0193{'0' * 8}7000800000000000000{0}"
     assert database_names.parse(old) is not None
     server.create_database(old)
-    with databases.book.connect() as book:
-        book.execute("UPDATE life SET began = began - interval '1 day'")
-    assert old in reap_in(databases.book).clones
-
-
-@pytest.fixture
-def other_version(databases: Databases) -> Iterator[str]:
-    """The schema of another version's book on the server; an old clone of its is there, which ours forgot."""
-    schema = "pgslate_999"
-    with databases.book.connect() as book:
-        book.execute(f"CREATE SCHEMA {schema}")
-        for table in ("clone", "template"):
-            book.execute(f"CREATE TABLE {schema}.{table} (LIKE {table} INCLUDING DEFAULTS)".encode())
-        book.execute("UPDATE life SET began = began - interval '1 day'")
-        try:
-            yield schema
-        finally:
-            book.execute(f"DROP SCHEMA {schema} CASCADE")
+    with databases.registry.connect() as registry:
+        registry.execute("UPDATE life SET began = began - interval '1 day'")
+    assert old in reap_in(databases.registry).clones
 
 
 OLD = f"pgslate_{'0' * 12}_0193{'0' * 8}70008000000000000001"
 
 
-@pytest.mark.parametrize(
-    ("state", "until_when", "goes"),
-    [
-        ("taken", "1 hour", False),
-        ("kept", "-1 hour", False),
-        ("taken", "-1 hour", True),
-        ("done", "-1 hour", True),
-    ],
-)
-def test_what_another_version_still_needs_stays(
-    server: Server, databases: Databases, other_version: str, state: str, until_when: str, goes: bool
+def test_a_clone_of_another_version_goes_when_its_lease_is_over_and_nobody_is_in_it(
+    server: Server, databases: Databases
 ) -> None:
-    server.create_database(OLD)
-    with databases.book.connect() as book:
-        book.execute(
-            f"INSERT INTO {other_version}.clone (name, template, state, runner, until)"  # noqa: S608
-            " VALUES (%s, 'pgslate_000000000000', %s, 0, now() + %s::interval)".encode(),
-            [OLD, state, until_when],
-        )
-    reap_in(databases.book)
-    assert (OLD not in clones(server)) == goes
-    reap_in(databases.book, kept=True, force=True)
-    assert OLD not in clones(server)
-
-
-def test_what_another_version_takes_while_others_are_dropped_stays(
-    server: Server, databases: Databases, other_version: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    later = OLD[:-1] + "2"
-    with databases.book.connect() as book:
-        for name in (OLD, later):
-            server.create_database(name)
-            book.execute(
-                f"INSERT INTO {other_version}.clone (name, template, state, runner, until)"  # noqa: S608
-                " VALUES (%s, 'pgslate_000000000000', 'ready', 0, now() - interval '1 hour')".encode(),
-                [name],
-            )
-
-    def takes_the_other(connection: psycopg.Connection[Any], name: str, *, force: bool) -> bool:
-        with databases.book.connect() as book:
-            book.execute(
-                f"UPDATE {other_version}.clone SET state = 'taken', until = now() + interval '1 hour'"  # noqa: S608
-                " WHERE name = %s".encode(),
-                [later],
-            )
-        return drop(connection, name, force=force)
-
-    monkeypatch.setattr(reaper, "drop", takes_the_other)
-    assert OLD in reap_in(databases.book).clones
-    assert later in clones(server)
-    monkeypatch.undo()
-    reap_in(databases.book, kept=True, force=True)
-
-
-def test_a_template_that_another_version_uses_stays(
-    server: Server, databases: Databases, other_version: str
-) -> None:
-    name = f"pgslate_{'0' * 12}"
-    server.create_database(name)
-    with databases.book.connect() as book:
-        book.execute(
-            f"INSERT INTO {other_version}.template (name, tables, form) VALUES (%s, '', '')".encode(),  # noqa: S608
-            [name],
-        )
-    assert name not in reap_in(databases.book, unused_for=3600).templates
-    assert name in reap_in(databases.book, unused_for=0.0).templates
+    """Another version may keep its registry elsewhere: then only the clone's name says when it was made."""
+    with databases.registry.connect() as registry:
+        registry.execute("UPDATE life SET began = began - interval '1 day'")
+        row = registry.execute(
+            f"SELECT 'pgslate_000000000000_' || {database_names.NEW_UUID7}".encode()
+        ).fetchone()
+    assert row is not None
+    young = str(row[0])
+    for name in (OLD, young):
+        server.create_database(name)
+    with psycopg.connect(server.dsn(OLD)):
+        assert OLD in reap_in(databases.registry).in_use
+    done = reap_in(databases.registry)
+    assert OLD in done.clones
+    assert young not in done.clones
+    assert young in reap_in(databases.registry, force=True).clones
 
 
 @pytest.mark.parametrize(
@@ -268,7 +204,7 @@ def test_a_database_that_is_not_ours_is_never_dropped(
     server: Server, databases: Databases, name: str
 ) -> None:
     server.create_database(name)
-    reap_in(databases.book, unused_for=0.0, kept=True, force=True)
+    reap_in(databases.registry, unused_for=0.0, kept=True, force=True)
     with server.target().connect(autocommit=True) as connection:
         assert connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
@@ -282,7 +218,7 @@ def test_what_another_role_made_is_left_to_it(server: Server, shop: Project, dat
     with Databases(somebody, shop, ahead=0) as own:
         mine = own.database("stock")
         assert mine.name.rpartition("_")[0] != theirs.name.rpartition("_")[0]
-        reap_in(own.book, unused_for=0.0, kept=True, force=True)
+        reap_in(own.registry, unused_for=0.0, kept=True, force=True)
         assert theirs.name in clones(server)
         own.close()
     reap(somebody, unused_for=0.0)
@@ -297,9 +233,9 @@ def test_what_a_role_that_one_is_a_member_of_made_is_left_to_it(server: Server, 
     team, member = Target(server.dsn(user="team")), Target(server.dsn(user="member"))
     with Databases(team, shop, ahead=0) as theirs, Databases(member, shop, ahead=0, lease=0.0) as own:
         held = theirs.database("stock")
-        with server.target(database_names.BOOK).connect(autocommit=True) as book:
-            book.execute("UPDATE pgslate_2.life SET began = began - interval '1 day'")
-        reap_in(own.book, unused_for=0.0)
+        with server.target(database_names.REGISTRY).connect(autocommit=True) as registry:
+            registry.execute("UPDATE pgslate.life SET began = began - interval '1 day'")
+        reap_in(own.registry, unused_for=0.0)
         assert held.name in clones(server)
     for role in (member, team):
         reap(role, unused_for=0.0, force=True)

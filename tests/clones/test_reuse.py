@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pgslate.clones import returns
-from pgslate.clones.database_copy import Clone
+from pgslate.clones import recycler
+from pgslate.clones.clone import Clone
 from pgslate.clones.reuse import NotReusableError
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
@@ -220,7 +220,7 @@ def test_where_a_function_switches_counting_off_nothing_is_reused(
         "CREATE TABLE t ();CREATE FUNCTION f() RETURNS int LANGUAGE sql SET track_counts = off AS 'SELECT 1';"
     )
     stall = Stall(databases_on(server, Project.open(tmp_path)))
-    with pytest.raises(NotReusableError, match="switches counting off"):
+    with pytest.raises(NotReusableError, match="switches the counters off"):
         stall.again(stall.new())
 
 
@@ -257,10 +257,10 @@ def test_a_database_of_which_the_book_was_lost_is_dropped(
 ) -> None:
     stall = Stall(databases_on(server, bazaar))
     clone = stall.new()
-    stall.book.hold(clone.name, stall.template.name, "")
-    stall.book.run(lambda connection: connection.execute("DELETE FROM clone"))
-    stall.book.run(stall.book._opened)
-    with pytest.raises(NotReusableError, match="what it is a copy of"):
+    stall.registry.hold(clone.name, stall.template.name, "")
+    stall.registry.run(lambda connection: connection.execute("DELETE FROM clone"))
+    stall.registry.run(stall.registry._after_reconnect)
+    with pytest.raises(NotReusableError, match="its template is unknown"):
         stall.again(clone)
 
 
@@ -418,8 +418,8 @@ def test_a_session_that_does_not_leave_costs_its_database_only(
     stall: Stall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone = stall.new()
-    monkeypatch.setattr(returns, "wait_until_empty", lambda *_, **__: False)
-    with closing(clone.connect()), pytest.raises(NotReusableError, match="still there"):
+    monkeypatch.setattr(recycler, "wait_until_empty", lambda *_, **__: False)
+    with closing(clone.connect()), pytest.raises(NotReusableError, match="still in it"):
         stall.again(clone)
     done = [name for name, state in stall.states().items() if state == "done"]
     assert clone.name in done

@@ -100,7 +100,7 @@ def test_workers_that_are_killed_leak_nothing_and_disturb_nobody(server: Server,
         assert len(soak.killed) == KILLS
 
         def nothing_is_left() -> bool:
-            reap_in(ours.book)
+            reap_in(ours.registry)
             return not [name for name in clones(server) if name.startswith(prefix)]
 
         until(nothing_is_left)

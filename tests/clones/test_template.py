@@ -14,10 +14,10 @@ import pytest
 from psycopg import sql
 
 from pgslate.clones import database_names
-from pgslate.clones.base import ensure_base
-from pgslate.clones.contents import Contents
-from pgslate.clones.registry import Book
+from pgslate.clones.registry import Registry
+from pgslate.clones.sealed_database import ensure_compact
 from pgslate.clones.template import ensure_template
+from pgslate.clones.template_contents import Contents
 from pgslate.errors import LockTimeoutError, MigrationFailedError, ProofError, TargetError
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
@@ -32,7 +32,7 @@ STEPS = ["clear", "create", "fill", "verify", "leave", "seal", "rename", "named"
 BUILDERS = (
     OPEN
     + """
-from pgslate.clones.contents import contents_of
+from pgslate.clones.template_contents import contents_of
 from pgslate.clones.template import ensure_template
 
 def build(dsn, catalog, fatal):
@@ -46,7 +46,7 @@ def build(dsn, catalog, fatal):
         if name == fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    template = ensure_template(databases.book, contents, step=step)
+    template = ensure_template(databases.registry, contents, step=step)
     databases.close()
     return template.name, steps
 
@@ -85,10 +85,10 @@ def unlucky(server: Server) -> Iterator[Path]:
 
     What templates are made from is there already.
     """
-    book = Book(server.target())
-    with book.connect() as connection:
-        assert ensure_base(book, connection)
-    book.close()
+    registry = Registry(server.target())
+    with registry.connect() as connection:
+        assert ensure_compact(registry, connection)
+    registry.close()
     before = set(templates(server))
     yield Path(__file__).parent / "unlucky"
     with server.target().connect(autocommit=True) as connection:
@@ -155,9 +155,9 @@ def test_who_waits_too_long_for_another_builder_is_told_who_it_is(
 ) -> None:
     databases = databases_on(server, shop, application="the slow one")
     with (
-        databases.book.exclusively("template pgslate_x", timeout=1),
+        databases.registry.exclusively("template pgslate_x", timeout=1),
         pytest.raises(LockTimeoutError, match="the slow one"),
-        databases.book.exclusively("template pgslate_x", timeout=0.05),
+        databases.registry.exclusively("template pgslate_x", timeout=0.05),
     ):
         pass
 
@@ -224,7 +224,7 @@ def test_a_migration_that_fails_here_is_told_with_its_place_and_leaves_nothing(
     project = databases.project
     contents_form = project.slice("once", form="statements")
     with pytest.raises(MigrationFailedError, match="001_once") as caught:
-        ensure_template(databases.book, Contents(contents_form))
+        ensure_template(databases.registry, Contents(contents_form))
     assert caught.value.place is not None
     assert templates(server) == before
 
@@ -239,7 +239,7 @@ def test_a_template_that_comes_out_other_than_the_catalog_says_is_not_used(
         databases.project.slice("moody", form="objects"), script="CREATE TABLE public.moody (x bigint)"
     )
     with pytest.raises(ProofError, match="moody"):
-        ensure_template(databases.book, contents)
+        ensure_template(databases.registry, contents)
     assert templates(server) == before
 
 
@@ -252,11 +252,13 @@ def test_the_statements_form_is_used_where_the_server_refuses_the_script(
     project = databases.project
     contents = Contents(project.slice("plain", form="objects"), script="CREATE TABLE future SYNTAX")
     template = ensure_template(
-        databases.book, contents, instead=lambda: Contents(project.slice("plain", form="statements"))
+        databases.registry, contents, fallback=lambda: Contents(project.slice("plain", form="statements"))
     )
     assert is_sealed(server, template.name)
+    assert template.form == "statements"
+    assert ensure_template(databases.registry, contents).form == "statements"  # it remembers
     assert notes == [
-        "the template for plain is made statement by statement: as objects it failed with"
+        "the template for plain is made in the statements form, because the objects form failed with:"
         ' syntax error at or near "SYNTAX"'
     ]
 
@@ -271,11 +273,11 @@ def test_a_full_disk_is_told_and_no_other_form_is_tried(
         script="DO $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$",
     )
 
-    def instead() -> Contents:
+    def fallback() -> Contents:
         raise AssertionError("tried in the other form")
 
     with pytest.raises(TargetError, match="no room for another database: could not extend file"):
-        ensure_template(databases.book, contents, instead=instead)
+        ensure_template(databases.registry, contents, fallback=fallback)
 
 
 def test_a_prelude_that_can_not_run_twice_on_a_server_is_told_as_everywhere(

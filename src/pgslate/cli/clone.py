@@ -39,6 +39,14 @@ def command(asked: Asked, seconds: float, kept: str | None) -> int:
     with resolve.traced(asked, output) as project:
         chosen = resolve.chosen(asked, project)
         with resolve.target(asked, output, project) as server:
-            made = clone(chosen, server, seconds=seconds, as_of=asked.as_of, purpose="pgslate clone")
+            made = clone(
+                chosen,
+                server,
+                seconds=seconds,
+                as_of=asked.as_of,
+                purpose="pgslate clone",
+                note=output.say,
+            )
+    output.say(f"{made.name}: made in the {made.form} form")
     output.result(lambda: made.dsn, made.as_json)
     return 0

@@ -1,4 +1,4 @@
-"""Connections to a server that many share: waits for a free one, and tells a server that went away."""
+"""Connections to a server that many processes share: open one patiently, and end those of a database."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from pgslate.errors import ServerNotReadyError
 from pgslate.targets.target import Target
 
 Note = Callable[[str], None]
-"""Told, once, what somebody who wonders why it takes long would like to know."""
+"""Receives a sentence for the person at the terminal, about something that takes long or went another way."""
 
-#: Seconds between two tries: the first pause, how it grows, and the longest.
+#: Seconds between two tries: the first pause, the factor by which it grows, and the longest.
 FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 0.01, 1.5, 0.5
 
-# libpq gives no SQLSTATE for a refused connection (53300, 57P03), so these are known by the server's words.
+#: Seconds that a session may take to be gone from the server after it was ended.
+LEAVING = 5.0
+
+# libpq gives no SQLSTATE for a refused connection (53300, 57P03), only the server's message.
 _FULL = re.compile(r"too many clients|connection slots are reserved|too many connections", re.IGNORECASE)
 _AWAY = re.compile(
     r"starting up|shutting down|in recovery|Connection refused|No such file or directory"
@@ -28,8 +31,8 @@ _AWAY = re.compile(
 )
 
 
-def silent(said: str) -> None:
-    """A note for nobody."""
+def silent(sentence: str) -> None:
+    """A ``Note`` that nobody reads."""
 
 
 def connect_patiently(
@@ -41,49 +44,87 @@ def connect_patiently(
     pause: Callable[[float], None] = time.sleep,
     **settings: Any,
 ) -> psycopg.Connection[TupleRow]:
-    """A connection, as ``target.connect`` gives it, however busy the server is just now.
+    """Open a connection as ``target.connect`` does, and wait while the server is full or restarting.
 
-    Waits up to ``timeout`` seconds where the server has no connection left, or is restarting. Raises
-    ServerNotReadyError, which says which of the two, and psycopg.OperationalError where waiting is no use.
+    Args:
+        target: the database.
+        timeout: seconds to wait at most.
+        note: receives a sentence when the server has no connection left.
+        clock, pause: the time and the way to wait, for tests.
+        settings: keywords of ``target.connect``.
+
+    Raises:
+        ServerNotReadyError: the server was full or away for all that time; the message says which.
+        psycopg.OperationalError: waiting would not help.
     """
     until = clock() + timeout
     wait = FIRST_PAUSE
-    told = False
+    noted = False
     while True:
         try:
             return target.connect(**settings)
         except psycopg.OperationalError as error:
-            said = str(error)
-            full = _FULL.search(said) is not None
-            if not full and not _AWAY.search(said):
+            message = str(error)
+            full = _FULL.search(message) is not None
+            if not full and not _AWAY.search(message):
                 raise
-        if full and not told:
-            told = True
+        if full and not noted:
+            noted = True
             note(f"{target.label}: every connection of the server is taken; waiting up to {timeout:g} s")
         left = until - clock()
         if left <= 0:
-            raise _gave_up(target, said, timeout, full=full)
+            raise _not_ready(target, message, timeout, full=full)
         pause(min(wait, left))
         wait = min(wait * GROWTH, LONGEST_PAUSE)
 
 
-def _gave_up(target: Target, said: str, timeout: float, *, full: bool) -> ServerNotReadyError:
-    last = said.strip().splitlines()[-1] if said.strip() else "no reason given"
+def _not_ready(target: Target, message: str, timeout: float, *, full: bool) -> ServerNotReadyError:
+    last = message.strip().splitlines()[-1] if message.strip() else "no reason given"
     if full:
         return ServerNotReadyError(
             f"{target.label} had no connection left for {timeout:g} s: {last}",
             fix="raise max_connections, run fewer workers, or close connections in the tests",
-            attempts=(said,),
+            attempts=(message,),
         )
     return ServerNotReadyError(
         f"{target.label} did not come back within {timeout:g} s: {last}",
-        fix="look at the server's log",
-        attempts=(said,),
+        fix="check the address, and that the server is running; its log says why it refuses connections",
+        attempts=(message,),
     )
 
 
 def is_lost(error: psycopg.Error) -> bool:
-    """Whether the connection is gone, and another one may work: the server restarted, or ended it."""
+    """Whether the error means that the connection is gone, so that a new connection may work."""
     return isinstance(error, psycopg.OperationalError) and (
         error.sqlstate is None or error.sqlstate[:2] == "08" or error.sqlstate[:3] == "57P"
     )
+
+
+def end_sessions(connection: psycopg.Connection[Any], name: str) -> int:
+    """End every session in the database ``name``; return how many there were."""
+    row = connection.execute(
+        "SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity"
+        " WHERE datname = %s",
+        [name],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def wait_until_empty(connection: psycopg.Connection[Any], name: str, *, at_most: float = LEAVING) -> bool:
+    """Wait until the sessions of a database have left, ``at_most`` so many seconds; return whether they have.
+
+    PostgreSQL's own wait, in DROP and ALTER DATABASE, looks only every 100 ms. Sessions that are still there
+    at the end are ended once more.
+    """
+    until = time.monotonic() + at_most
+    while time.monotonic() < until:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE datname = %s AND backend_type ="
+            " 'client backend'",
+            [name],
+        ).fetchone()
+        if row is None or not row[0]:
+            return True
+        time.sleep(0.001)
+    end_sessions(connection, name)
+    return False

@@ -1,33 +1,32 @@
-"""A clone: a database made from a template for one test; and how to copy one fastest on a server.
+"""Copying a template: the fastest way on this server, and the steps around CREATE DATABASE.
 
 PostgreSQL 15 can copy through the log (WAL_LOG) or file by file (FILE_COPY), which makes two checkpoints; 18
-can share blocks or copy in the kernel (``file_copy_method = clone``). With fsync on, a checkpoint waits for
-the disk, and only WAL_LOG will do. With it off the winner depends on the file system and the template, so the
-first clones are made in turns, two in each way, and what they took is written into the book.
+can also share blocks or copy in the kernel (``file_copy_method = clone``). With fsync on, a checkpoint waits
+for the disk, so only WAL_LOG is used. With fsync off the fastest way depends on the file system and on the
+template: the first clones are copied in turns, two in each way, and the registry keeps their times.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
 
 import psycopg
 from psycopg import sql
 
-from pgslate.clones.connections import Note, connect_patiently, silent
-from pgslate.clones.registry import Book
+from pgslate.clones.clone import drop
+from pgslate.clones.database_properties import repeat
+from pgslate.clones.recycler import Recycler
+from pgslate.clones.registry import Registry
 from pgslate.clones.template import Template, no_room
-from pgslate.targets.target import Target
-from pgslate.targets.url import url_with
-
-if TYPE_CHECKING:
-    from psycopg.rows import TupleRow
 
 Strategy = Literal["default", "wal_log", "file_copy", "file_clone"]
 
 SAMPLES = 2
-"""How many clones are timed for each strategy before one is chosen."""
+"""How many clones are timed with each strategy before one is chosen."""
 
 _STRATEGY: dict[Strategy, str] = {
     "default": "",
@@ -37,42 +36,16 @@ _STRATEGY: dict[Strategy, str] = {
 }
 
 
-class Clone(Target):
-    """A database of its own for one test; closing it gives it back, to be dropped.
+class TemplateGoneError(Exception):
+    """The template was dropped, or somebody opened it; it has to be made again."""
 
-    ``dsn`` is a URL. ``name`` is the database's, ``tables`` what it holds, in words.
-    """
 
-    def __init__(
-        self,
-        server: Target,
-        name: str,
-        *,
-        tables: str = "",
-        note: Note = silent,
-        on_close: Callable[[], None] | None = None,
-    ) -> None:
-        super().__init__(
-            url_with(server.dsn, dbname=name),
-            label=f"{name} ({tables})" if tables else name,
-            on_close=on_close,
-        )
-        self.name = name
-        self.tables = tables
-        self._database = server.with_dbname(name)
-        self._database.label = self.label
-        self._note = note
+@dataclass(frozen=True, slots=True)
+class NewClone:
+    """A clone's name, and the server's time when it was begun."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def connect(self, **kwargs: Any) -> psycopg.Connection[TupleRow]:
-        """A new psycopg connection; waits where the server has none left. Keywords are psycopg's own."""
-        return connect_patiently(self._database, note=self._note, **kwargs)
-
-    async def async_connect(self, **kwargs: Any) -> psycopg.AsyncConnection[TupleRow]:
-        """A new psycopg connection for asyncio. Keywords are psycopg's own."""
-        return await psycopg.AsyncConnection.connect(self.dsn, **{**self._database.parameters(), **kwargs})
+    name: str
+    now: datetime
 
 
 def candidates(major: int, *, durable: bool) -> tuple[Strategy, ...]:
@@ -89,7 +62,7 @@ def candidates(major: int, *, durable: bool) -> tuple[Strategy, ...]:
 
 
 def choose(among: Sequence[Strategy], timings: Mapping[str, Sequence[float]]) -> Strategy:
-    """The strategy for the next clone: one that was not tried often enough, or else the fastest.
+    """The strategy for the next clone: one that needs more samples, or else the fastest.
 
     ``timings`` are milliseconds, by strategy.
 
@@ -104,84 +77,105 @@ def choose(among: Sequence[Strategy], timings: Mapping[str, Sequence[float]]) ->
     return min(among, key=lambda one: min(timings[one]))
 
 
-class Copier:
-    """Makes clones on one connection, each in the way that is best as far as is known.
+class CloneMaker:
+    """Makes clones, from any thread, on the connections that it is given.
 
-    ``known`` are timings that copiers of one process share, by template.
+    With a ``recycler`` it also records what the recycler has to know to reset them later.
     """
 
-    def __init__(
-        self, book: Book, connection: psycopg.Connection[Any], known: dict[str, dict[str, list[float]]]
-    ) -> None:
-        self._book = book
-        self._connection = connection
-        self._known = known
-        self._cloning_files = False
+    def __init__(self, registry: Registry, recycler: Recycler | None) -> None:
+        self._registry = registry
+        self._recycler = recycler
+        self._timings: dict[str, dict[str, list[float]]] = {}
 
-    def copy(self, template: Template, name: str) -> None:
-        """Make the database ``name`` from the template.
+    def make(
+        self,
+        connection: psycopg.Connection[Any],
+        template: Template,
+        *,
+        state: str = "making",
+        purpose: str = "",
+    ) -> NewClone:
+        """Make a clone and record it with that ``state``. For ``taken``, a ready clone is as good.
 
-        Raises TargetError where the disk is full, psycopg.errors.ObjectInUse where somebody is in the
-        template, InvalidCatalogName where it is gone.
+        Raises:
+            TemplateGoneError: the template was dropped or opened.
+            TargetError: the disk is full.
         """
-        facts = self._book.facts
+        begun = self._registry.begin(template.name, connection, state=state, purpose=purpose)
+        if begun is None:
+            raise TemplateGoneError(template.name)
+        name, properties = begun.name, begun.properties
+        if properties is None:
+            return NewClone(name, begun.now)
+        try:
+            self._copy(connection, template, name)
+            repeat(connection, properties, name)
+            if self._recycler is not None:
+                self._registry.record_origin(name, properties.oid, connection)
+                if state == "making":
+                    self._recycler.learn(connection, name, template.name, properties.oid)
+        except BaseException as error:
+            if not connection.closed:
+                drop(connection, name, force=True)
+                self._registry.forget(name, connection)
+            if isinstance(error, psycopg.errors.ObjectInUse | psycopg.errors.InvalidCatalogName):
+                raise TemplateGoneError(template.name) from error
+            raise
+        return NewClone(name, begun.now)
+
+    def _copy(self, connection: psycopg.Connection[Any], template: Template, name: str) -> None:
+        facts = self._registry.facts
         among = candidates(facts.major, durable=facts.durable)
-        timings = self._timings(template)
+        timings = self._timings_of(connection, template)
         strategy = choose(among, timings)
         began = time.perf_counter()
         try:
-            self._create(template.name, name, strategy)
+            _create(connection, template.name, name, strategy)
         except psycopg.errors.DiskFull as error:
-            raise no_room(self._book, error) from error
+            raise no_room(self._registry, error) from error
         except psycopg.errors.FeatureNotSupported:
             if strategy != "file_clone":
                 raise
-            took = float("inf")  # this file system can't; never again
-            self._create(template.name, name, "file_copy")
+            took = float("inf")  # this file system can't share blocks: never try again
+            _create(connection, template.name, name, "file_copy")
         else:
             took = (time.perf_counter() - began) * 1000
         if len(timings.setdefault(strategy, [])) < SAMPLES and len(among) > 1:
-            self._remember(template, strategy, took)
+            self._save_timing(connection, template, strategy, took)
 
-    def _create(self, template: str, name: str, strategy: Strategy) -> None:
-        if strategy == "file_clone" and not self._cloning_files:
-            self._connection.execute("SET file_copy_method = 'clone'")
-            self._cloning_files = True
-        elif strategy == "file_copy" and self._cloning_files:
-            self._connection.execute("SET file_copy_method = 'copy'")
-            self._cloning_files = False
-        self._connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
-            + sql.SQL(_STRATEGY[strategy])
-        )
-
-    def _timings(self, template: Template) -> dict[str, list[float]]:
-        if template.name not in self._known:
+    def _timings_of(self, connection: psycopg.Connection[Any], template: Template) -> dict[str, list[float]]:
+        if template.name not in self._timings:
             found: dict[str, list[float]] = {}
-            for strategy, milliseconds in self._connection.execute(
+            for strategy, milliseconds in connection.execute(
                 "SELECT strategy, milliseconds FROM timing WHERE template = %s", [template.name]
             ):
                 found.setdefault(strategy, []).append(milliseconds)
-            self._known[template.name] = found
-        return self._known[template.name]
+            self._timings[template.name] = found
+        return self._timings[template.name]
 
-    def _remember(self, template: Template, strategy: Strategy, took: float) -> None:
+    def _save_timing(
+        self, connection: psycopg.Connection[Any], template: Template, strategy: Strategy, took: float
+    ) -> None:
         times = [took] * (SAMPLES if took == float("inf") else 1)
-        self._known[template.name].setdefault(strategy, []).extend(times)
-        with self._connection.cursor() as cursor:
+        self._timings[template.name].setdefault(strategy, []).extend(times)
+        with connection.cursor() as cursor:
             cursor.executemany(
                 "INSERT INTO timing (template, strategy, milliseconds) VALUES (%s, %s, %s)",
                 [(template.name, strategy, each) for each in times],
             )
 
 
-def drop(connection: psycopg.Connection[Any], name: str, *, force: bool) -> bool:
-    """Drop a clone; with ``force`` whoever is connected to it. False where somebody is, and it stays."""
-    statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
-    if force:
-        statement += sql.SQL(" WITH (FORCE)")
+def _create(connection: psycopg.Connection[Any], template: str, name: str, strategy: Strategy) -> None:
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        sql.Identifier(name), sql.Identifier(template)
+    ) + sql.SQL(_STRATEGY[strategy])
+    if strategy != "file_clone":
+        connection.execute(statement)
+        return
+    connection.execute("SET file_copy_method = 'clone'")
     try:
         connection.execute(statement)
-    except psycopg.errors.ObjectInUse:
-        return False
-    return True
+    finally:
+        if not connection.closed:
+            connection.execute("RESET file_copy_method")

@@ -1,9 +1,9 @@
-"""The names of our databases: by them alone it is known whose they are, what they hold, and since when.
+"""The names of the databases that pgslate makes. A name alone says who made the database and when.
 
-pgslate_book                     the book of one server
+pgslate_registry                 the registry of one server
 pgslate_<hash12>                 a template; one that has this name is complete
 pgslate_<hash12>_building        a template that is being made
-pgslate_<hash12>_<uuid7>         a clone; the UUID (RFC 9562, version 7) begins with when it was made
+pgslate_<hash12>_<uuid7>         a clone; the UUID (RFC 9562, version 7) begins with the time it was made
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-BOOK = "pgslate_book"
+REGISTRY = "pgslate_registry"
 
 _TEMPLATE = re.compile(r"pgslate_[0-9a-f]{12}")
 _CLONE = re.compile(r"pgslate_([0-9a-f]{12})_([0-9a-f]{12})7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 
 CLONES = r"^pgslate_[0-9a-f]{12}_[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}$"
-"""The clones' names, as a regular expression for PostgreSQL."""
+"""A regular expression, for PostgreSQL, that matches the names of clones."""
 
 TEMPLATES = r"^pgslate_[0-9a-f]{12}(_building)?$"
-"""The names of templates, finished or not, as a regular expression for PostgreSQL."""
+"""A regular expression, for PostgreSQL, that matches the names of templates, complete or not."""
 
 NEW_UUID7 = (
     "lpad(to_hex(floor(extract(epoch FROM clock_timestamp()) * 1000)::int8), 12, '0')"
     " || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14)"
 )
-"""A UUID of version 7 by the server's clock, without hyphens, as an SQL expression."""
+"""An SQL expression for a new UUID of version 7 by the server's clock, without hyphens."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloneName:
-    """A clone's name, read: which template it is of, and when (by the server's clock) it was made."""
+    """The parts of a clone's name: its template, and when it was made by the server's clock."""
 
     template: str
     made: datetime
@@ -53,12 +53,12 @@ def building_name(template: str) -> str:
 
 
 def clone_prefix(template: str) -> str:
-    """What the names of a template's clones begin with."""
+    """The beginning of the names of a template's clones."""
     return f"{template}_"
 
 
 def parse(name: str) -> CloneName | None:
-    """What the name of a clone says; None for a database that is no clone of ours.
+    """The parts of a clone's name; None if the name is not that of a clone.
 
     >>> parse("pgslate_0123456789ab_019364b2f1007abc8123456789abcdef").made.isoformat()
     '2024-11-25T19:01:08.992000+00:00'
@@ -73,5 +73,5 @@ def parse(name: str) -> CloneName | None:
 
 
 def is_template(name: str) -> bool:
-    """Whether a database of that name is a complete template of ours."""
+    """Whether the name is that of a complete template."""
     return _TEMPLATE.fullmatch(name) is not None

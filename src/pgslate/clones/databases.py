@@ -1,4 +1,4 @@
-"""Databases for tests, by the names of tables: the one thing that fixtures, verbs and the server hand out."""
+"""Databases for tests, by the names of tables. Fixtures, verbs and the HTTP service all get theirs here."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from pgslate.clones.clone import Clone
 from pgslate.clones.connections import Note, silent
-from pgslate.clones.contents import Contents, as_statements, contents_of, slice_for
-from pgslate.clones.database_copy import Clone
-from pgslate.clones.new_clone import TemplateGoneError
+from pgslate.clones.database_copy import TemplateGoneError
 from pgslate.clones.pool import Pool
-from pgslate.clones.registry import Book
+from pgslate.clones.registry import Registry
 from pgslate.clones.server_facts import ServerFacts
-from pgslate.clones.template import Template, ensure_template, reseal
+from pgslate.clones.template import Template, drop_opened_template, ensure_template
+from pgslate.clones.template_contents import Contents, as_statements, contents_of, slice_for
 from pgslate.errors import TargetError, UsageError
 from pgslate.targets.target import Target
 
@@ -31,8 +31,8 @@ _Key = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What was found out about a selection, once for each session; ``made`` is the moment of its template."""
+class _Prepared:
+    """The contents and the template of a selection; ``made`` is the moment that its partitions are for."""
 
     contents: Contents
     template: Template
@@ -40,18 +40,22 @@ class _Known:
 
 
 class Databases:
-    """Databases of their own for tests, on one server, with the tables of one project.
+    """Databases for tests on one server, with the tables of one project.
 
-    ``server`` is any database of the server that the role may connect to; ``project`` is None where only
-    slices are asked for. ``ahead`` bounds how many clones
-    are made ahead of each template. ``reuse``: one that its test only wrote rows to is put back rather than
-    dropped, where the server can prove it. ``as_of`` is the moment from which partitions are counted, None
-    for the server's clock. ``lease``: for how many seconds after this process's last sign of life nobody else
-    drops its databases. ``ephemeral``: the server ends with us, so nothing is dropped at the end.
-    ``threads``: many threads ask at once, and one must not wait while another's is made. ``note`` is told
-    what takes time.
+    Args:
+        server: any database of the server that the role may connect to.
+        project: the project; None if databases are only taken for slices.
+        ahead: how many clones of each template are made ahead at most.
+        reuse: reset a clone whose test only wrote rows, if the server can prove that, instead of dropping it.
+        as_of: the moment that partitions are counted from; None for the server's clock.
+        lease: seconds after this process's last sign of life during which nobody else drops its databases.
+        timeout: seconds to wait for a server that is full or restarting.
+        ephemeral: the server ends with this process, so nothing is dropped at the end.
+        threads: many threads take databases at once, and none waits while another's is made.
+        note: receives sentences about what takes long or went another way.
+        application: the application_name of the sessions.
 
-    Raises PrivilegeError where the role may not make databases; ``clones.schema_per_test`` is for that case.
+    Raises PrivilegeError if the role may not make databases; ``schema_per_test`` is for that case.
     """
 
     def __init__(
@@ -75,94 +79,96 @@ class Databases:
         self._note = note
         self._lock = threading.Lock()
         self._locks: dict[_Key, threading.Lock] = {}  # one for each template
-        self._templates: dict[_Key, _Known] = {}
-        self.book = Book(
+        self._templates: dict[_Key, _Prepared] = {}
+        self.registry = Registry(
             server, lease=lease, timeout=timeout, ephemeral=ephemeral, note=note, application=application
         )
         try:
-            self.book.facts.require_createdb(server.label)
+            self.registry.facts.require_createdb(server.label)
         except BaseException:
-            self.book.close()
+            self.registry.close()
             raise
-        self._pool = Pool(self.book, ahead=ahead, reuse=reuse, threads=threads)
+        self._pool = Pool(self.registry, ahead=ahead, reuse=reuse, threads=threads)
 
     @property
     def project(self) -> Project:
-        """The project whose tables are asked for. Raises UsageError where there is none."""
+        """The project. Raises UsageError if there is none."""
         if self._project is None:
-            raise UsageError("these databases are of no project", fix="ask for one with database_for(slice)")
+            raise UsageError("these databases are of no project", fix="take one with database_for(slice)")
         return self._project
 
     @property
     def facts(self) -> ServerFacts:
-        """What is known of the server."""
-        return self.book.facts
+        """The facts of the server."""
+        return self.registry.facts
 
     def database(
-        self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = (), what: str = ""
+        self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = (), purpose: str = ""
     ) -> Clone:
-        """A database of its own with what the tables need (none: every table); closing it gives it back.
+        """A database with everything that the tables need (without names: every table); closing it gives it
+        back.
 
-        ``what`` says what it is for, to people who look at the server. Raises UnknownTableError, UsageError,
+        ``purpose`` tells people who look at the server what it is for. Raises UnknownTableError, UsageError,
         MigrationFailedError, ProofError and TargetError.
         """
         selection = self._selection(tables, contracts, bundles)
-        return self._take(_key(selection), partial(self._slice, selection), what)
+        return self._take(_key(selection), partial(self._slice, selection), purpose)
 
-    def database_for(self, slice_: Slice, *, what: str = "") -> Clone:
-        """A database of its own with what a slice needs, in whatever form is fastest; as ``database``."""
-        return self._take(_key(slice_), lambda: slice_, what)
+    def database_for(self, slice_: Slice, *, purpose: str = "") -> Clone:
+        """A database with everything that a slice needs, in whatever form is fastest; as ``database``."""
+        return self._take(_key(slice_), lambda: slice_, purpose)
 
-    def _take(self, key: _Key, slice_: Callable[[], Slice], what: str) -> Clone:
+    def _take(self, key: _Key, slice_: Callable[[], Slice], purpose: str) -> Clone:
         for _ in range(_TRIES):
-            known = self._known(key, slice_)
+            prepared = self._prepared(key, slice_)
             try:
-                name, now = self._pool.take(known.template, what)
+                name, now = self._pool.take(prepared.template, purpose)
             except TemplateGoneError:
-                reseal(self.book, known.template)
+                drop_opened_template(self.registry, prepared.template)
                 self._templates.pop(key, None)
                 continue
-            clone = self._clone(name, known)
+            clone = self._clone(name, prepared)
             try:
-                self._top_up(clone, known, now)
+                self._top_up(clone, prepared, now)
             except BaseException:
                 clone.close()
                 raise
             return clone
         raise TargetError(
-            f"the template for {known.contents.label} on {self.server.label} is opened by somebody again and"
-            " again",
-            fix=f"see in pg_stat_activity who connects to {known.template.name}",
+            f"the template for {prepared.contents.label} on {self.server.label} is opened by somebody again"
+            " and again",
+            fix=f"see in pg_stat_activity who connects to {prepared.template.name}",
         )
 
     def prepare(self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = ()) -> Template:
-        """Make the template for the tables, if it isn't there: what the first ``database`` call does."""
+        """Make the template for the tables unless it exists; otherwise the first ``database`` call does."""
         selection = self._selection(tables, contracts, bundles)
-        return self._known(_key(selection), partial(self._slice, selection)).template
+        return self._prepared(_key(selection), partial(self._slice, selection)).template
 
-    def keep(self, clone: Clone, what: str, *, at_most: int) -> None:
-        """Let a clone stay when this process ends, for people to look into; of all kept, the newest stay."""
-        self.book.keep(clone.name, what)
-        for old in self.book.standing("kept")[:-at_most] if at_most else self.book.standing("kept"):
-            self.book.adopt(old.name)
+    def keep(self, clone: Clone, purpose: str, *, at_most: int) -> None:
+        """Keep a clone for people to look into, and drop the oldest if more than ``at_most`` are kept."""
+        self.registry.keep(clone.name, purpose)
+        kept = self.registry.clones("kept")
+        for old in kept[: max(0, len(kept) - at_most)]:
+            self.registry.adopt(old.name)
             self._pool.discard(old.name)
 
     def give_back(self, name: str) -> bool:
-        """Drop a clone that was lent, by whomever; False where there is none of that name."""
-        if name not in {one.name for one in self.book.standing("taken", "kept")}:
+        """Drop a clone that was handed over, by any process; return False if there is none of that name."""
+        if name not in {one.name for one in self.registry.clones("taken", "kept")}:
             return False
-        self.book.adopt(name)
+        self.registry.adopt(name)
         self._pool.discard(name)
         return True
 
-    def lend(self, clone: Clone, seconds: float, what: str = "") -> None:
-        """Give a clone away: it stays when this process ends, and may be reaped after so many seconds."""
-        self.book.lend(clone.name, seconds, what)
+    def hand_over(self, clone: Clone, seconds: float, purpose: str = "") -> None:
+        """Lease a clone for so many seconds to somebody else: it stays when this process ends."""
+        self.registry.hand_over(clone.name, seconds, purpose)
 
     def close(self) -> None:
-        """Drop what is still ours, and disconnect. Safe to repeat."""
+        """Drop everything that is still ours, and disconnect; safe to repeat."""
         self._pool.close()
-        self.book.close()
+        self.registry.close()
 
     def __enter__(self) -> Databases:
         return self
@@ -172,7 +178,7 @@ class Databases:
     ) -> None:
         self.close()
 
-    # -- what is known
+    # -- templates
 
     def _selection(
         self, tables: Sequence[str], contracts: Sequence[str], bundles: Sequence[str]
@@ -183,32 +189,33 @@ class Databases:
     def _slice(self, selection: Selection) -> Slice:
         return slice_for(self.project, selection, self.server)
 
-    def _known(self, key: _Key, slice_: Callable[[], Slice]) -> _Known:
+    def _prepared(self, key: _Key, slice_: Callable[[], Slice]) -> _Prepared:
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
             if key not in self._templates:
-                contents = contents_of(slice_(), self.book.facts, as_of=self._as_of)
-                made = self.book.facts.now
-                template = ensure_template(self.book, contents, instead=lambda: as_statements(contents))
-                self._templates[key] = _Known(contents, template, made)
+                contents = contents_of(slice_(), self.registry.facts, as_of=self._as_of, note=self._note)
+                made = self.registry.facts.now
+                template = ensure_template(self.registry, contents, fallback=lambda: as_statements(contents))
+                self._templates[key] = _Prepared(contents, template, made)
             return self._templates[key]
 
     # -- one clone
 
-    def _clone(self, name: str, known: _Known) -> Clone:
+    def _clone(self, name: str, prepared: _Prepared) -> Clone:
         return Clone(
             self.server,
             name,
-            tables=known.contents.label,
+            tables=prepared.contents.label,
+            form=prepared.template.form,
             note=self._note,
             on_close=lambda: self._pool.discard(name),
         )
 
-    def _top_up(self, clone: Clone, known: _Known, now: datetime) -> None:
-        """Make the partitions that the policies ask for by now, where the template is of an earlier time."""
-        contents = known.contents
-        if contents.windows(now) == contents.windows(known.made):
+    def _top_up(self, clone: Clone, prepared: _Prepared, now: datetime) -> None:
+        """Make the partitions that have become due since the template was made."""
+        contents = prepared.contents
+        if contents.windows(now) == contents.windows(prepared.made):
             return
         from pgslate.partitions.ensure import ensure
 

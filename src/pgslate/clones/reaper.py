@@ -1,8 +1,9 @@
-"""The reaper: drops what runners that are gone left on a server, and nothing that isn't ours.
+"""The reaper: drops what runners that ended left on a server, and nothing that pgslate didn't make.
 
-A database is ours if its name is one of ``names`` and the role owns it. A clone is dropped when its runner no
-longer holds its lock, its lease is over, and nobody is connected to it; one that the book doesn't know, when
-its own name says that it is older than a lease. A template is dropped when it was not used for a day.
+It only looks at databases whose name is one of ``database_names`` and that the role owns. It drops a clone
+when its runner no longer holds its advisory lock, its lease is over and nobody is connected to it. A clone
+that the registry doesn't know, such as one of an older version of pgslate, has one lease from the time in its
+name. It drops a template that nobody has used for a day.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from typing import Any
 import psycopg
 
 from pgslate.clones import database_names
-from pgslate.clones.database_copy import drop
-from pgslate.clones.other_registries import claim, needed_elsewhere
-from pgslate.clones.registry import IS_DUE, Book
+from pgslate.clones.clone import drop
+from pgslate.clones.registry import IS_DUE, Registry
 from pgslate.clones.template import drop_template
 from pgslate.errors import LockTimeoutError
 from pgslate.targets.target import Target
@@ -26,14 +26,14 @@ UNUSED_FOR = 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Reaped:
-    """The names of what was dropped; ``in_use`` was due, but somebody is connected to it."""
+    """The names of the databases that were dropped, and of those that were due but are ``in_use``."""
 
     clones: tuple[str, ...] = ()
     templates: tuple[str, ...] = ()
     in_use: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, list[str]]:
-        """For programs."""
+        """The names as JSON."""
         return {
             "clones": list(self.clones),
             "templates": list(self.templates),
@@ -44,37 +44,36 @@ class Reaped:
 def reap(
     server: Target, *, unused_for: float = UNUSED_FOR, kept: bool = False, force: bool = False
 ) -> Reaped:
-    """Drop what nobody needs any more from a server; as ``reap_in``."""
-    book = Book(server, application="pgslate reap")
+    """Drop what tests that ended left on a server.
+
+    Args:
+        server: any database of the server that the role may connect to. unused_for: seconds without use after
+        which a template is dropped. kept: drop the databases of failed tests as well. force: drop clones
+        before their lease is over and clones that have sessions, unless their runner is alive.
+
+    Raises TargetError, and LockTimeoutError if another process has been reaping for a minute.
+    """
+    registry = Registry(server, application="pgslate reap")
     try:
-        return reap_in(book, unused_for=unused_for, kept=kept, force=force)
+        return reap_in(registry, unused_for=unused_for, kept=kept, force=force)
     finally:
-        book.close()
+        registry.close()
 
 
 def reap_in(
-    book: Book,
+    registry: Registry,
     *,
     unused_for: float = UNUSED_FOR,
     kept: bool = False,
     force: bool = False,
     timeout: float = 60.0,
 ) -> Reaped:
-    """Drop what nobody needs any more.
-
-    ``unused_for``: seconds after which a template that nobody used is dropped. ``kept``: also drop clones
-    that were kept to be looked into. ``force``: also clones whose lease is not over, and those that somebody
-    is connected to, as long as no runner of theirs is there. ``timeout``: seconds to wait for another reaper;
-    raises LockTimeoutError after that.
-    """
+    """As ``reap``, with an open registry; wait ``timeout`` seconds for another reaper."""
     dropped: list[str] = []
     in_use: list[str] = []
     templates: list[str] = []
-    with book.exclusively("reaper", timeout=timeout) as connection:
-        needed = needed_elsewhere(connection, unused_for=unused_for, kept=kept, force=force)
-        for name in _due(connection, book.lease, kept=kept, force=force):
-            if name in needed:
-                continue
+    with registry.exclusively("reaper", timeout=timeout) as connection:
+        for name in _due(connection, registry.lease, kept=kept, force=force):
             if not force and _is_visited(connection, name):
                 in_use.append(name)
                 continue
@@ -85,29 +84,27 @@ def reap_in(
                 dropped.append(name)
             else:
                 in_use.append(name)
-        _adopt(connection)
+        _record_unknown_templates(connection)
         for (name,) in connection.execute(_TEMPLATES, [database_names.TEMPLATES, unused_for]).fetchall():
-            if name in needed:
-                continue
             try:
-                if drop_template(book, name, unless_used_for=unused_for):
+                if drop_template(registry, name, unless_used_for=unused_for):
                     templates.append(name)
             except (LockTimeoutError, psycopg.errors.ObjectInUse):
                 in_use.append(name)
         connection.execute(_FORGET)
-        connection.execute(_FORGET_FRESH)
+        connection.execute(_FORGET_STATES)
     return Reaped(tuple(dropped), tuple(templates), tuple(in_use))
 
 
 def _due(connection: psycopg.Connection[Any], lease: float, *, kept: bool, force: bool) -> list[str]:
-    """The clones that are nobody's, in the book and out of it, oldest first."""
+    """The clones that belong to nobody, whether the registry knows them or not, oldest first."""
     known = connection.execute(_KNOWN.encode(), {"kept": kept, "force": force}, prepare=False).fetchall()
     unknown = connection.execute(_UNKNOWN, {"clones": database_names.CLONES}, prepare=False).fetchall()
     found = [row[0] for row in known]
     for name, now, began in unknown:
         made = database_names.parse(name)
-        # A book that was just emptied by a crash gives its runners a lease to come back; it begins with the
-        # first of them, and till then it begins now.
+        # After a crash the registry is empty. Runners then have one lease to record their clones again; it
+        # begins when the first runner comes back.
         since = max(made.made, began) if made else now
         if force or (now - since).total_seconds() > lease:
             found.append(name)
@@ -122,16 +119,16 @@ def _is_visited(connection: psycopg.Connection[Any], name: str) -> bool:
 
 
 def _claim(connection: psycopg.Connection[Any], name: str, *, kept: bool, force: bool) -> bool:
-    """See once more that it is nobody's, and make it ours to drop: it may have been taken meanwhile."""
+    """Mark a clone to be dropped; return False if somebody has taken it meanwhile."""
     there = connection.execute("SELECT state FROM clone WHERE name = %s", [name]).fetchone()
     if there is None:
-        return claim(connection, name, kept=kept, force=force)
+        return True
     row = connection.execute(_CLAIM.encode(), {"name": name, "kept": kept, "force": force}).fetchone()
     return row is not None
 
 
-def _adopt(connection: psycopg.Connection[Any]) -> None:
-    """Templates that a crash made the book forget count as used now."""
+def _record_unknown_templates(connection: psycopg.Connection[Any]) -> None:
+    """Record templates that the registry doesn't know, since a crash emptied it, as used now."""
     connection.execute(
         "INSERT INTO template (name, tables, form) SELECT datname, '', '' FROM pg_catalog.pg_database"
         " WHERE datname ~ %s AND datistemplate AND NOT datallowconn AND datname !~ '_building$'"
@@ -146,7 +143,7 @@ _CLAIM = f"UPDATE clone SET state = 'done' WHERE name = %(name)s AND {IS_DUE} RE
 
 _KNOWN = f"""SELECT name FROM clone WHERE pg_catalog.pg_has_role(role, 'USAGE') AND {IS_DUE}"""  # noqa: S608
 
-# Row security hides the rows of other roles, whose databases are theirs to reap.
+# Row security hides the rows of other roles; those roles reap their databases themselves.
 _IS_OURS = """(d.datdba = (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
     OR pg_catalog.current_setting('is_superuser') = 'on')"""
 
@@ -166,5 +163,6 @@ _FORGET = """
 DELETE FROM clone WHERE state = 'done' AND until < clock_timestamp()
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.datname = clone.name)"""
 
-_FORGET_FRESH = """
-DELETE FROM fresh WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_database d WHERE d.oid::int8 = fresh.origin)"""
+_FORGET_STATES = """
+DELETE FROM template_state WHERE NOT EXISTS (
+    SELECT FROM pg_catalog.pg_database d WHERE d.oid::int8 = template_state.origin)"""

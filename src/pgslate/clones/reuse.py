@@ -1,15 +1,18 @@
-"""Reuse: the proof that a test changed nothing but rows of its own making, and taking those away again.
+"""Reuse of a database: the proof that a test changed nothing but rows of its own, and the removal of those
+rows.
 
-The proof is PostgreSQL's own. From 15 on each session adds what it did to every relation to counters in
-shared memory, at the latest when it ends, rolled back or not; a new database begins without any. So where no
-system catalog was written to, there was no DDL, no TRUNCATE, no GRANT, no temporary table, no large object.
-Where only tables were that the template has no rows in, deleting their rows makes the database what it was.
+PostgreSQL itself gives the proof. From version 15 on, every session adds up what it did to each relation in
+counters in shared memory, at the latest when it ends, and also when it rolled back; the counters of a new
+database begin at zero. If no system catalog was written to, there was no DDL, TRUNCATE or GRANT, no temporary
+table and no large object. If rows were written only to tables that are empty in the template, then deleting
+all rows of these tables gives the database its former contents.
 
-What is undone: rows, with the files that held them; where sequences stand; what the planner knows of the
-tables. What stays: indexes are as large as they have become, and OIDs and transaction numbers count on.
+``undo_changes`` removes the rows and the files that held them, sets the sequences back, and resets what the
+planner knows of the tables. Indexes keep the size that they have grown to; OIDs and transaction numbers go
+on.
 
-A superuser's session may switch the counting off (``track_counts``). Rows that it wrote then show by the size
-of their table; what else it did doesn't.
+A superuser's session may switch the counters off (``track_counts``). Rows that it wrote then are noticed by
+the size of their table; anything else that it did is not.
 """
 
 from __future__ import annotations
@@ -21,10 +24,10 @@ from typing import Any
 
 import psycopg
 
-#: Bytes from which on a table is not emptied: making a new database is quicker, and its indexes stay large.
+#: A table with more bytes is not emptied: a new database is quicker, and the indexes would stay large.
 LARGEST = 1 << 20
 
-#: What a session begins with that looks into a database, or puts it back.
+#: The settings of a session that reads the state of a database or resets it.
 SETTINGS = {
     "search_path": "pg_catalog",
     "session_replication_role": "replica",
@@ -36,17 +39,20 @@ SETTINGS = {
 
 
 class NotReusableError(Exception):
-    """The database is to be dropped; why, in words."""
+    """The database can't be reset and is to be dropped; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
-    """What a new copy of a template is like, by the OIDs that all its copies share.
+class TemplateState:
+    """The state of a new copy of a template, by OIDs, which all copies share.
 
-    ``shape`` is the database as others see it. ``sizes`` are the bytes of the tables that hold rows, or that
-    the planner knows something of. ``sequences`` are their ``last_value`` and ``is_called``. ``unusual`` are
-    tables from which more may go than what is deleted, or less. ``uncounted``: a function in it switches
-    counting off.
+    Attributes:
+        shape: the database's row in pg_database, its settings, comment and labels.
+        sizes: the bytes of each table that holds rows or has planner statistics.
+        sequences: ``last_value`` and ``is_called`` of each sequence.
+        unusual: tables where DELETE may remove more or less than the rows: with triggers or rules that always
+            fire, or with an access method that isn't PostgreSQL's own.
+        uncounted: some function switches the counters off.
     """
 
     shape: Any
@@ -56,32 +62,36 @@ class Fresh:
     uncounted: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """For the book."""
+        """The state as JSON, for the registry."""
         return {
             "shape": self.shape,
             "sizes": {str(oid): size for oid, size in self.sizes.items()},
-            "sequences": {str(oid): list(stands) for oid, stands in self.sequences.items()},
+            "sequences": {str(oid): list(position) for oid, position in self.sequences.items()},
             "unusual": sorted(self.unusual),
             "uncounted": self.uncounted,
         }
 
     @classmethod
-    def of_json(cls, said: Mapping[str, Any]) -> Fresh:
-        """What ``as_json`` gave."""
+    def of_json(cls, document: Mapping[str, Any]) -> TemplateState:
+        """The state that ``as_json`` gave."""
         return cls(
-            said["shape"],
-            {int(oid): size for oid, size in said["sizes"].items()},
-            {int(oid): (last, called) for oid, (last, called) in said["sequences"].items()},
-            frozenset(said["unusual"]),
-            said["uncounted"],
+            document["shape"],
+            {int(oid): size for oid, size in document["sizes"].items()},
+            {int(oid): (last, called) for oid, (last, called) in document["sequences"].items()},
+            frozenset(document["unusual"]),
+            document["uncounted"],
         )
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """A database as others see it: its ``oid`` and ``shape``, and since when its counters count.
+class DatabaseState:
+    """A database as the rest of the server sees it.
 
-    ``hindrance``: why it is not to be reused, if that shows here; ``started`` is when the server did.
+    Attributes:
+        oid, shape: as in ``TemplateState``.
+        since: when its counters were last reset.
+        started: when the server was started.
+        hindrance: the reason why the database can't be reused, if it shows here.
     """
 
     oid: int
@@ -93,10 +103,15 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A relation about which there is something to say; ``name`` is quoted, and qualified where need be.
+    """A relation that was used, or that has rows.
 
-    ``kind`` is pg_class.relkind. ``maintained``: vacuumed or analyzed, by whomever. ``size`` is that of a
-    user's table, or of what is stored out of line and was written to, in bytes.
+    Attributes:
+        name: quoted, and qualified if necessary.
+        kind: pg_class.relkind.
+        catalog: it is a system catalog.
+        written: rows were inserted, updated or deleted, rolled back or not.
+        maintained: it was vacuumed or analyzed, also by autovacuum.
+        size: bytes; only for tables of users, and for TOAST tables that were written to.
     """
 
     oid: int
@@ -109,79 +124,85 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
-    """What a test left in a database: the tables it wrote to, and the sequences it looked at or moved."""
+class Changes:
+    """The changes of a test: the tables that it wrote to, and the sequences that it read or advanced."""
 
     tables: tuple[Relation, ...] = ()
     sequences: tuple[Relation, ...] = ()
 
 
-def require_same(fresh: Fresh, state: State, *, oid: int, since: datetime | None, named: datetime) -> None:
-    """Raise NotReusableError where the database itself changed, or its counters may not tell everything.
+def require_unaltered(
+    template: TemplateState, state: DatabaseState, *, oid: int, since: datetime | None, named: datetime
+) -> None:
+    """Raise NotReusableError if the database itself was altered, or if its counters may be incomplete.
 
-    ``oid`` is what it was made with, ``since`` when they began as far as is known, and ``named`` when it got
-    its name.
+    Args:
+        template: the state of a new copy of its template.
+        state: the database's state now.
+        oid: the OID that it was made with.
+        since: when its counters were last reset, according to the registry.
+        named: when it got its name; it has been in use since then.
     """
     if state.oid != oid:
         raise NotReusableError("it is another database of the same name")
     if state.hindrance:
         raise NotReusableError(state.hindrance)
-    if fresh.uncounted:
-        raise NotReusableError("a function in it switches counting off")
+    if template.uncounted:
+        raise NotReusableError("a function in it switches the counters off")
     if state.started > named:
         raise NotReusableError("the server has been restarted, and may have lost its counters")
     if state.since != since:
         raise NotReusableError("its counters were reset")
-    if state.shape != fresh.shape:
+    if state.shape != template.shape:
         raise NotReusableError("the database itself was altered")
 
 
-def used(fresh: Fresh, found: Iterable[Relation]) -> Used:
-    """What is to be undone, from every relation about which there is something to say.
+def changes(template: TemplateState, found: Iterable[Relation]) -> Changes:
+    """The changes to undo, from every relation that was used or has rows.
 
-    Raises NotReusableError where that is more than rows in tables that were empty.
+    Raises NotReusableError if there is more to undo than rows in tables that are empty in the template.
 
-    >>> fresh = Fresh({}, {}, {})
-    >>> used(fresh, [Relation(1, "public.orders", "r", written=True, size=8192)]).tables[0].name
+    >>> template = TemplateState({}, {}, {})
+    >>> changes(template, [Relation(1, "public.orders", "r", written=True, size=8192)]).tables[0].name
     'public.orders'
-    >>> used(fresh, [Relation(2, "pg_proc", "r", catalog=True, written=True)])
+    >>> changes(template, [Relation(2, "pg_proc", "r", catalog=True, written=True)])
     Traceback (most recent call last):
     ...
     pgslate.clones.reuse.NotReusableError: pg_proc was written to
     """
     tables: list[Relation] = []
     sequences: list[Relation] = []
-    unseen = {oid for oid, size in fresh.sizes.items() if size}
+    absent = {oid for oid, size in template.sizes.items() if size}
     for each in found:
-        unseen.discard(each.oid)
+        absent.discard(each.oid)
         if each.maintained:
             raise NotReusableError(f"{each.name} was vacuumed or analyzed")
         if each.catalog:
             if each.written:
                 raise NotReusableError(f"{each.name} was written to")
         elif each.kind == "S":
-            if each.oid not in fresh.sequences:
+            if each.oid not in template.sequences:
                 raise NotReusableError(f"{each.name} is new")
             sequences.append(each)
         elif each.kind == "t":
             _require_small(each)  # written to together with its table
         elif each.written:
-            _require_ordinary(fresh, each)
+            _require_ordinary(template, each)
             tables.append(each)
-        elif each.size != fresh.sizes.get(each.oid, 0):
+        elif each.size != template.sizes.get(each.oid, 0):
             raise NotReusableError(f"{each.name} has another size, and nothing was counted")
-    if unseen:
-        raise NotReusableError(f"tables of the template are empty: {sorted(unseen)}")
-    return Used(tuple(tables), tuple(sequences))
+    if absent:
+        raise NotReusableError(f"tables that have rows in the template are empty: {sorted(absent)}")
+    return Changes(tuple(tables), tuple(sequences))
 
 
-def _require_ordinary(fresh: Fresh, table: Relation) -> None:
+def _require_ordinary(template: TemplateState, table: Relation) -> None:
     if table.kind != "r":
-        raise NotReusableError(f"{table.name} was written to, and is no ordinary table")
-    if table.oid in fresh.sizes:
+        raise NotReusableError(f"{table.name} was written to, and is not an ordinary table")
+    if table.oid in template.sizes:
         raise NotReusableError(f"{table.name} was written to, and the template has rows in it")
-    if table.oid in fresh.unusual:
-        raise NotReusableError(f"{table.name} was written to, and deleting from it may not be all")
+    if table.oid in template.unusual:
+        raise NotReusableError(f"{table.name} was written to, and DELETE may not undo that")
     _require_small(table)
 
 
@@ -190,7 +211,7 @@ def _require_small(table: Relation) -> None:
         raise NotReusableError(f"{table.name} has {table.size} bytes")
 
 
-# -- the database, as the rest of the server sees it
+# -- the database as the rest of the server sees it
 
 _STATE = """
 SELECT d.oid::int8, jsonb_build_object(
@@ -212,25 +233,27 @@ SELECT d.oid::int8, jsonb_build_object(
             THEN 'its template is another one now'
         WHEN to_jsonb(d) ->> 'datahasloginevt' = 'true' THEN 'it has a trigger on login'
         WHEN EXISTS (SELECT FROM pg_catalog.pg_db_role_setting WHERE setdatabase IN (0, d.oid)
-                     AND setconfig::text ~* 'track_counts') THEN 'sessions of a role are not counted' END
+                     AND setconfig::text ~* 'track_counts') THEN 'the sessions of a role are not counted' END
 FROM pg_catalog.pg_database d WHERE datname = %(name)s"""
 
 
-def state_of(connection: psycopg.Connection[Any], name: str, *, template: str, origin: int) -> State:
-    """What the server says of a database, a copy of the template with the OID ``origin``.
+def read_database_state(
+    connection: psycopg.Connection[Any], name: str, *, template: str, origin: int
+) -> DatabaseState:
+    """Read the state of the database ``name``, a copy of ``template``, whose OID is ``origin``.
 
-    ``connection`` leads to any database. Raises NotReusableError if it is gone.
+    ``connection`` leads to any database of the server. Raises NotReusableError if the database is gone.
     """
-    asked = {"name": name, "template": template, "origin": origin}
-    row = connection.execute(_STATE, asked).fetchone()
+    values = {"name": name, "template": template, "origin": origin}
+    row = connection.execute(_STATE, values).fetchone()
     if row is None:
         raise NotReusableError("it is gone")
-    return State(*row)
+    return DatabaseState(*row)
 
 
 # -- in the database
 
-# A file's size is asked for, not pg_relation_size: that opens each relation, which takes thrice as long.
+# pg_stat_file instead of pg_relation_size, which opens each relation and takes three times as long.
 _SIZE = "coalesce((pg_stat_file(pg_relation_filepath(c.oid), true)).size, 0)"
 
 _RELATIONS = f"""
@@ -260,10 +283,10 @@ SELECT c.oid::int8 FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace <> 1
     OR EXISTS (SELECT FROM pg_rewrite WHERE ev_class = c.oid AND ev_enabled IN ('A', 'R')))"""
 
 
-def look(connection: psycopg.Connection[Any], shape: Any) -> Fresh:
-    """What a new copy of a template is like.
+def read_template_state(connection: psycopg.Connection[Any], shape: Any) -> TemplateState:
+    """Read the state of a new copy of a template.
 
-    ``connection``, with the ``SETTINGS``, leads to one that nobody has had yet.
+    ``connection`` has the ``SETTINGS`` and leads to a clone that nobody has used yet.
     """
     sizes = dict(connection.execute(_SIZES.encode()).fetchall())
     unusual = frozenset(row[0] for row in connection.execute(_UNUSUAL))
@@ -275,38 +298,38 @@ def look(connection: psycopg.Connection[Any], shape: Any) -> Fresh:
         f"SELECT {oid}::int8, last_value, is_called FROM {name}"  # noqa: S608  quoted by PostgreSQL
         for oid, name in sequences
     )
-    stands = connection.execute(each.encode()).fetchall() if each else []
-    return Fresh(
+    positions = connection.execute(each.encode()).fetchall() if each else []
+    return TemplateState(
         shape,
         sizes,
-        {oid: (last, called) for oid, last, called in stands},
+        {oid: (last, called) for oid, last, called in positions},
         unusual,
         bool(uncounted and uncounted[0]),
     )
 
 
-def put_back(connection: psycopg.Connection[Any], fresh: Fresh) -> None:
-    """Make the database what it was when it was new; its counters begin anew.
+def undo_changes(connection: psycopg.Connection[Any], template: TemplateState) -> None:
+    """Undo the changes of a test, and reset the counters of the database.
 
-    Nobody else may be connected, and ``connection`` has the ``SETTINGS``. Raises NotReusableError where the
-    test did more than write rows, psycopg.Error where the server refuses; the database is to be dropped then.
+    ``connection`` has the ``SETTINGS``, and nobody else is connected. Raises NotReusableError if the test did
+    more than write rows, and psycopg.Error if the server refuses; then the database is to be dropped.
     """
     rows = connection.execute(_RELATIONS.encode(), prepare=False).fetchall()
-    left = used(fresh, [Relation(*row) for row in rows])
-    statements = [f"DELETE FROM ONLY {table.name}" for table in left.tables]  # noqa: S608  quoted there
-    for sequence in left.sequences:
-        last, called = fresh.sequences[sequence.oid]
+    found = changes(template, [Relation(*row) for row in rows])
+    statements = [f"DELETE FROM ONLY {table.name}" for table in found.tables]  # noqa: S608  quoted there
+    for sequence in found.sequences:
+        last, called = template.sequences[sequence.oid]
         statements.append(f"SELECT setval({sequence.oid}::oid::regclass, {last}, {called})")
     if statements:
         connection.execute("; ".join(statements).encode(), prepare=False)  # in one transaction
-    if left.tables:
-        _give_up_files(connection, left.tables)
-    connection.execute("SELECT pg_stat_force_next_flush()")  # what we did ourselves, when this is over
+    if found.tables:
+        _truncate_files(connection, found.tables)
+    connection.execute("SELECT pg_stat_force_next_flush()")  # count what this session did, before the reset
     connection.execute("SELECT pg_stat_reset()")
 
 
-def _give_up_files(connection: psycopg.Connection[Any], tables: tuple[Relation, ...]) -> None:
-    """Have the files of emptied tables, and what the planner knows of them, be those of new ones."""
+def _truncate_files(connection: psycopg.Connection[Any], tables: tuple[Relation, ...]) -> None:
+    """Truncate the files of emptied tables, and reset what the planner knows of them."""
     version = connection.info.server_version
     options = f"INDEX_CLEANUP ON, SKIP_LOCKED{', SKIP_DATABASE_STATS' if version >= 160000 else ''}"
     named = ", ".join(table.name for table in tables)

@@ -22,8 +22,8 @@ from pgslate.catalog import session
 from pgslate.catalog.sqlstates import migration_failed
 from pgslate.catalog.statements import Statement
 from pgslate.clones import database_names
+from pgslate.clones.clone import Clone
 from pgslate.clones.connections import connect_patiently
-from pgslate.clones.database_copy import Clone
 from pgslate.errors import ProofError, TargetError
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target, dsn_with
@@ -49,7 +49,7 @@ class Schemas:
             _drop_old(connection)
 
     def database(
-        self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = (), what: str = ""
+        self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = (), purpose: str = ""
     ) -> Clone:
         """A schema of its own with what the tables need, and a DSN whose search path begins with it.
 
@@ -58,7 +58,7 @@ class Schemas:
         selection = self.project.selection(tables, contracts=contracts, bundles=bundles)
         slice_ = self._slice(selection)
         with connect_patiently(self.server, autocommit=True) as connection:
-            name = _make_schema(connection, what)
+            name = _make_schema(connection, purpose)
         clone = Clone(
             Target(_dsn_for(self.server.dsn, name)),
             str(conninfo_to_dict(self.server.dsn).get("dbname") or ""),
@@ -178,7 +178,7 @@ def _required_tables(slice_: Slice) -> list[tuple[str, str]]:
     return [qualified(unit.name) for unit in units if unit.kind == "table"]
 
 
-def _make_schema(connection: psycopg.Connection[Any], what: str) -> str:
+def _make_schema(connection: psycopg.Connection[Any], purpose: str) -> str:
     row = connection.execute(
         f"SELECT 'pgslate_000000000000_' || {database_names.NEW_UUID7}".encode()
     ).fetchone()
@@ -186,7 +186,9 @@ def _make_schema(connection: psycopg.Connection[Any], what: str) -> str:
     name = str(row[0])
     schema = sql.Identifier(name)
     connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-    connection.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(schema, sql.Literal(f"pgslate: {what}")))
+    connection.execute(
+        sql.SQL("COMMENT ON SCHEMA {} IS {}").format(schema, sql.Literal(f"pgslate: {purpose}"))
+    )
     return name
 
 

@@ -1,7 +1,9 @@
-"""What has to be known of a server before anything is cloned on it: one query."""
+"""The facts about a server that cloning depends on, read in one query; and which of its settings are slow."""
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +13,7 @@ import psycopg
 
 from pgslate.errors import PrivilegeError
 
-# Settings of a new session that what migrations make depends on; a template holds for one value of each.
+# Migrations may depend on these settings of a new session, so each template holds for one value of each.
 _SETTINGS = (
     "TimeZone",
     "DateStyle",
@@ -24,14 +26,22 @@ _SETTINGS = (
     "standard_conforming_strings",
 )
 
+#: How many commits are timed with each setting, and the difference in milliseconds that is worth a note.
+_COMMITS, _WORTH_A_NOTE = 5, 0.3
+
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """A server as one role sees it. ``now`` is by its clock; ``locale`` that of new databases.
+    """A server, as one role sees it.
 
-    ``may_create`` is whether the role may create databases. ``durable`` is ``fsync``. ``counts``: a superuser
-    can prove by counters what a session did (see ``reuse``). ``extensions`` are the versions that CREATE
-    EXTENSION would install.
+    Attributes:
+        may_create: the role may create databases.
+        durable: ``fsync`` is on.
+        counts: counters can prove what a session did, and the role may read them (see ``reuse``).
+        now: the time by the server's clock.
+        locale: the locale of new databases.
+        settings: the values of ``_SETTINGS`` in a new session.
+        extensions: the version of each extension that CREATE EXTENSION would install.
     """
 
     major: int
@@ -46,7 +56,7 @@ class ServerFacts:
     extensions: Mapping[str, str] = field(default_factory=dict)
 
     def require_createdb(self, label: str) -> None:
-        """Raise PrivilegeError where the role may not make databases."""
+        """Raise PrivilegeError if the role may not make databases."""
         if not self.may_create:
             raise PrivilegeError(
                 f"the role {self.role} may not create databases on {label}",
@@ -76,7 +86,7 @@ WHERE d.datname = 'template0' AND r.rolname = current_user"""
 def facts_of(connection: psycopg.Connection[Any]) -> ServerFacts:
     """The facts of the server that ``connection`` leads to."""
     row = connection.execute(_FACTS, {"settings": list(_SETTINGS)}).fetchone()
-    assert row is not None, "template0 and the current role are there on every server"
+    assert row is not None, "template0 and the current role exist on every server"
     major, role, may_create, durable, counts, now, locale, encoding, settings, extensions = row
     return ServerFacts(
         major,
@@ -90,3 +100,32 @@ def facts_of(connection: psycopg.Connection[Any]) -> ServerFacts:
         settings or {},
         extensions or {},
     )
+
+
+def slow_settings(connection: psycopg.Connection[Any], facts: ServerFacts, label: str) -> list[str]:
+    """One sentence for each setting that makes tests slow on the server called ``label``; measured there."""
+    if not facts.durable:
+        return []
+    try:
+        durable, not_durable = _commit_time(connection, "on"), _commit_time(connection, "off")
+    except psycopg.Error:  # the role may not call pg_logical_emit_message
+        return []
+    if durable - not_durable < _WORTH_A_NOTE:
+        return []
+    return [
+        f"fsync = on: a commit takes {durable:.1f} ms on {label}, and {not_durable:.1f} ms without waiting"
+        " for the disk. If the data on this server may be lost, set fsync = off, synchronous_commit = off and"
+        " full_page_writes = off; databases are then made faster, too"
+    ]
+
+
+def _commit_time(connection: psycopg.Connection[Any], synchronous: str) -> float:
+    """The median time of a commit, in milliseconds."""
+    times = []
+    for _ in range(_COMMITS):
+        began = time.perf_counter()
+        with connection.transaction():
+            connection.execute("SELECT set_config('synchronous_commit', %s, true)", [synchronous])
+            connection.execute("SELECT pg_logical_emit_message(true, 'pgslate', '')")
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times)

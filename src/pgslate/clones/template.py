@@ -1,4 +1,4 @@
-"""A template: a sealed database with just the contents asked for, verified before it has its name."""
+"""A template: a sealed database with the contents that were asked for, verified before it gets its name."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ import psycopg
 
 from pgslate.catalog.prelude import run_prelude
 from pgslate.clones import database_names
-from pgslate.clones.base import create_from_base
-from pgslate.clones.contents import Contents
-from pgslate.clones.registry import Book
-from pgslate.clones.seal import Step, is_complete, make_sealed, nothing, unseal_and_drop
-from pgslate.clones.sessions import wait_until_empty
+from pgslate.clones.connections import wait_until_empty
+from pgslate.clones.registry import Registry
+from pgslate.clones.sealed_database import (
+    Step,
+    create_empty,
+    is_complete,
+    make_sealed,
+    no_step,
+    unseal_and_drop,
+)
+from pgslate.clones.template_contents import Contents
 from pgslate.errors import MigrationFailedError, PgslateError, ProofError, TargetError
 from pgslate.slices.replay import ReplayFailedError, replay, told
 from pgslate.trace.effects import Trace
 
-#: How long (seconds) one process waits for another to make the same template.
+#: Seconds that one process waits for another to make the same template.
 TIMEOUT = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A sealed database to make clones of; ``tables`` are its contents, for people."""
+    """A sealed database to copy; ``tables`` are its contents in words, ``form`` is how it was made."""
 
     name: str
     tables: str
@@ -34,38 +40,53 @@ class Template:
 
 
 def ensure_template(
-    book: Book,
+    registry: Registry,
     contents: Contents,
     *,
-    instead: Callable[[], Contents] | None = None,
+    fallback: Callable[[], Contents] | None = None,
     timeout: float = TIMEOUT,
-    step: Step = nothing,
+    step: Step = no_step,
 ) -> Template:
-    """The template with those contents: the one that stands, or a new one, made by one process at a time.
+    """Return the template with those contents. If it doesn't exist, make it; one process does, others wait.
 
-    ``instead`` gives the same contents in the statements form, where the server doesn't take the script of
-    the objects form. Raises MigrationFailedError, ProofError where what came out is not what the catalog
-    gives, LockTimeoutError where another process has been making it for ``timeout`` seconds, TargetError.
+    Args:
+        registry: the registry of the server.
+        contents: the contents, which determine the template's name.
+        fallback: returns the same contents in the statements form, for a server that refuses the script of
+            the objects form. The registry is noted, and ``Template.form`` says so.
+        timeout: seconds to wait for another process.
+        step: receives the name of each step.
+
+    Raises:
+        MigrationFailedError: a migration or the prelude failed.
+        ProofError: the result is not what the catalog gives.
+        LockTimeoutError: another process was still making the template after ``timeout``.
+        TargetError: the disk is full.
     """
-    name = database_names.template_name(contents.key(book.facts))
-    template = Template(name, contents.label, "statements" if contents.script is None else "objects")
-    if not book.run(lambda c: is_complete(c, name)):
-        with book.exclusively(f"template {name}", timeout=timeout) as connection:
-            if not is_complete(connection, name):
-                _make(book, connection, template, contents, instead, step)
-    book.template_is_used(name, template.tables, template.form)
+    name = database_names.template_name(contents.key(registry.facts))
+    form: str | None = contents.form
+    if registry.run(lambda c: is_complete(c, name)):
+        form = registry.form_of_template(name)
+    else:
+        with registry.exclusively(f"template {name}", timeout=timeout) as connection:
+            if is_complete(connection, name):  # another process made it meanwhile
+                form = registry.form_of_template(name)
+            else:
+                form = _make(registry, connection, name, contents, fallback, step)
+    template = Template(name, contents.label, form or contents.form)
+    registry.mark_template_used(name, template.tables, template.form)
     return template
 
 
 def drop_template(
-    book: Book, name: str, *, unless_used_for: float | None = None, timeout: float = 0.05
+    registry: Registry, name: str, *, unless_used_for: float | None = None, timeout: float = 0.05
 ) -> bool:
-    """Drop a template, also an unfinished one; False where it is in use or isn't there.
+    """Drop a template, complete or not. Returns False if it is in use or doesn't exist.
 
-    ``unless_used_for``: only if nobody has used it for so many seconds, and no clone of it is somebody's.
+    With ``unless_used_for``, only if nobody has used it for so many seconds and no clone of it is in use.
     """
     final = name.removesuffix("_building")
-    with book.exclusively(f"template {final}", timeout=timeout) as connection:
+    with registry.exclusively(f"template {final}", timeout=timeout) as connection:
         if unless_used_for is not None:
             row = connection.execute(
                 "SELECT coalesce((SELECT used < clock_timestamp() - %s * interval '1 second'"
@@ -76,76 +97,78 @@ def drop_template(
             ).fetchone()
             if not (row and row[0]):
                 return False
-        there = unseal_and_drop(connection, name)
+        dropped = unseal_and_drop(connection, name)
         connection.execute("DELETE FROM template WHERE name = %s", [name])
         connection.execute("DELETE FROM timing WHERE template = %s", [name])
-        return there
+        return dropped
 
 
-def reseal(book: Book, template: Template) -> None:
-    """End the sessions of somebody who opened a sealed template; it is made anew when asked for again.
-
-    Nobody can tell what they did in it.
-    """
-    with book.exclusively(f"template {template.name}", timeout=TIMEOUT) as connection:
+def drop_opened_template(registry: Registry, template: Template) -> None:
+    """Drop a template that somebody opened, because nobody can tell what they changed in it."""
+    with registry.exclusively(f"template {template.name}", timeout=TIMEOUT) as connection:
         if not is_complete(connection, template.name):
             unseal_and_drop(connection, template.name)
 
 
 def _make(
-    book: Book,
+    registry: Registry,
     connection: psycopg.Connection[Any],
-    template: Template,
+    name: str,
     contents: Contents,
-    instead: Callable[[], Contents] | None,
+    fallback: Callable[[], Contents] | None,
     step: Step,
-) -> None:
+) -> str:
+    """Make the template; return the form in which it was made."""
+    form = contents.form
+
     def build(building: str) -> None:
+        nonlocal form
         try:
-            _build(book, connection, building, contents, step)
-        except (MigrationFailedError, TargetError):  # the prelude, or the disk: the other form has the same
+            _build(registry, connection, building, contents, step)
+        except (MigrationFailedError, TargetError):  # the prelude or the disk: the other form fails as well
             raise
         except (psycopg.Error, PgslateError) as error:
-            if instead is None or contents.script is None:
+            if fallback is None or contents.script is None:
                 raise
-            book.note(
-                f"the template for {contents.label} is made statement by statement: as objects it failed"
-                f" with {_said(error)}"
+            registry.note(
+                f"the template for {contents.label} is made in the statements form, because the objects form"
+                f" failed with: {_message(error)}"
             )
-            step("instead")
+            step("fallback")
             unseal_and_drop(connection, building)
-            _build(book, connection, building, instead(), step)
+            other = fallback()
+            form = other.form
+            _build(registry, connection, building, other, step)
 
-    make_sealed(connection, template.name, f"pgslate template: {contents.label}", build, step=step)
+    make_sealed(connection, name, f"pgslate template: {contents.label}", build, step=step)
+    return form
 
 
 def _build(
-    book: Book, connection: psycopg.Connection[Any], building: str, contents: Contents, step: Step
+    registry: Registry, connection: psycopg.Connection[Any], building: str, contents: Contents, step: Step
 ) -> None:
     step("create")
-    begun = contents.slice.catalog.settings
-    database = book.server.with_dbname(building)
+    session = contents.slice.catalog.settings
+    database = registry.server.with_dbname(building)
     try:
-        create_from_base(book, connection, building)
+        create_empty(registry, connection, building)
         step("fill")
-        with database.connect(settings=begun, autocommit=True, prepare_threshold=None) as inside:
+        with database.connect(settings=session, autocommit=True, prepare_threshold=None) as inside:
             inside.execute("SET synchronous_commit = off")
-            moment = contents.as_of or book.facts.now  # the one that the key is of
+            moment = contents.as_of or registry.facts.now  # the template's key is computed for this moment
             fill(inside, contents, moment)
             step("verify")
             check(inside, contents, moment)
     except psycopg.errors.DiskFull as error:
-        raise no_room(book, error) from error
+        raise no_room(registry, error) from error
     step("leave")
     wait_until_empty(connection, building)
 
 
 def fill(connection: psycopg.Connection[Any], contents: Contents, as_of: datetime) -> None:
-    """Make the contents in the empty database of ``connection``, which is in autocommit mode.
+    """Make the contents in an empty database; partitions are counted from ``as_of``.
 
-    Partitions are counted from ``as_of``.
-
-    Raises MigrationFailedError, psycopg.Error and PartitionBlockedError.
+    ``connection`` is in autocommit mode. Raises MigrationFailedError, psycopg.Error, PartitionBlockedError.
     """
     from pgslate.partitions.ensure import ensure
 
@@ -160,16 +183,16 @@ def fill(connection: psycopg.Connection[Any], contents: Contents, as_of: datetim
 
 
 def check(connection: psycopg.Connection[Any], contents: Contents, as_of: datetime) -> None:
-    """Raise ProofError unless the database holds just what the catalog gives."""
+    """Raise ProofError unless the database holds exactly what the catalog gives."""
     from pgslate.execution.verification import compare_database
 
     result = compare_database(
         contents.slice.expected, connection, contents.required, contents.policies, as_of
     )
     if result.differences:
-        said = "\n".join(f"  {difference}" for difference in result.differences[:10])
+        listed = "\n".join(f"  {difference}" for difference in result.differences[:10])
         raise ProofError(
-            f"a template for {contents.label} came out other than the catalog says:\n{said}",
+            f"a template for {contents.label} differs from what the catalog gives:\n{listed}",
             fix="make the migrations independent of time, chance and the server's settings; `pgslate lock`"
             " proves every slice",
             differences=result.differences,
@@ -177,16 +200,18 @@ def check(connection: psycopg.Connection[Any], contents: Contents, as_of: dateti
 
 
 def _replay(connection: psycopg.Connection[Any], contents: Contents) -> None:
-    """Replay the statements; roles belong to the whole server, and may be there from another template."""
+    """Replay the statements, without those that make roles of the server that exist already."""
     from dataclasses import replace
 
     chosen = contents.slice
     known = frozenset(
         row[0] for row in connection.execute("SELECT quote_ident(rolname) FROM pg_catalog.pg_roles")
     )
-    standing = frozenset(index for index in chosen.effects if _makes_only_roles(chosen.trace, index, known))
-    if standing:
-        chosen = replace(chosen, effects=chosen.effects - standing)
+    superfluous = frozenset(
+        index for index in chosen.effects if _makes_only_roles(chosen.trace, index, known)
+    )
+    if superfluous:
+        chosen = replace(chosen, effects=chosen.effects - superfluous)
     try:
         replay(chosen, connection)
     except ReplayFailedError as failure:
@@ -194,21 +219,20 @@ def _replay(connection: psycopg.Connection[Any], contents: Contents) -> None:
 
 
 def _makes_only_roles(trace: Trace, index: int, known: frozenset[str]) -> bool:
-    """Whether a statement makes roles that are all there already, and nothing else."""
+    """Whether a statement makes only roles that exist already."""
     made = [trace.units[unit] for unit in trace.effects[index].creates]
     return bool(made) and all(unit.kind == "role" and unit.name in known for unit in made)
 
 
-def _said(error: psycopg.Error | PgslateError) -> str:
+def _message(error: psycopg.Error | PgslateError) -> str:
     if isinstance(error, PgslateError):
         return error.message
     return error.diag.message_primary or str(error).strip()
 
 
-def no_room(book: Book, error: psycopg.Error) -> TargetError:
-    """The error for a server without room for another database."""
-    said = _said(error)
+def no_room(registry: Registry, error: psycopg.Error) -> TargetError:
+    """The error for a server that has no room for another database."""
     return TargetError(
-        f"{book.server.label} has no room for another database: {said}",
+        f"{registry.server.label} has no room for another database: {_message(error)}",
         fix="free disk space on the server; `pgslate reap` drops what tests left behind",
     )

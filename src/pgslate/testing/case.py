@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 import psycopg
 
-from pgslate.clones.database_copy import Clone
+from pgslate.clones.clone import Clone
 from pgslate.testing.run import Run
 from pgslate.testing.settings import Settings, settings
 
@@ -46,19 +46,19 @@ def configure(given: Settings) -> None:
 
 
 @contextmanager
-def database(*tables: str, contract: str | None = None, what: str = "") -> Iterator[Clone]:
+def database(*tables: str, contract: str | None = None, purpose: str = "") -> Iterator[Clone]:
     """A database of its own with what the tables, or a contract, need; without either, with every table.
 
     Raises what ``pgslate.clones.Databases.database`` raises.
     """
     run = _the_run()
-    clone = run.database(tables, [contract] if contract else [], what)
+    clone = run.database(tables, [contract] if contract else [], purpose)
     failed = True
     try:
         yield clone
         failed = False
     finally:
-        run.finish(clone, what, failed=failed)
+        run.finish(clone, purpose, failed=failed)
 
 
 @contextmanager
@@ -80,7 +80,7 @@ class DatabaseTestCase(unittest.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.database = self.enterContext(database(*self.tables, contract=self.contract, what=self.id()))
+        self.database = self.enterContext(database(*self.tables, contract=self.contract, purpose=self.id()))
 
 
 def _the_run() -> Run:

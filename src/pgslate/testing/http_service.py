@@ -7,7 +7,7 @@
     GET    /healthz            200, or 503 where PostgreSQL can't be reached
     GET    /metrics            in the text format of Prometheus
 
-Nothing is kept in the process: what was given to whom is in the book on the server, so that replicas, and
+Nothing is kept in the process: what was given to whom is in the registry on the server, so that replicas, and
 restarts, make no difference. An error is a JSON document with ``error``, ``message``, ``place`` and ``fix``.
 
 A web page must not reach this on somebody's machine: a request's Host is ours, and a body is JSON by its
@@ -34,6 +34,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from pgslate.clones.databases import Databases
 from pgslate.clones.reaper import reap_in
+from pgslate.clones.registry import STATES
 from pgslate.errors import PgslateError, TargetError, UsageError
 from pgslate.targets.target import Target
 from pgslate.targets.url import url_with
@@ -73,11 +74,11 @@ class Service:
         self._advertise = advertise
         self.requests: Counter[tuple[str, int]] = Counter()
 
-    def lend(self, asked: Any) -> Answer:
+    def create(self, asked: Any) -> Answer:
         """A database for whoever asks."""
-        tables, contracts, bundles, seconds, what = _read(asked)
-        clone = self._databases.database(*tables, contracts=contracts, bundles=bundles, what=what)
-        self._databases.lend(clone, seconds, what)
+        tables, contracts, bundles, seconds, purpose = _read(asked)
+        clone = self._databases.database(*tables, contracts=contracts, bundles=bundles, purpose=purpose)
+        self._databases.hand_over(clone, seconds, purpose)
         dsn = url_with(self._advertise or clone.dsn, dbname=clone.name)
         said = conninfo_to_dict(dsn)
         parts = {part: said.get(part) for part in ("host", "port", "dbname", "user", "password")}
@@ -92,32 +93,31 @@ class Service:
 
     def list(self) -> Answer:
         """The databases that are lent, by all replicas."""
-        lent = self._databases.book.standing("taken")
+        lent = self._databases.registry.clones("taken")
         return Answer(
             HTTPStatus.OK,
             {
                 "databases": [
-                    {"name": one.name, "what": one.what, "until": one.until.isoformat()} for one in lent
+                    {"name": one.name, "what": one.purpose, "until": one.until.isoformat()} for one in lent
                 ]
             },
         )
 
     def health(self) -> Answer:
         """Whether databases can be had."""
-        self._databases.book.ping()
+        self._databases.registry.ping()
         return Answer(HTTPStatus.OK, {"ok": True})
 
     def metrics(self) -> Answer:
-        """Databases by state, from the book, so that every replica says the same; and our own requests."""
+        """The databases by state, from the registry that all replicas share; and the requests to this one."""
         states = Counter(
             one.state
-            for one in self._databases.book.standing("making", "ready", "taken", "returning", "kept", "done")
+            for one in self._databases.registry.clones(
+                "making", "ready", "taken", "returning", "kept", "done"
+            )
         )
         lines = ["# TYPE pgslate_databases gauge"]
-        lines += [
-            f'pgslate_databases{{state="{state}"}} {states[state]}'
-            for state in ("making", "ready", "taken", "returning", "kept", "done")
-        ]
+        lines += [f'pgslate_databases{{state="{state}"}} {states[state]}' for state in STATES]
         lines.append("# TYPE pgslate_requests_total counter")
         lines += [
             f'pgslate_requests_total{{method="{method}",status="{status}"}} {count}'
@@ -182,7 +182,7 @@ def serve_databases(
 def _reap_now_and_then(databases: Databases, over: threading.Event) -> None:
     while not over.wait(REAP_EVERY):
         try:
-            reap_in(databases.book)
+            reap_in(databases.registry)
         except (psycopg.Error, PgslateError):
             continue  # the server is away, or another replica is at it
 
@@ -276,7 +276,7 @@ class _Handler(BaseHTTPRequestHandler):
         if body is None:
             return
         service = self.server.service
-        self._answer((lambda: service.lend(_parsed(body))) if self.path == "/databases" else None)
+        self._answer((lambda: service.create(_parsed(body))) if self.path == "/databases" else None)
 
     def do_DELETE(self) -> None:
         folder, _, name = self.path.rpartition("/")

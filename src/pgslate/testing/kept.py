@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pgslate.clones import database_names
-from pgslate.clones.database_copy import drop
+from pgslate.clones.clone import drop
 from pgslate.errors import UsageError
 from pgslate.targets.embedded import named_server
 from pgslate.targets.embedded.folders import state_folder

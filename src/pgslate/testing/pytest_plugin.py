@@ -23,7 +23,7 @@ from pgslate.testing.settings import NAMES, option
 if TYPE_CHECKING:
     import psycopg
 
-    from pgslate.clones.database_copy import Clone
+    from pgslate.clones.clone import Clone
     from pgslate.targets.target import Target
     from pgslate.testing.run import Run
     from pgslate.testing.shared_server import Broker

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pgslate.clones import slow_settings
-from pgslate.clones.database_copy import Clone
+from pgslate.clones.clone import Clone
 from pgslate.clones.databases import Databases
+from pgslate.clones.server_facts import slow_settings
 from pgslate.project.project import Project
 from pgslate.testing.kept import keep_data
 from pgslate.testing.settings import Settings
@@ -28,7 +28,7 @@ class Source(Protocol):
     """What gives out databases for tests: clones, or schemas."""
 
     def database(
-        self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = (), what: str = ""
+        self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = (), purpose: str = ""
     ) -> Clone: ...
 
     def close(self) -> None: ...
@@ -84,15 +84,15 @@ class Run:
             return "to be looked into with pgslate clone --kept NAME"
         return "as each failure says how to look into; pgslate reap --kept drops them"
 
-    def database(self, tables: Sequence[str], contracts: Sequence[str], what: str) -> Clone:
+    def database(self, tables: Sequence[str], contracts: Sequence[str], purpose: str) -> Clone:
         """A database for one test, which ``finish`` gives back."""
-        return self.source.database(*tables, contracts=contracts, what=what)
+        return self.source.database(*tables, contracts=contracts, purpose=purpose)
 
-    def finish(self, clone: Clone, what: str, *, failed: bool) -> None:
+    def finish(self, clone: Clone, purpose: str, *, failed: bool) -> None:
         """Give a test's database back, or keep it, as the settings say."""
         if self.keeps(failed=failed) and isinstance(self._source, Databases):
-            self._source.keep(clone, what, at_most=self.settings.keep_at_most)
-            self.kept[clone.name] = what
+            self._source.keep(clone, purpose, at_most=self.settings.keep_at_most)
+            self.kept[clone.name] = purpose
         else:
             clone.close()
 
@@ -164,8 +164,10 @@ class Run:
             application=self._name,
         )
         if self._first and not self.embedded:
-            for said in slow_settings.slow_settings(databases.book):
-                self.note(said)
+            for sentence in databases.registry.run(
+                lambda connection: slow_settings(connection, databases.facts, target.label)
+            ):
+                self.note(sentence)
         return databases
 
     def _server(self, project: Project) -> Target:

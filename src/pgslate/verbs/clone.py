@@ -10,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
+from pgslate.clones.connections import Note, silent
 from pgslate.clones.databases import Databases
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
@@ -21,17 +22,19 @@ HOUR = 3600.0
 class CloneResult:
     """A database called ``name``, which outlives this process; after ``seconds`` it may be dropped.
 
-    ``target`` leads to it. Close the result, or leave its ``with`` block, to drop the database at once.
+    ``form`` is the form in which its template was made: ``objects`` or ``statements``. ``target`` leads to the
+    database. Close the result, or leave its ``with`` block, to drop the database at once.
     """
 
     dsn: str
     name: str
     seconds: float
+    form: str
     target: Target = field(repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """``dsn``, ``name`` and ``seconds``."""
-        return {"dsn": self.dsn, "name": self.name, "seconds": self.seconds}
+        """``dsn``, ``name``, ``seconds`` and ``form``."""
+        return {"dsn": self.dsn, "name": self.name, "seconds": self.seconds, "form": self.form}
 
     def connect(self, **kwargs: Any) -> psycopg.Connection[TupleRow]:
         """A new connection to the database; keywords are ``psycopg.connect``'s own."""
@@ -57,6 +60,7 @@ def clone(
     seconds: float = HOUR,
     as_of: datetime | None = None,
     purpose: str = "",
+    note: Note = silent,
 ) -> CloneResult:
     """A database of its own on ``server`` with what ``slice_`` needs, copied from a template.
 
@@ -68,6 +72,7 @@ def clone(
         seconds: How long the database is wanted. After that ``reap`` drops it when nobody is connected.
         as_of: The moment (UTC) that partition policies count from; by default the server's clock.
         purpose: Shown to people who look at the server.
+        note: Receives a sentence when the template can't be made in the fastest form, and why.
 
     Raises:
         PrivilegeError: The role may not make databases.
@@ -75,11 +80,11 @@ def clone(
         ProofError: The template came out other than the catalog says.
         TargetError: The server can't be reached, or has no room.
     """
-    with Databases(server, None, ahead=0, as_of=as_of, application="pgslate clone") as databases:
-        made = databases.database_for(slice_, what=purpose)
-        databases.lend(made, seconds, purpose)
+    with Databases(server, None, ahead=0, as_of=as_of, note=note, application="pgslate clone") as databases:
+        made = databases.database_for(slice_, purpose=purpose)
+        databases.hand_over(made, seconds, purpose)
     target = Target(made.dsn, label=made.label, on_close=lambda: _give_back(server, made.name))
-    return CloneResult(made.dsn, made.name, seconds, target)
+    return CloneResult(made.dsn, made.name, seconds, made.form, target)
 
 
 def _give_back(server: Target, name: str) -> None:

@@ -24,8 +24,10 @@ def files_of(server: Server, database: str) -> int:
     return int(row[0])
 
 
-def bases(databases: Databases) -> list[str]:
-    rows = databases.book.run(lambda c: c.execute("SELECT name FROM template WHERE form = 'base'").fetchall())
+def empty_databases(databases: Databases) -> list[str]:
+    rows = databases.registry.run(
+        lambda c: c.execute("SELECT name FROM template WHERE form = 'empty'").fetchall()
+    )
     return [row[0] for row in rows]
 
 
@@ -33,7 +35,7 @@ def test_a_template_is_a_copy_of_a_base_with_fewer_files_than_template0(
     server: Server, databases: Databases
 ) -> None:
     template = databases.prepare("stock")
-    (base,) = bases(databases)
+    (base,) = empty_databases(databases)
     empty = files_of(server, "template0")
     assert files_of(server, base) < empty * 0.85
     assert files_of(server, template.name) < empty
@@ -45,7 +47,7 @@ def test_a_base_that_is_gone_or_was_opened_is_made_anew(
 ) -> None:
     databases = databases_on(server, shop, ahead=0)
     databases.prepare("stock")
-    (base,) = bases(databases)
+    (base,) = empty_databases(databases)
     with server.target().connect(autocommit=True) as connection:
         name = sql.Identifier(base)
         connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(name))
@@ -58,8 +60,8 @@ def test_a_base_that_is_gone_or_was_opened_is_made_anew(
 def test_where_catalogs_cannot_be_rewritten_templates_are_made_of_template0(
     server: Server, shop: Project, databases_on: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pgslate.clones.base._CATALOGS", "SELECT 'pg_catalog', 'no_such_table'")
-    monkeypatch.setattr("pgslate.clones.base.TEMPLATE_VERSION", 0)  # one that nobody has made yet
+    monkeypatch.setattr("pgslate.clones.sealed_database._CATALOGS", "SELECT 'pg_catalog', 'no_such_table'")
+    monkeypatch.setattr("pgslate.clones.sealed_database.TEMPLATE_VERSION", 0)  # one that nobody has made yet
     databases = databases_on(server, shop, ahead=0)
     with databases.database("customers") as database:
         assert "customers" in tables_of(database.dsn)

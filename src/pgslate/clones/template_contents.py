@@ -1,4 +1,4 @@
-"""What a template is to hold, and the key that stands for it: equal keys, equal templates."""
+"""The contents of a template, and their key: templates with equal keys are equal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pgslate.clones.connections import Note, silent
 from pgslate.clones.server_facts import ServerFacts
 from pgslate.dump.kept_snapshot import definitions_of
 from pgslate.errors import TargetError
@@ -27,15 +29,17 @@ if TYPE_CHECKING:
     from pgslate.targets.target import Target
 
 TEMPLATE_VERSION = 2
-"""Changes when templates are made in another way, so that those of an older pgslate are not used."""
+"""Part of every key. Increase it when templates are made in another way, so that older ones are not used."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a template holds: a slice, run in the objects form (``script``) or, without one, as statements.
+    """The contents of a template: a slice, made from ``script`` (the objects form) or from its statements.
 
-    ``policies`` are those whose table the slice requires; ``named`` are partitions asked for by name, by
-    table; ``as_of`` is the moment that the policies count from, None for the server's clock.
+    Attributes:
+        policies: the partition policies of tables that the slice requires.
+        named: partitions that were asked for by name, by table.
+        as_of: the moment that partitions are counted from; None for the server's clock.
     """
 
     slice: Slice
@@ -47,27 +51,33 @@ class Contents:
 
     @property
     def label(self) -> str:
-        """The tables, for people: ``audit_events, workflows``."""
+        """The tables in words: ``audit_events, workflows``."""
         return ", ".join(self.slice.tables) or "every table"
 
     @property
-    def required(self) -> tuple[Name, ...]:
+    def form(self) -> str:
+        """``objects`` or ``statements``."""
+        return "statements" if self.script is None else "objects"
+
+    @cached_property
+    def required(self) -> list[Name]:
         """The names of the required objects."""
-        return self.slice.required_names
+        units = self.slice.trace.units
+        return [(units[unit].kind, units[unit].name) for unit in self.slice.required]
 
     def windows(self, now: datetime) -> list[tuple[str, Window]]:
-        """The stretches of time, by table, that the policies ask for at ``now``, or at ``as_of``."""
+        """The partitions, as table and window, that the policies require at ``as_of``, or else at ``now``."""
         moment = self.as_of or now
         return [(policy.table, window) for policy in self.policies for window in policy.windows(moment)]
 
     def key(self, facts: ServerFacts) -> str:
-        """64 hexadecimal digits over all that makes a template what it is, on this server, now."""
+        """64 hexadecimal digits over everything that determines the template on this server, now."""
         extensions = sorted(name for kind, name in self.required if kind == "extension")
-        told = {
+        parts = {
             "template": TEMPLATE_VERSION,
             "prelude": [file.text for file in self.prelude],
             "objects": self.script,
-            "statements": self.slice.statement_digests if self.script is None else None,
+            "statements": self._statements() if self.script is None else None,
             "extensions": [(name, facts.extensions.get(name.strip('"'))) for name in extensions],
             "major": facts.major,
             "role": facts.role,
@@ -79,14 +89,23 @@ class Contents:
             "named": {table: sorted(names) for table, names in self.named.items()},
             "policies": [repr(policy) for policy in self.policies],
         }
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _statements(self) -> list[str]:
+        """What stands for each statement that is replayed, in order."""
+        found = []
+        for index in sorted(self.slice.effects):
+            effect = self.slice.trace.effects[index]
+            file = self.slice.catalog.migrations[effect.migration]
+            found.append(effect.digest or f"{file.checksum} {effect.statement}")
+        return found
 
 
 def slice_for(project: Project, selection: Selection, server: Target) -> Slice:
-    """The slice for a selection, in the objects form where a pg_dump is installed, else as statements.
+    """The slice for a selection: in the objects form, or in the statements form without a pg_dump.
 
-    Traces the catalog where nobody has yet, if need be on ``server``; of several processes, one does. Raises
-    what ``Project.slice`` raises.
+    The catalog is traced if that hasn't been done, on ``server`` if no server that is installed here can run
+    it; of several processes, one does it. Raises what ``Project.slice`` raises.
     """
     with _one_at_a_time(project.catalog):
         _trace(project, server)
@@ -96,39 +115,44 @@ def slice_for(project: Project, selection: Selection, server: Target) -> Slice:
             return project.slice_for(selection, form="statements")
 
 
-def contents_of(slice_: Slice, facts: ServerFacts, *, as_of: datetime | None = None) -> Contents:
-    """What a template for the slice holds on a server.
+def contents_of(
+    slice_: Slice, facts: ServerFacts, *, as_of: datetime | None = None, note: Note = silent
+) -> Contents:
+    """The contents of a template for the slice: the objects form, or the statements form without a pg_dump.
 
-    The objects form where a pg_dump is installed, else the statements form. Raises as ``slice_for`` does.
+    ``facts`` are those of the server that the template is for; partitions are counted from ``as_of``, or from
+    the server's clock. ``note`` receives the reason why the objects form can't be had. Raises what ``slice_for``
+    raises.
     """
     with _one_at_a_time(slice_.catalog):
         script = None
         try:
             chosen = in_form(slice_, "objects")
             script = definitions_of(chosen, prelude=chosen.prelude, major=facts.major)
-        except TargetError:
+        except TargetError as error:
+            note(f"templates are made in the statements form: {error.message}")
             chosen = in_form(slice_, "statements")
     return Contents(chosen, chosen.prelude, script, chosen.policies, chosen.partitions, as_of)
 
 
 def as_statements(contents: Contents) -> Contents:
-    """The same contents in the statements form, for a server that doesn't take the objects form's script."""
+    """The same contents in the statements form, for a server that refuses the script of the objects form."""
     return replace(contents, slice=in_form(contents.slice, "statements"), script=None)
 
 
 def _trace(project: Project, server: Target) -> None:
     try:
         project.trace  # noqa: B018  the property traces
-    except TargetError:  # no server here can run the catalog: the one at hand may
+    except TargetError:  # no server that is installed here can run the catalog: try the one at hand
         with scratch_database(server) as scratch:
             project.trace_in(scratch)
 
 
 @contextmanager
 def _one_at_a_time(catalog: Catalog) -> Iterator[None]:
-    """One process of this machine traces a catalog; the others then find the trace in the cache.
+    """Let one process of this machine trace a catalog, while others wait and then find it in the cache.
 
-    Where nothing can be cached, each traces for itself.
+    If there is no folder to cache in, each process traces for itself.
     """
     from pgslate.targets.embedded.folders import cache_folder
 

@@ -1,7 +1,7 @@
-"""What CREATE DATABASE doesn't copy from its template: the database's settings, and the rights on it.
+"""The properties of a template that CREATE DATABASE doesn't copy: settings of the database, and rights on it.
 
-A migration may ``ALTER DATABASE ... SET search_path``, or ``REVOKE CONNECT``; a clone without that is another
-database than the one under test. Nearly no template has any, and then nothing is sent.
+A migration may ``ALTER DATABASE ... SET search_path`` or ``REVOKE CONNECT``, and the clone must have the
+same. Few templates have such properties; for the others nothing is sent.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """``settings`` are pairs of a role (None: every role's) and ``name=value``. ``grants`` is None where
-    nobody ever changed the rights. ``oid`` is the database's own."""
+    """The properties of the template with that ``oid``.
+
+    ``settings`` are pairs of a role (None for every role) and ``name=value``. ``grants`` is None if nobody
+    ever changed the rights.
+    """
 
     oid: int
     settings: tuple[tuple[str | None, str], ...] = ()
@@ -44,13 +47,13 @@ COLUMNS = """datistemplate AND NOT datallowconn AS is_sealed, d.oid::int8 AS ori
         (SELECT coalesce(json_agg(json_build_array(a.privilege_type, r.rolname, a.is_grantable)), '[]')
          FROM aclexplode(datacl) a LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
          WHERE a.grantee <> d.datdba AND (a.grantee = 0 OR r.oid IS NOT NULL)) END AS grants"""
-"""What ``properties_of`` reads, in SQL; the row of pg_database is ``d``."""
+"""The SQL columns that ``properties_of`` takes; ``d`` is the row of pg_database."""
 
 
 def properties_of(
     is_sealed: bool | None, oid: int, settings: list[Any] | None, grants: list[Any] | None
 ) -> Properties | None:
-    """A template's properties, by its ``COLUMNS``; None where it isn't as sealed as when it got its name."""
+    """The properties of a template, from its ``COLUMNS``; None if it is no longer sealed."""
     if not is_sealed:
         return None
     return Properties(
@@ -61,7 +64,7 @@ def properties_of(
 
 
 def repeat(connection: psycopg.Connection[Any], properties: Properties, name: str) -> None:
-    """Give a database the properties, in one round trip; none where there are none."""
+    """Give the database ``name`` these properties, in one round trip."""
     statements = list(_statements(properties, sql.Identifier(name)))
     if statements:
         connection.execute(sql.SQL("; ").join(statements), prepare=False)

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 
 from pgslate.clones import database_names, pool
-from pgslate.clones.database_copy import Clone
+from pgslate.clones.clone import Clone
 from pgslate.clones.databases import Databases
-from pgslate.clones.pool import MAKERS
+from pgslate.clones.pool import FRUITLESS, MAKERS, Demand
 from pgslate.clones.reaper import reap_in
-from pgslate.clones.returns import Returns
-from pgslate.clones.worth import Worth
+from pgslate.clones.recycler import Recycler
+from pgslate.clones.template import Template
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 
@@ -30,7 +30,7 @@ from .test_pool import durable_server, has_ended, ready, small_server, takes_con
 
 __all__ = ["durable_server", "small_server"]  # fixtures
 
-STEPS = ["write down", "end sessions", "rename", "forget", "prove", "put back", "ready", "over"]
+STEPS = ["record", "end sessions", "rename", "forget", "prove", "undo", "ready", "over"]
 
 
 def use(databases: Databases, *statements: str) -> int:
@@ -43,12 +43,6 @@ def use(databases: Databases, *statements: str) -> int:
         oid = oid_of(databases, database.name)
     assert oid is not None
     return oid
-
-
-@pytest.fixture
-def always_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long it takes on this machine just now."""
-    monkeypatch.setattr(Worth, "is_a_try", lambda _: True)
 
 
 @pytest.fixture
@@ -68,7 +62,6 @@ def held_for_a_test(databases: Databases) -> tuple[Clone, int]:
     return held, oid
 
 
-@pytest.mark.usefixtures("always_worth_it")
 @pytest.mark.parametrize("ahead", [1, 4])
 def test_tests_one_after_the_other_have_two_databases_in_turns(
     any_server: Server, shop: Project, databases_on: Open, ahead: int
@@ -80,7 +73,6 @@ def test_tests_one_after_the_other_have_two_databases_in_turns(
     assert len({use(databases) for _ in range(12)}) <= 2
 
 
-@pytest.mark.usefixtures("always_worth_it")
 def test_where_data_is_durable_too(durable_server: Server, shop: Project, databases_on: Open) -> None:
     databases = databases_on(durable_server, shop)
     template = databases.prepare("stock")
@@ -108,6 +100,26 @@ def test_a_test_that_makes_something_is_followed_by_one_with_a_new_database(
         use(databases, *(["CREATE TABLE mine ()"] if number % 3 else []))
 
 
+def test_after_three_resets_in_a_row_that_failed_only_one_in_sixteen_is_tried() -> None:
+    demand = Demand(Template("pgslate_0123456789ab", "stock", "objects"))
+    tried = []
+    for number in range(1, 36):
+        if demand.is_worth_a_try():
+            tried.append(number)
+            demand.begin_reset()
+            demand.end_reset(succeeded=False)
+    assert tried == [1, 2, 3, 19, 35]
+
+
+def test_a_reset_that_succeeds_makes_the_next_ones_worth_a_try() -> None:
+    demand = Demand(Template("pgslate_0123456789ab", "stock", "objects"), fruitless=FRUITLESS)
+    while not demand.is_worth_a_try():
+        pass
+    demand.begin_reset()
+    demand.end_reset(succeeded=True)
+    assert all(demand.is_worth_a_try() for _ in range(20))
+
+
 @pytest.mark.parametrize("how", [{"reuse": False}, {"ahead": 0}])
 def test_nothing_is_reused_where_that_is_not_wanted(
     server: Server, shop: Project, databases_on: Open, how: dict[str, Any]
@@ -123,10 +135,10 @@ def test_a_role_that_is_no_superuser_gets_new_databases(server: Server, shop: Pr
 
     with Databases(Target(server.dsn(user="maker")), shop) as databases:
         assert len({use(databases) for _ in range(5)}) == 5
-        reap_in(databases.book, unused_for=0.0)
+        reap_in(databases.registry, unused_for=0.0)
         databases.close()
     with Databases(Target(server.dsn(user="maker")), shop, ahead=0) as databases:
-        reap_in(databases.book, unused_for=0.0, force=True)
+        reap_in(databases.registry, unused_for=0.0, force=True)
     with server.target().connect(autocommit=True) as connection:
         connection.execute("DROP ROLE maker")
 
@@ -149,14 +161,14 @@ def test_never_more_stand_than_were_used_at_once_and_are_made_ahead(
             thread.join()
         for _ in range(6):
             use(databases)
-    standing = {one.name for one in databases.book.standing("making", "ready", "taken", "returning")}
+    standing = {one.name for one in databases.registry.clones("making", "ready", "taken", "returning")}
     assert len([name for name in clones(server) if name.startswith(prefix) and name in standing]) <= 4 + 2
 
 
 def test_what_another_runner_took_is_dropped(server: Server, shop: Project, databases_on: Open) -> None:
     one, other = databases_on(server, shop), databases_on(server, shop)
     lent = one.database("stock")
-    one.lend(lent, 3600)
+    one.hand_over(lent, 3600)
     oid = oid_of(one, lent.name)
     assert oid is not None
     assert other.give_back(lent.name)
@@ -164,17 +176,15 @@ def test_what_another_runner_took_is_dropped(server: Server, shop: Project, data
     assert name_of(one, oid) is None
 
 
-@pytest.mark.usefixtures("always_worth_it")
 def test_what_was_lent_and_given_back_is_reused(server: Server, shop: Project, databases_on: Open) -> None:
     databases = databases_on(server, shop)
     lent, oid = held_for_a_test(databases)
-    databases.lend(lent, 3600)
+    databases.hand_over(lent, 3600)
     assert databases.give_back(lent.name)
     until(lambda: name_of(databases, oid) not in (None, lent.name))
-    until(lambda: name_of(databases, oid) in {one.name for one in databases.book.standing("ready")})
+    until(lambda: name_of(databases, oid) in {one.name for one in databases.registry.clones("ready")})
 
 
-@pytest.mark.usefixtures("always_worth_it")
 def test_nobody_waits_for_what_a_closing_pool_will_not_put_back(
     small_server: Server, shop: Project, databases_on: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,13 +194,13 @@ def test_nobody_waits_for_what_a_closing_pool_will_not_put_back(
     until(lambda: ready(databases, template))
     given = [databases.database("stock") for _ in range(4)]
     may_go_on = threading.Event()
-    put_back = Returns.put_back
+    reset = Recycler.reset
 
     def slow(*args: Any, **more: Any) -> str:
         may_go_on.wait(60)
-        return put_back(*args, **more)
+        return reset(*args, **more)
 
-    monkeypatch.setattr(Returns, "put_back", slow)
+    monkeypatch.setattr(Recycler, "reset", slow)
     for each in given:
         each.close()
     takers = [threading.Thread(target=lambda: databases.database("stock")) for _ in given]
@@ -209,39 +219,37 @@ def test_what_a_lost_connection_left_half_returned_is_to_be_dropped(stall: Stall
     clone = stall.used("INSERT INTO stock VALUES ('nails', 100)")
     oid = oid_of(stall.databases, clone.name)
     assert oid is not None
-    stall.book.returns(clone.name)
-    with stall.book.connect() as connection:
+    stall.registry.mark_returning(clone.name)
+    with stall.registry.connect() as connection:
 
         def lose_it(step: str) -> None:
             if step == lost_at:
-                stall.book.run(
+                stall.registry.run(
                     lambda c: c.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
                 )
                 until(lambda: has_ended(connection))
 
         with pytest.raises(psycopg.OperationalError):
-            stall.returns.put_back(connection, clone.name, step=lose_it)
+            stall.recycler.reset(connection, clone.name, step=lose_it)
     name = name_of(stall.databases, oid)
     assert name is not None
     assert stall.states()[name] == "done"
 
 
-@pytest.mark.usefixtures("always_worth_it")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_of_ours_in_some_returns_stops_no_other(
     server: Server, shop: Project, databases_on: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     databases = databases_on(server, shop, ahead=1)
     with monkeypatch.context() as patch:
-        patch.setattr(Returns, "put_back", lambda *_: 1 // 0)
-        for _ in range(2 * MAKERS):
+        patch.setattr(Recycler, "reset", lambda *_: 1 // 0)
+        for _ in range(MAKERS):  # as many faults as there are workers
             use(databases)
     held, oid = held_for_a_test(databases)
     held.close()
-    until(lambda: name_of(databases, oid) in {one.name for one in databases.book.standing("ready")})
+    until(lambda: name_of(databases, oid) in {one.name for one in databases.registry.clones("ready")})
 
 
-@pytest.mark.usefixtures("always_worth_it")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_what_waits_behind_faults_of_ours_is_returned(
     server: Server, shop: Project, databases_on: Open, monkeypatch: pytest.MonkeyPatch
@@ -249,23 +257,22 @@ def test_what_waits_behind_faults_of_ours_is_returned(
     databases = databases_on(server, shop, ahead=1)
     use(databases)
     held = [held_for_a_test(databases) for _ in range(MAKERS + 1)]
-    put_back = Returns.put_back
+    reset = Recycler.reset
     failed: list[str] = []
 
-    def fails_at_first(returns: Returns, connection: Any, name: str) -> str:
+    def fails_at_first(recycler: Recycler, connection: Any, name: str) -> str:
         if len(failed) < MAKERS:
             failed.append(name)
             raise ZeroDivisionError
-        return put_back(returns, connection, name)
+        return reset(recycler, connection, name)
 
-    monkeypatch.setattr(Returns, "put_back", fails_at_first)
+    monkeypatch.setattr(Recycler, "reset", fails_at_first)
     for clone, _ in held:
         clone.close()
     oids = [oid for _, oid in held]
-    until(lambda: any(oid_of(databases, one.name) in oids for one in databases.book.standing("ready")))
+    until(lambda: any(oid_of(databases, one.name) in oids for one in databases.registry.clones("ready")))
 
 
-@pytest.mark.usefixtures("always_worth_it")
 def test_what_is_given_back_does_not_wait_for_the_reaper(
     small_server: Server, shop: Project, databases_on: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +293,7 @@ def test_what_is_given_back_does_not_wait_for_the_reaper(
     assert reaps.wait(30)
     try:
         clone.close()
-        until(lambda: oid in {oid_of(taker, one.name) for one in taker.book.standing("ready")})
+        until(lambda: oid in {oid_of(taker, one.name) for one in taker.registry.clones("ready")})
     finally:
         may_go_on.set()
 
@@ -296,13 +303,13 @@ def test_where_every_test_makes_something_few_are_tried(
 ) -> None:
     databases = databases_on(server, shop)
     tried = []
-    put_back = Returns.put_back
+    reset = Recycler.reset
 
-    def counted(returns: Returns, connection: Any, name: str) -> str:
+    def counted(recycler: Recycler, connection: Any, name: str) -> str:
         tried.append(name)
-        return put_back(returns, connection, name)
+        return reset(recycler, connection, name)
 
-    monkeypatch.setattr(Returns, "put_back", counted)
+    monkeypatch.setattr(Recycler, "reset", counted)
     for _ in range(40):
         use(databases, "CREATE TABLE mine ()")
     assert 3 <= len(tried) <= 10
@@ -323,7 +330,7 @@ def test_what_was_held_while_the_server_crashed_is_dropped(
     assert oid not in {use(databases) for _ in range(4)}
     databases.close()
     with Databases(small_server.target(), shop, ahead=0) as others:
-        reap_in(others.book, force=True)
+        reap_in(others.registry, force=True)
         assert name_of(others, oid) is None
 
 
@@ -344,11 +351,11 @@ def test_what_was_held_while_the_server_restarted_is_dropped(
 RETURNERS = (
     OPEN  # noqa: S608  # a program, with SQL in it
     + """
-from pgslate.clones.returns import Returns
+from pgslate.clones.recycler import Recycler
 
 def give_back(dsn, catalog, fatal, extra):
     databases = opened(dsn, catalog, lease=0.01, ahead=1)
-    book, template = databases.book, databases.prepare("stock")
+    registry, template = databases.registry, databases.prepare("stock")
     clone = databases.database("stock")
     steps = []
 
@@ -357,16 +364,16 @@ def give_back(dsn, catalog, fatal, extra):
         if name == fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with book.connect() as connection:
-        returns = Returns(book)
+    with registry.connect() as connection:
+        recycler = Recycler(registry)
         (origin,) = connection.execute(
             "SELECT oid::int8 FROM pg_database WHERE datname = %s", [template.name]).fetchone()
-        returns.look(connection, clone.name, template.name, origin)
+        recycler.learn(connection, clone.name, template.name, origin)
         with clone.connect(autocommit=True) as inside:
             inside.execute("INSERT INTO stock VALUES ('nails', 100)")
             inside.execute(extra)
-        book.returns(clone.name)
-        returns.put_back(connection, clone.name, step=step)
+        registry.mark_returning(clone.name)
+        recycler.reset(connection, clone.name, step=step)
     return steps
 
 for line in sys.stdin:
@@ -396,7 +403,7 @@ def test_a_runner_killed_at_any_step_leaves_nothing_that_is_not_as_new(
     status = ask(returner, server.dsn(), str(SHOP / "migrations"), fatal, extra)
     reached = extra == "SELECT 1" or fatal not in ("ready", "over")
     assert status == (-signal.SIGKILL if reached else 1)
-    for one in databases.book.standing("ready"):
+    for one in databases.registry.clones("ready"):
         if one.template == template:
             with psycopg.connect(server.dsn(one.name)) as connection:
                 assert connection.execute("SELECT * FROM stock").fetchall() == []
@@ -405,7 +412,7 @@ def test_a_runner_killed_at_any_step_leaves_nothing_that_is_not_as_new(
 
     def nothing_is_left() -> bool:
         with Databases(server.target(), databases.project, ahead=0) as others:
-            reap_in(others.book, force=True)
+            reap_in(others.registry, force=True)
         return not [name for name in clones(server) if name.startswith(database_names.clone_prefix(template))]
 
     until(nothing_is_left)
