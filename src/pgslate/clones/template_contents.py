@@ -121,8 +121,8 @@ def contents_of(
     """The contents of a template for the slice: the objects form, or the statements form without a pg_dump.
 
     ``facts`` are those of the server that the template is for; partitions are counted from ``as_of``, or from
-    the server's clock. ``note`` receives the reason why the objects form can't be had. Raises what ``slice_for``
-    raises.
+    the server's clock. ``note`` receives the reason why the objects form can't be had. Raises what
+    ``slice_for`` raises.
     """
     with _one_at_a_time(slice_.catalog):
         script = None

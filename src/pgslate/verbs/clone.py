@@ -22,8 +22,8 @@ HOUR = 3600.0
 class CloneResult:
     """A database called ``name``, which outlives this process; after ``seconds`` it may be dropped.
 
-    ``form`` is the form in which its template was made: ``objects`` or ``statements``. ``target`` leads to the
-    database. Close the result, or leave its ``with`` block, to drop the database at once.
+    ``form`` is the form in which its template was made: ``objects`` or ``statements``. ``target`` leads to
+    the database. Close the result, or leave its ``with`` block, to drop the database at once.
     """
 
     dsn: str
