@@ -19,12 +19,16 @@ _RELATION_KINDS = (*KINDS_WITH_TYPE, "sequence")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was seen of one statement: the rows it wrote, the counters around it, what it ties together."""
+    """What was seen of one statement: the rows it wrote, the counters around it, what it ties together.
+
+    ``locks`` are what to judge by instead of those in ``after``, where the counters can't be believed.
+    """
 
     rows: list[Row]
     before: Counters
     after: Counters
     tied: Ties = NO_TIES
+    locks: dict[int, tuple[bool, int]] | None = None
 
 
 def effect_of(
@@ -43,7 +47,7 @@ def effect_of(
         seen.rows,
         observer,
         observer.deleted(seen.before, seen.after),
-        more_edges=observer.more_edges(seen.before, seen.after),
+        more_edges=observer.more_edges(seen.before, seen.after) if seen.locks is None else None,
         at=at,
     )
     ran |= _ran(world, seen)
@@ -55,9 +59,13 @@ def effect_of(
     writes |= told.rewritten - told.shapes
     numbered = world.before_numbered(told.takes, words)
     enums = world.enums_said(text, said.named)
+    types = world.types_used(said.named | locked | writes | called | ran | mentioned)
+    silent = world.resolved_silently(text) | {u for u in mentioned if _is_text_search(world, u)}
     always = seen.tied.always
     mentioned |= always
-    reads = said.named | called | ran | locked | world.fired_by(ran) | numbered | enums | always
+    reads = (
+        said.named | called | ran | locked | world.fired_by(ran) | numbered | enums | always | types | silent
+    )
     changes = {unit for unit in told.changes if unit in said.named or unit in mentioned}
     drops = {unit for unit in told.dropped if unit in said.named or unit in called or unit in mentioned}
     marked = told.marks - told.shapes - writes - said.called - ran - numbered
@@ -175,6 +183,9 @@ def _used(
         if wrote or went_on:
             writes.add(unit)
         opened.add(unit)
+    if seen.locks is not None:  # what was locked for writing before may have been written again
+        held = {world.unit((PG_CLASS, oid)) for oid, (for_writing, _) in seen.locks.items() if for_writing}
+        writes |= mentioned & held
     return writes, world.read_through(mentioned & opened, opened)
 
 
@@ -184,7 +195,7 @@ def uses(world: World, seen: Seen, *, may_set: bool) -> Iterator[tuple[Unit | No
     None is what the world doesn't know yet. With ``may_set`` a statement calls setval: that a sequence was
     set to begin at another number can't be seen before it gives one out.
     """
-    for oid, (for_writing, count) in seen.after.locks.items():
+    for oid, (for_writing, count) in (seen.after.locks if seen.locks is None else seen.locks).items():
         obj = (PG_CLASS, oid)
         unit = world.unit(obj)
         was_for_writing, count_before = seen.before.locks.get(oid, (False, 0))
@@ -196,6 +207,15 @@ def uses(world: World, seen: Seen, *, may_set: bool) -> Iterator[tuple[Unit | No
             else:  # this role may not look at it
                 went_on = for_writing and not was_for_writing
         yield unit, count != count_before, went_on
+
+
+def _is_text_search(world: World, unit: Unit) -> bool:
+    return world.units[unit].kind.startswith("text search")
+
+
+def turns_off_counters(world: World, text: str) -> bool:
+    """Whether a statement, or a function that it may call, speaks of the setting that the counters need."""
+    return world.may_hide_counts() or "track_counts" in text.lower()
 
 
 def _tied(world: World, tied: Ties, told: Told) -> Iterable[Link]:

@@ -68,7 +68,8 @@ class Counters:
     ``inserted``, ``updated`` and ``deleted`` map a catalog's OID to a count that isn't 0; ``locks`` a
     relation's OID to (whether the lock is one for writing, rows written); ``positions`` the OID of a sequence
     that is locked for writing to the last number it gave out, None where it gave out none yet; ``calls`` a
-    function's OID to how often it was called; ``path`` is the search path in effect.
+    function's OID to how often it was called; ``path`` is the search path in effect, ``settings`` the values
+    of the settings that the observer itself depends on.
     """
 
     inserted: dict[int, int]
@@ -78,6 +79,7 @@ class Counters:
     positions: dict[int, int | None]
     calls: dict[int, int]
     path: tuple[str, ...]
+    settings: tuple[str, ...]
     xid: str
 
 
@@ -97,6 +99,27 @@ class Sent:
     mark: Mark
     asked: frozenset[str]
 
+
+SETTINGS = {
+    "track_counts": "on",
+    "track_functions": "all",
+    "quote_all_identifiers": "off",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "idle_session_timeout": "0",
+    "transaction_timeout": "0",  # of PostgreSQL 17
+}
+"""The settings by which the observer sees, and the values that it needs.
+
+Counts and calls must be counted, names be written in one way, and the session must not end while Python works
+out what a statement did. A migration may change each of them, for itself or by ALTER DATABASE.
+"""
+
+_OF_SUPERUSERS = frozenset(("track_counts", "track_functions"))
+_SINCE_17 = frozenset(("transaction_timeout",))
+_SETTINGS = sql.SQL(", ").join(
+    sql.SQL("pg_catalog.current_setting({}, true)").format(sql.Literal(name)) for name in SETTINGS
+)
 
 _READ_COUNTERS = b"EXECUTE pgslate_counters"
 
@@ -122,6 +145,7 @@ class Observer:
         self._cursor = connection.cursor(binary=True)
         self._as_superuser = _is_superuser(connection)
         self._foresight = Foresight()
+        self._settings = tuple(connection.execute(sql.SQL("SELECT {}").format(_SETTINGS)).fetchone() or ())
         self.prepare_anew()
 
     def prepare_anew(self) -> None:
@@ -154,6 +178,14 @@ class Observer:
         """The counters as they are now; in a transaction this gives it its identifier."""
         self._cursor.execute(_READ_COUNTERS, prepare=False)
         return _to_counters(self._cursor.fetchone())
+
+    def restore_settings(self, found: Counters) -> None:
+        """Set what the observer depends on, where ``found`` says that a statement changed it.
+
+        A migration that goes on as a lesser role can't have changed what only a superuser may.
+        """
+        if found.settings != self._settings and not self.is_lesser():
+            self.connection.execute(settings_needed(self.connection).encode())
 
     def send(self, statement: Statement, mark: Mark) -> Sent:
         """Send a statement, and with it the questions for the counters and for what it probably writes.
@@ -358,6 +390,16 @@ class Observer:
         return self._cursor.fetchall()
 
 
+def settings_needed(connection: psycopg.Connection[Any]) -> str:
+    """The statements that give an observer what it needs, of ``SETTINGS`` those that this role may set."""
+    left_out = frozenset[str]()
+    if connection.info.server_version < 170000:
+        left_out |= _SINCE_17
+    if not _is_superuser(connection):
+        left_out |= _OF_SUPERUSERS
+    return "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items() if name not in left_out)
+
+
 def _is_all(found: int, written: Written, *, locking: bool) -> bool:
     """Whether so many rows can be all that were written.
 
@@ -408,8 +450,11 @@ def _counters_query(catalogs: Iterable[int]) -> sql.Composed:
         " (SELECT pg_catalog.array_agg(ARRAY[oid::int8, pg_catalog.pg_stat_get_xact_function_calls(oid)])"
         "  FROM pg_catalog.pg_proc WHERE oid >= 16384"
         "  AND pg_catalog.pg_stat_get_xact_function_calls(oid) IS NOT NULL),"
-        " pg_catalog.current_schemas(true)::text[], pg_catalog.pg_current_xact_id()::xid::text"
-    ).format(catalogs=sql.Literal(list(catalogs)))
+        " pg_catalog.current_schemas(true)::text[], ARRAY[{settings}], pg_catalog.pg_current_xact_id()::xid::text"
+    ).format(
+        catalogs=sql.Literal(list(catalogs)),
+        settings=_SETTINGS,
+    )
 
 
 def _first_two(lock: list[int]) -> list[int]:
@@ -418,7 +463,7 @@ def _first_two(lock: list[int]) -> list[int]:
 
 def _to_counters(row: tuple[Any, ...] | None) -> Counters:
     assert row is not None
-    tuples, locks, calls, path, xid = row
+    tuples, locks, calls, path, settings, xid = row
     return Counters(
         {oid: inserted for oid, inserted, _, _ in tuples or () if inserted},
         {oid: updated for oid, _, updated, _ in tuples or () if updated},
@@ -431,5 +476,6 @@ def _to_counters(row: tuple[Any, ...] | None) -> Counters:
         {relation: position for relation, _, _, known, position in locks or () if known},
         dict(calls or ()),
         tuple(path),
+        tuple(settings),
         xid,
     )

@@ -122,8 +122,10 @@ CATALOGS = (
         " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN c.typelem END",
         named=True,
     ),
-    SystemCatalog("pg_enum", "c.enumtypid", "1247", "c.enumtypid", source="c.enumlabel"),
-    SystemCatalog("pg_proc", "c.oid", named=True, source="c.prosrc"),
+    SystemCatalog("pg_enum", "c.enumtypid", "1247", "c.enumtypid", source="c.enumlabel", number="c.oid"),
+    SystemCatalog(
+        "pg_proc", "c.oid", named=True, source="c.prosrc || COALESCE(' ' || c.proconfig::text, '')"
+    ),
     SystemCatalog("pg_aggregate", "c.aggfnoid", "1255", "c.aggfnoid"),
     SystemCatalog("pg_namespace", "c.oid", named=True, where="c.nspname !~ '^pg_(toast_)?temp_'"),
     SystemCatalog("pg_extension", "c.oid", named=True),

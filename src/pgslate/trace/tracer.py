@@ -31,8 +31,8 @@ from pgslate.targets.target import Target
 from pgslate.trace import references, saved_state
 from pgslate.trace.effects import Effect, Trace, Unit, UnitInfo
 from pgslate.trace.hints import hinted
-from pgslate.trace.interpretation import Seen, effect_of
-from pgslate.trace.observer import Counters, Mark, Observer, Sent
+from pgslate.trace.interpretation import Seen, effect_of, turns_off_counters
+from pgslate.trace.observer import Counters, Mark, Observer, Sent, settings_needed
 from pgslate.trace.probe import Probe, runs_code
 from pgslate.trace.savepoints import Undone, outermost, undone, without_effect
 from pgslate.trace.system_catalogs import PG_CLASS, PG_NAMESPACE, PG_PROC
@@ -98,9 +98,7 @@ class _Tracer:
         self.world = earlier.world if earlier else World(_builtin_functions(connection))
         self.effects = list(earlier.trace.effects) if earlier else []
         self._done = len(earlier.trace.migrations) if earlier else 0
-        self._settings = _SETTINGS
-        if _may_track_functions(connection):
-            self._settings += "; SET track_functions = 'all'"
+        self._settings = f"{_SETTINGS}; {settings_needed(connection)}"
         self._prologue = f"{session.RESET_BUT_PREPARED}; {self._settings}"
         if connection.info.server_version >= 150000:
             # Counts not yet reported would be taken for those of the next transaction.
@@ -157,6 +155,7 @@ class _Tracer:
                 else:
                     seen, mark = self._watched(migration, statement, before, mark)
                 mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
+                self.observer.restore_settings(seen.after)
                 sent = self._sent_ahead(following, seen, mark)
                 try:
                     undoing.before(index)
@@ -209,6 +208,16 @@ class _Tracer:
     def _received(self, migration: Migration, sent: Sent, before: Counters) -> Seen:
         with self._told(migration, sent.statement):
             rows, after = self.observer.receive(sent, before)
+        sets_only = sent.statement.kind == "VariableSetStmt"
+        if not sets_only and turns_off_counters(self.world, sent.statement.text):
+            # It may have done so for a while: everything is looked at, and what it locked counts as written.
+            rows = self.observer.rows(sent.mark)
+            locks = {
+                oid: (writes, count + 1 if writes and oid not in before.locks else count)
+                for oid, (writes, count) in after.locks.items()
+            }
+            before = replace(before, deleted=self.observer.unknown())
+            return Seen(rows, before, after, locks=locks)
         return Seen(rows, before, after)
 
     def _alone(self, number: int, migration: Migration, block: Block) -> None:
@@ -232,6 +241,7 @@ class _Tracer:
             locks = {**written, **dict.fromkeys(went_on, (True, 0))}
             before = replace(before, deleted=self.observer.unknown(), locks={})
             after = replace(after, locks=locks, positions=went_on)
+            self.observer.restore_settings(after)
             self._keep(number, index, statement, Seen(rows, before, after))
 
     def _by_itself(self, migration: Migration, statement: Statement) -> Counters:
@@ -350,13 +360,6 @@ def _schemas(search_path: str) -> list[str]:
     ['app', 'My Schema', 'public']
     """
     return [part.strip().strip('"') for part in search_path.split(",") if part.strip().strip('"')]
-
-
-def _may_track_functions(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute(
-        "SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user"
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def _builtin_functions(connection: psycopg.Connection[Any]) -> frozenset[str]:

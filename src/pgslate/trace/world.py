@@ -17,7 +17,7 @@ from pgslate.trace import references
 from pgslate.trace.dependencies import Edges
 from pgslate.trace.effects import Link, Unit, UnitInfo
 from pgslate.trace.loops import Thing
-from pgslate.trace.names_in_use import KINDS_WITH_TYPE, Holders
+from pgslate.trace.names_in_use import KINDS_WITH_TYPE, RELATIONS, Holders
 from pgslate.trace.observer import Observer
 from pgslate.trace.system_catalogs import (
     PG_CLASS,
@@ -52,11 +52,17 @@ class Told:
     links: set[Link] = field(default_factory=set)
     unlinks: set[Link] = field(default_factory=set)
     attaches: set[Link] = field(default_factory=set)
+    altered: set[Unit] = field(default_factory=set)  # changed so that what reads it may see something else
     rewritten: set[Unit] = field(default_factory=set)  # given new storage: TRUNCATE, REFRESH
     takes: set[str] = field(default_factory=set)
     frees: set[str] = field(default_factory=set)
 
     def change(self, unit: Unit) -> None:
+        self.changes.add(unit)
+        self.shapes.add(unit)
+        self.altered.add(unit)
+
+    def grow(self, unit: Unit) -> None:
         self.changes.add(unit)
         self.shapes.add(unit)
 
@@ -92,6 +98,10 @@ class World:
         self._parents: dict[Object, set[Object]] = defaultdict(set)  # of partitions and inheritance children
         self._sources: dict[Unit, set[Unit]] = defaultdict(set)  # of views
         self._positions: dict[Object, int | None] = {}
+        self._values: dict[int, str] = {}  # of enums, by the OID of their row
+        self._altered: set[Unit] = set()  # types that were changed after they were made
+        self._of_any_type: set[Unit] = set()  # casts and operators between PostgreSQL's own types
+        self._without_counts: set[Unit] = set()  # functions that speak of the setting track_counts
 
     # -- looking up
 
@@ -179,6 +189,38 @@ class World:
         """Take in how far sequences are, by OID."""
         self._positions.update(((PG_CLASS, oid), position) for oid, position in positions.items())
 
+    def types_used(self, units: Iterable[Unit]) -> set[Unit]:
+        """The types of the columns and arguments of ``units`` that were changed since they were made.
+
+        Types of types are among them: a domain's, an array's, those of a composite type. So is a table whose
+        row type is one.
+        """
+        found = set(units)
+        queue = list(found)
+        types = {unit for unit in found if self.units[unit].kind in TYPES}
+        for unit in queue:
+            obj = self._object_of.get(unit)
+            refs = self._edges.of(obj) if obj is not None else ()
+            for used in {self.unit(ref) for ref in refs if ref[0] == PG_TYPE} - types - {None, unit}:
+                assert used is not None
+                types.add(used)
+                if used not in found:
+                    found.add(used)
+                    queue.append(used)
+        return {unit for unit in types if unit in self._altered or self.units[unit].kind in RELATIONS}
+
+    def resolved_silently(self, text: str) -> set[Unit]:
+        """The casts and operators between PostgreSQL's own types that a statement may use unnamed."""
+        return {
+            unit
+            for unit in self._of_any_type
+            if self.units[unit].kind != "operator" or _symbol(self.units[unit].name) in text
+        }
+
+    def may_hide_counts(self) -> bool:
+        """Whether a function may switch off the counters that the observer reads."""
+        return bool(self._without_counts)
+
     def alive(self) -> list[Unit]:
         """The units that are there, in the order in which they were made."""
         return sorted(self._object_of)
@@ -246,7 +288,20 @@ class World:
         self._let_go(told, observer, deleted, at=at)
         for unit in told.creates:
             told.links |= {(unit, acl) for acl in self._default_acls_for(unit)}
+        self._change_types(told)
         return told
+
+    def _change_types(self, told: Told) -> None:
+        """A type is another one with a cast or an operator that PostgreSQL finds without being told."""
+        of_types = {link for link in told.links | told.unlinks if self.units[link[0]].kind in _SILENT}
+        for _, used in of_types:
+            if self.units[used].kind in (*TYPES, *RELATIONS) and used not in told.creates | told.dropped:
+                told.change(used)
+        self._altered |= {unit for unit in told.altered if self.units[unit].kind in TYPES}
+        with_type = {link[0] for link in of_types if self.units[link[1]].kind in (*TYPES, *RELATIONS)}
+        made = {unit for unit in told.creates if self.units[unit].kind in _SILENT}
+        self._of_any_type |= made - with_type
+        self._of_any_type -= told.dropped
 
     def outcome(self, rows: Iterable[Row]) -> frozenset[Thing]:
         """What a statement that wrote these rows changed or made: the rows are not taken in."""
@@ -349,6 +404,8 @@ class World:
             told.frees |= freed
         elif row.source is not None:
             self._words[unit] = references.words(row.source)
+            if "track_counts" in self._words[unit]:
+                self._without_counts.add(unit)
             self._calls[unit] = references.called(row.source)
 
     def _part_row(self, row: Row, told: Told) -> None:
@@ -358,8 +415,11 @@ class World:
         elif owner != (PG_CLASS, row.oid) and obj not in self._part_of:
             self._part_of[obj] = owner
         self._known[obj[0]].add(obj[1])
+        is_new_value = False
         if row.catalog == PG_ENUM and row.source is not None:
             self._labels[owner].add(row.source)
+            is_new_value = self._values.setdefault(row.number or 0, row.source) == row.source
+            self._values[row.number or 0] = row.source
         if row.catalog == PG_INHERITS:
             parent = (PG_CLASS, row.number or 0)
             self._parents[owner].add(parent)
@@ -375,7 +435,10 @@ class World:
         unit = self.unit(owner)
         if unit is not None and unit not in told.creates:
             whole = row.catalog == PG_DESCRIPTION and owner == self._object_of.get(unit)
-            (told.mark if whole and not row.digest else told.change)(unit)
+            if is_new_value:
+                told.grow(unit)
+            else:
+                (told.mark if whole and not row.digest else told.change)(unit)
 
     def _edge_row(self, row: Row, told: Told) -> None:
         obj, ref = (row.digest or 0, row.oid), (row.part_class or 0, row.part_oid or 0)
@@ -455,6 +518,7 @@ class World:
             self._object_of.pop(unit, None)
             self._sources.pop(unit, None)
             self._event_triggers.discard(unit)
+            self._without_counts.discard(unit)
             self._functions[self._parts.pop(unit)[-1]].discard(unit)
             told.dropped.add(unit)
 
@@ -504,6 +568,21 @@ _WHY: Mapping[int, str] = {
     PG_PROC: "signature",
     PG_TYPE: "type",
 }
+
+
+TYPES = ("type", "composite type")
+
+_SILENT = ("cast", "operator", "operator class", "operator family", "transform")
+"""The kinds of what PostgreSQL uses where a statement doesn't name it, by the types at hand."""
+
+
+def _symbol(operator: str) -> str:
+    """An operator's own sign.
+
+    >>> _symbol('public.=(public.key2,public.key2)'), _symbol('public.||(integer,text)')
+    ('=', '||')
+    """
+    return operator.partition("(")[0].rpartition(".")[2]
 
 
 _SEARCHED = (*KINDS_WITH_TYPE, "sequence", "type")
