@@ -428,7 +428,7 @@ def _readable(connection: psycopg.Connection[Any]) -> dict[int, SystemCatalog]:
 
 def _counters_query(catalogs: Iterable[int]) -> sql.Composed:
     """One expression over an array of OIDs: one for each catalog would take as long to set up as to run."""
-    return sql.SQL(
+    query = sql.SQL(
         "SELECT"
         " (SELECT pg_catalog.array_agg(ARRAY[c.oid::int8, c.inserted, c.updated, c.deleted])"
         "  FROM (SELECT oid, pg_catalog.pg_stat_get_xact_tuples_inserted(oid) AS inserted,"
@@ -451,10 +451,8 @@ def _counters_query(catalogs: Iterable[int]) -> sql.Composed:
         "  FROM pg_catalog.pg_proc WHERE oid >= 16384"
         "  AND pg_catalog.pg_stat_get_xact_function_calls(oid) IS NOT NULL),"
         " pg_catalog.current_schemas(true)::text[], ARRAY[{settings}], pg_catalog.pg_current_xact_id()::xid::text"
-    ).format(
-        catalogs=sql.Literal(list(catalogs)),
-        settings=_SETTINGS,
     )
+    return query.format(catalogs=sql.Literal(list(catalogs)), settings=_SETTINGS)
 
 
 def _first_two(lock: list[int]) -> list[int]:
