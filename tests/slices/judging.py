@@ -13,7 +13,8 @@ from pgslate.catalog.migration import Migration
 from pgslate.catalog.prelude import PreludeFile, run_prelude
 from pgslate.dump.definitions import Snapshot, script_of
 from pgslate.dump.outcome import take, take_from
-from pgslate.slices.proof import Proof, Prover
+from pgslate.slices.proof import Proof, prove
+from pgslate.slices.prover import Prover
 from pgslate.slices.replay import replay
 from pgslate.slices.selection import select
 from pgslate.slices.slice import FORMS, Form, Slice, slice_of
@@ -84,7 +85,7 @@ class Court:
         units = select(self.catalog, self.trace, [table])
         settings = self.catalog.settings
         with Prover(self.server, prelude=self.prelude, settings=settings, snapshot=self.snapshot()) as prover:
-            return prover.prove(self.catalog, self.trace, units, form)
+            return prove(prover, self.catalog, self.trace, units, form)
 
     def difference_of(self, slice_: Slice, table: str) -> str:
         """Where pg_dump says something else of the table after this slice than after the whole."""

@@ -27,6 +27,8 @@ def _lines(locked: LockResult) -> Iterable[str]:
         yield f"can't be had: {name}: {cause}"
     for name, unproved in locked.unproved.items():
         yield f"UNPROVED {name}: {unproved}"
+    for name in locked.changing:
+        yield f"changing {name}: its rows hang on time or chance, and are not compared"
     for file, line, what in locked.unseen:
         yield f"unseen   {file}:{line}: {what}"
 

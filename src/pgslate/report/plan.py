@@ -26,6 +26,9 @@ def text(found: PlanResult, chosen: Slice, *, every: bool = True) -> str:
         if len(listed) < len(excluded):
             lines.append(f"  and {len(excluded) - len(listed)} more, with --verbose")
     lines += [f"widened after a failed proof: {why}" for why in found.widened]
+    if found.changing:
+        columns = ", ".join(found.changing[:_LISTED])
+        lines.append(f"hangs on time or chance, and is not compared by proofs: {columns}")
     return "\n".join(line for line in lines if line)
 
 

@@ -2,7 +2,9 @@
 
 The file is deterministic and written for review: see ``document`` for its trace; every table and contract has
 a line with what each form of its slice replays, as ranges of statements (or of units, in the objects form),
-and on which server's major version it was proved. The last line is a digest of those above: a lock that was
+and on which server's major version it was proved. ``rows`` has, of the whole catalog's outcome, the digest of
+each table with rows and the position of each sequence; where columns hang on time or chance, it names them
+and leaves them out of the digest. The last line is a digest of those above: a lock that was
 edited, or that a merge put together of two, is none.
 """
 
@@ -20,8 +22,9 @@ from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import shown
 from pgslate.catalog.prelude import PreludeFile
 from pgslate.errors import CatalogError, LockVersionError
+from pgslate.slices.row_digests import EVERY_COLUMN, NO_REFERENCE, Outcome, Reference, Rows
 from pgslate.slices.selection import relations, select
-from pgslate.slices.slice import FORMS, Form, Slice, slice_of
+from pgslate.slices.slice import FORMS, Form, Slice, is_touched, slice_of
 from pgslate.trace import document
 from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
 from pgslate.trace.trace_cache import trace_of
@@ -61,6 +64,7 @@ class Lock:
     """What a lock file says.
 
     ``surroundings`` stands for the prelude and the session's settings that the catalog was traced with.
+    ``reference`` is what the rows of slices were compared with.
     """
 
     trace: Trace
@@ -68,6 +72,7 @@ class Lock:
     slices: Mapping[Subject, Mapping[Form, Proved]]
     contracts: Mapping[str, tuple[str, ...]]
     surroundings: str = ""
+    reference: Reference = NO_REFERENCE
 
     def stale(
         self, catalog: Catalog, contracts: Mapping[str, Sequence[str]], prelude: Sequence[PreludeFile] = ()
@@ -127,6 +132,7 @@ def loads(text: str, name: str = NAME) -> Lock:
         contracts = {name: tuple(tables) for name, tables in whole["contracts"]}
         files = {version: file for version, file, *_ in whole["migrations"]}
         around = "".join(whole["surroundings"])
+        reference = _to_reference(whole["rows"])
     except document.OtherVersionError as error:
         raise LockVersionError(
             f"{name} can't be used: {error}", fix="write it anew with `pgslate lock`"
@@ -136,7 +142,7 @@ def loads(text: str, name: str = NAME) -> Lock:
     sealed = _DIGEST.search(text)
     if sealed is None or sealed["digest"] != _digest(text[: sealed.start()]):
         raise _unreadable(name, "it was edited, or merged, after pgslate wrote it")
-    return Lock(_with_widenings(trace, slices), files, slices, contracts, around)
+    return Lock(_with_proofs(trace, slices, reference), files, slices, contracts, around, reference)
 
 
 def _unreadable(name: str, why: str) -> CatalogError:
@@ -167,7 +173,12 @@ def dumps(lock: Lock) -> str:
         for name, tables in sorted(lock.contracts.items())
     ]
     around = [json.dumps(lock.surroundings)] if lock.surroundings else []
-    sections = {"surroundings": around, "slices": slices, "contracts": contracts}
+    sections = {
+        "surroundings": around,
+        "rows": list(_rows(lock.reference)),
+        "slices": slices,
+        "contracts": contracts,
+    }
     body = document.dumps(lock.trace, lock.files, sections).removesuffix("\n}\n")
     return f'{body},\n"digest": "{_digest(body)}"\n}}\n'
 
@@ -193,7 +204,7 @@ def lock(
     earlier = read_or_nothing(path)
     trace = trace_of(catalog, prelude=prelude, progress=tracing)
     subjects: dict[Subject, tuple[Unit, ...]] = {
-        str(trace.units[unit]): (unit,) for unit in relations(trace) if trace.units[unit].made is not None
+        str(trace.units[unit]): (unit,) for unit in relations(trace) if is_touched(catalog, trace, unit)
     }
     for name, tables in contracts.items():
         subjects[f"contract {name}"] = units_of(catalog, trace, tables)
@@ -216,14 +227,16 @@ def lock(
         workers=workers,
         progress=proving,
     )
-    for (subject, _, form), proof in zip(unproved, proofs, strict=True):
+    for (subject, _, form), proof in zip(unproved, proofs.proofs, strict=True):
         slices[subject][form] = _from_proof(proof)
+    reference = proofs.reference or (earlier.reference if earlier is not None else NO_REFERENCE)
     return Lock(
-        _with_widenings(trace, slices),
+        _with_proofs(trace, slices, reference),
         {migration.version: migration.file for migration in catalog},
         slices,
         {name: tuple(tables) for name, tables in contracts.items()},
         surroundings(catalog, prelude),
+        reference,
     )
 
 
@@ -288,23 +301,24 @@ def _keep_widenings(trace: Trace, earlier: Lock, subjects: Mapping[Subject, Sequ
     return replace(trace, widenings=widenings)
 
 
-def _with_widenings(trace: Trace, slices: Mapping[Subject, Mapping[Form, Proved]]) -> Trace:
+def _with_proofs(
+    trace: Trace, slices: Mapping[Subject, Mapping[Form, Proved]], reference: Reference
+) -> Trace:
+    """The trace with what its proofs found out."""
     alive = {str(info): unit for unit, info in enumerate(trace.units) if info.dropped is None}
-    widenings: dict[tuple[str, Unit], Widening] = {
-        (form, alive[subject]): proved.widening
+    of_units = [
+        ((form, alive[subject]), proved)
         for subject, forms in slices.items()
         if subject in alive
         for form, proved in forms.items()
-        if proved.widening.why
-    }
-    unproved: dict[tuple[str, Unit], str] = {
-        (form, alive[subject]): proved.unproved
-        for subject, forms in slices.items()
-        if subject in alive
-        for form, proved in forms.items()
-        if proved.unproved
-    }
-    return replace(trace, widenings=widenings, unproved=unproved, locked=True)
+    ]
+    return replace(
+        trace,
+        widenings={key: proved.widening for key, proved in of_units if proved.widening.why},
+        unproved={key: proved.unproved for key, proved in of_units if proved.unproved},
+        proved=frozenset(key for key, proved in of_units if not proved.unproved),
+        changing=reference.changing,
+    )
 
 
 def _same_order(trace: Trace, catalog: Catalog) -> bool:
@@ -312,6 +326,36 @@ def _same_order(trace: Trace, catalog: Catalog) -> bool:
 
 
 # -- one line
+
+
+def _rows(reference: Reference) -> Iterable[str]:
+    """A line for each table: its name, number of rows, digest, and the columns that are left out."""
+    outcome, changing = reference.outcome, reference.changing
+    for name in sorted(outcome.rows.keys() | outcome.positions.keys() | changing.keys()):
+        left_out = changing.get(name, ())
+        rows = outcome.rows.get(name)
+        if EVERY_COLUMN in left_out or (rows is None and name not in outcome.positions):
+            told: list[Any] = [name]
+        elif rows is None:
+            told = [name, outcome.positions[name]]
+        else:
+            told = [name, rows.count, rows.digest]
+        yield json.dumps([*told, list(left_out)] if left_out else told, ensure_ascii=False)
+
+
+def _to_reference(lines: Iterable[list[Any]]) -> Reference:
+    rows: dict[str, Rows] = {}
+    positions: dict[str, str] = {}
+    changing: dict[str, tuple[str, ...]] = {}
+    for line in lines:
+        name, *told = line
+        if told and isinstance(told[-1], list):
+            changing[name] = tuple(told.pop())
+        if len(told) == 2:
+            rows[name] = Rows(*told)
+        elif told:
+            positions[name] = told[0]
+    return Reference(Outcome(rows, positions), changing)
 
 
 def _replays(slice_: Slice) -> frozenset[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pgslate.catalog.catalog import Catalog
@@ -24,7 +24,11 @@ _KEPT = 1000
 """Proofs kept in the cache; the ones longest unused go first. Each is a line."""
 
 
-def proved_widening(
+Changing = Mapping[str, tuple[str, ...]]
+"""By table, the columns whose values hang on time or chance."""
+
+
+def kept_proof(
     catalog: Catalog,
     prelude: Sequence[PreludeFile],
     trace: Trace,
@@ -32,43 +36,42 @@ def proved_widening(
     form: Form,
     *,
     telling: Callable[[], None] = lambda: None,
-) -> Widening:
-    """What the slice for ``asked`` needs besides what it was cut to; ``telling`` is called before a proof.
+) -> tuple[Widening, Changing]:
+    """What the slice for ``asked`` needs besides what it was cut to, and what its proof left out.
 
     Nothing where no server can be started here, and where not even the whole catalog comes out the same
-    twice: then there is no proof to be had, and who applies the slice verifies it all the same.
+    twice: then there is no proof to be had, and who applies the slice verifies it all the same. ``telling``
+    is called before a proof is made.
     """
     path = _path(catalog, prelude, trace, asked, form)
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         widening = Widening(frozenset(found["effects"]), frozenset(found["units"]), tuple(found["why"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        changing = {table: tuple(columns) for table, columns in found["changing"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     else:
         is_used(path)
-        return widening
+        return widening, changing
     telling()
-    proved = _proved(catalog, prelude, trace, asked, form)
-    if proved is None:
-        return NOTHING
-    document = {"effects": sorted(proved.effects), "units": sorted(proved.units), "why": proved.why}
+    from pgslate.slices.proof import prove_one  # needs a driver, and a plan that finds its proof needs none
+
+    try:
+        proof, reference = prove_one(catalog, prelude, trace, asked, form)
+    except TargetError:
+        return NOTHING, {}
+    widening = NOTHING if proof.unproved else proof.widening
+    document = {
+        "effects": sorted(widening.effects),
+        "units": sorted(widening.units),
+        "why": widening.why,
+        "changing": reference.changing,
+    }
     write_cached(path, json.dumps(document))
     for surplus in oldest(path.parent, kept=_KEPT):
         with contextlib.suppress(OSError):  # it is not ours to remove
             surplus.unlink(missing_ok=True)
-    return proved
-
-
-def _proved(
-    catalog: Catalog, prelude: Sequence[PreludeFile], trace: Trace, asked: Sequence[Unit], form: Form
-) -> Widening | None:
-    from pgslate.slices.proof import prove_one  # needs a driver, and a plan that finds its proof needs none
-
-    try:
-        proof = prove_one(catalog, prelude, trace, asked, form)
-    except TargetError:
-        return None
-    return NOTHING if proof.unproved else proof.widening
+    return widening, reference.changing
 
 
 def _path(

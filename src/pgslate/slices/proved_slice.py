@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile
-from pgslate.slices.proof_cache import proved_widening
+from pgslate.slices.proof_cache import kept_proof
 from pgslate.slices.selection import select
-from pgslate.slices.slice import Form, Slice, slice_of, whole
+from pgslate.slices.slice import Form, Slice, is_touched, slice_of, whole
 from pgslate.trace.effects import Trace
 
 
@@ -44,9 +44,11 @@ def proved_slice(
         if telling:
             telling(f"proving the slice for {', '.join(trace.units[unit].name for unit in units)}")
 
+    known = trace.proved | trace.unproved.keys()
     widening = None
-    if not trace.locked:
-        widening = proved_widening(catalog, prelude, trace, units, form, telling=tell)
+    if any((form, unit) not in known and is_touched(catalog, trace, unit) for unit in units):
+        widening, changing = kept_proof(catalog, prelude, trace, units, form, telling=tell)
+        trace = replace(trace, changing={**trace.changing, **changing})
     found = slice_of(catalog, trace, units, tables=tuple(tables), form=form, widening=widening)
     return replace(found, prelude=tuple(prelude))
 

@@ -145,6 +145,16 @@ class Slice:
         return self.widening.why
 
     @property
+    def changing(self) -> tuple[str, ...]:
+        """What hangs on time or chance of the required rows: ``public.users.created_at``, or a whole table's
+        name. Proofs leave it out."""
+        found: list[str] = []
+        for _, name in self.required_names:
+            columns = self.trace.changing.get(name, ())
+            found += [name] if "*" in columns else [f"{name}.{column}" for column in columns]
+        return tuple(sorted(found))
+
+    @property
     def causes(self) -> Mapping[int, Cause]:
         """Why each statement is in the slice."""
         return self._causes[0]
@@ -185,6 +195,13 @@ def required_units(trace: Trace, asked: Iterable[Unit], widening: Widening = NOT
                 found[target] = Cause(how, unit=unit)
                 queue.append(target)
     return found
+
+
+def is_touched(catalog: Catalog, trace: Trace, unit: Unit) -> bool:
+    """Whether migrations have a part in what a unit needs. One that a prelude makes may need none."""
+    if trace.units[unit].made is not None:
+        return True
+    return bool(slice_of(catalog, trace, [unit], form="statements", widening=NOTHING).effects)
 
 
 def known_widening(trace: Trace, asked: Iterable[Unit], form: Form) -> Widening:

@@ -139,8 +139,10 @@ class Trace:
     widenings: Mapping[tuple[str, Unit], Widening] = field(default_factory=dict)
     unproved: Mapping[tuple[str, Unit], str] = field(default_factory=dict)
     """Why there is no proof, by form and unit asked for, where a lock says so."""
-    locked: bool = False
-    """Whether it is a lock's, so that its slices were proved."""
+    proved: frozenset[tuple[str, Unit]] = frozenset()
+    """The forms and units whose slices a lock has proved."""
+    changing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By table, the columns whose values hang on time or chance (``*``: all), where a lock says so."""
 
     @cached_property
     def touching(self) -> Mapping[Unit, tuple[int, ...]]:

@@ -60,6 +60,15 @@ class LockResult:
             yield from ((subject, form, forms[form]) for form in FORMS if form in forms)
 
     @property
+    def changing(self) -> tuple[str, ...]:
+        """What came out otherwise on each replay of the catalog: ``public.users.created_at``, or a table's or
+        sequence's name where that is true of all of it."""
+        found: list[str] = []
+        for name, columns in sorted(self.lock.reference.changing.items()):
+            found += [name] if "*" in columns else [f"{name}.{column}" for column in columns]
+        return tuple(found)
+
+    @property
     def unseen(self) -> tuple[tuple[str, int, str], ...]:
         """What observation can't see and no hint answers: (file, line, what) of each."""
         return _unseen(self.lock.trace, self.lock.files)
@@ -74,6 +83,7 @@ class LockResult:
             "widened": {name: list(why) for name, why in self.widened.items()},
             "unproved": dict(self.unproved),
             "unavailable": dict(self.unavailable),
+            "changing": list(self.changing),
             "unseen": [{"file": file, "line": line, "what": what} for file, line, what in self.unseen],
         }
 

@@ -54,7 +54,7 @@ class PlanResult:
     """What would run on a database, in order, and what would not.
 
     ``partitions`` are those that were asked for by name, and are made by policy. ``widened`` says what a
-    failed proof added to the slice.
+    failed proof added to the slice, ``changing`` which columns hang on time or chance.
     """
 
     tables: tuple[str, ...]
@@ -63,10 +63,12 @@ class PlanResult:
     excluded: tuple[ExcludedMigration, ...]
     partitions: tuple[str, ...] = ()
     widened: tuple[str, ...] = ()
+    changing: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """``tables``, ``form``, ``migrations: [{version, file, statements, of, reasons}]``, ``excluded:
-        [{version, file, reason}]``, ``partitions`` and ``widened``; ``statements`` and ``of`` are counts."""
+        [{version, file, reason}]``, ``partitions``, ``widened`` and ``changing``; ``statements`` and ``of``
+        are counts."""
         return {
             "tables": list(self.tables),
             "form": self.form,
@@ -74,6 +76,7 @@ class PlanResult:
             "excluded": [each.as_json() for each in self.excluded],
             "partitions": list(self.partitions),
             "widened": list(self.widened),
+            "changing": list(self.changing),
         }
 
 
@@ -120,6 +123,7 @@ def plan(
         excluded=excluded,
         partitions=tuple(name for names in slice_.partitions.values() for name in names),
         widened=slice_.widened,
+        changing=slice_.changing,
     )
 
 

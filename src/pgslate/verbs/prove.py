@@ -42,7 +42,7 @@ def prove(slice_: Slice) -> ProveResult:
     """
     tables = slice_.tables or ("*",)
     asked = units_of(slice_.catalog, slice_.trace, tables)
-    proof = prove_one(slice_.catalog, slice_.prelude, slice_.trace, asked, slice_.form)
+    proof, _ = prove_one(slice_.catalog, slice_.prelude, slice_.trace, asked, slice_.form)
     if proof.unproved:
         raise ProofError(
             f"the slice for {', '.join(tables)} could not be proved: {proof.unproved}",
