@@ -37,7 +37,9 @@ def files_of_at_most(size: int) -> Iterator[None]:
 def test_a_lock_that_is_written_by_half_leaves_the_old_one(
     lock: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(proof, "prove_many", lambda *_, **__: [])  # on a server, whose files are larger
+    monkeypatch.setattr(
+        proof, "prove_many", lambda *_, **__: proof.Proofs((), None)
+    )  # on a server, whose files are larger
     before, beside = lock.read_text(), set(lock.parent.iterdir())
     with files_of_at_most(len(before) // 2):
         ran = run("lock")
