@@ -26,10 +26,11 @@ def command(context: click.Context) -> None:
 def list_(asked: Asked) -> int:
     """Which partitions the TABLEs (or all with a policy) have and lack; exit 1 where one is missing."""
     from pgslate.report import partitions as report
-    from pgslate.verbs.partitions import list_partitions
+    from pgslate.verbs.partitions import list_partitions, policies_for
 
     output = Output(asked)
     project = resolve.project(asked)
+    policies_for(project, asked.tables)  # a name that is wrong needs no server to be told so
     with resolve.target(asked, output, project) as target:
         found = list_partitions(project, target, tables=asked.tables, as_of=asked.as_of)
     output.result(lambda: report.text(found.surveys), found.as_json)
@@ -44,10 +45,11 @@ def ensure_(asked: Asked) -> int:
     A TABLE may be the name of a partition, as the policy would name it: then that one is made, too.
     """
     from pgslate.report import partitions as report
-    from pgslate.verbs.partitions import ensure_partitions
+    from pgslate.verbs.partitions import ensure_partitions, policies_for
 
     output = Output(asked)
     project = resolve.project(asked)
+    policies_for(project, asked.tables)  # a name that is wrong needs no server to be told so
     limit: dict[str, Any] = {"lock_timeout": asked.timeout} if asked.timeout else {}
     with resolve.target(asked, output, project) as target:
         done = ensure_partitions(project, target, tables=asked.tables, as_of=asked.as_of, **limit)

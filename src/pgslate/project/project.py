@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.prelude import PreludeFile
-from pgslate.errors import ConfigError, UnknownTableError, UsageError
+from pgslate.errors import ConfigError, UsageError
 from pgslate.project.configuration import Config, Contract, suggestion
 from pgslate.project.own_folder import configuration, is_anothers_beside, is_own, usual_folder
 from pgslate.schema.identifiers import parts, qualified
@@ -148,6 +148,10 @@ class Project:
         found = locked_trace(self.catalog, self.prelude, lock) if lock is not None else None
         if found is None:
             found = trace_of(self.catalog, prelude=self.prelude, scratch=scratch, progress=self.progress)
+        if self.config.partitions or self.config.contracts or self.config.bundles:
+            from pgslate.project.configured_names import check_names
+
+            check_names(self.config, self.catalog, found)
         self.__dict__["trace"] = found
         return found
 
@@ -211,15 +215,9 @@ class Project:
         """The slice for a selection; raises as ``slice`` does."""
         from pgslate.slices.proved_slice import proved_slice
 
-        try:
-            found = proved_slice(
-                self.catalog, self.trace, selection.tables, form, prelude=self.prelude, telling=self.note
-            )
-        except UnknownTableError as error:
-            owner = next((c.name for c in selection.contracts if error.table in c.tables), None)
-            if owner is not None:
-                error.message = f"contract {owner}: {error.message}"
-            raise
+        found = proved_slice(
+            self.catalog, self.trace, selection.tables, form, prelude=self.prelude, telling=self.note
+        )
         return replace(
             found,
             policies=self._policies_of(found),

@@ -59,7 +59,7 @@ def list_partitions(
         UsageError: No policy is of a table of that name, or a table isn't partitioned by a range of time.
         UnknownTableError: The database has no such table.
     """
-    wanted = _policies(project, tables)
+    wanted = policies_for(project, tables)
     with target.connect(autocommit=True) as connection:
         surveys = (ensuring.survey(connection, policy, as_of=as_of, also=also) for policy, also in wanted)
         return PartitionsListed(tuple(surveys))
@@ -89,13 +89,16 @@ def ensure_partitions(
     """
     done = []
     with target.connect(autocommit=True) as connection:
-        for policy, also in _policies(project, tables):
+        for policy, also in policies_for(project, tables):
             done.append(ensuring.ensure(connection, policy, as_of=as_of, also=also, timeout=lock_timeout))
     return PartitionsEnsured(tuple(done))
 
 
-def _policies(project: Project, tables: Sequence[str]) -> list[tuple[PartitionPolicy, tuple[str, ...]]]:
-    """The policies of the tables, or all, each with the partitions that were asked for by name."""
+def policies_for(project: Project, tables: Sequence[str]) -> list[tuple[PartitionPolicy, tuple[str, ...]]]:
+    """The policies of the tables, or all, each with the partitions that were asked for by name.
+
+    Raises UsageError where there is no such policy.
+    """
     policies = project.policies
     if not policies:
         raise UsageError("no table has a partition policy", fix="add [partitions.TABLE] to pgslate.toml")
