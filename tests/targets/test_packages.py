@@ -31,7 +31,8 @@ def test_where_nothing_is_known_only_another_server_helps() -> None:
 def test_debians_server_gets_the_package_of_its_own_version() -> None:
     told = where_to_get(frozenset({"pgcrypto", "vector"}), [WITH_VECTOR, WITH_PGCRYPTO, DEBIAN_15])
     assert told == (
-        "for PostgreSQL 15 in /usr/lib/postgresql/15/bin: apt install postgresql-15-pgvector;"
+        "for PostgreSQL 15 in /usr/lib/postgresql/15/bin: apt install postgresql-15-pgvector"
+        " (where apt doesn't know it, add the PostgreSQL project's repository: https://apt.postgresql.org);"
         " or use a server that has them with --dsn"
     )
 

@@ -37,7 +37,7 @@ def snapshot_of(
     else:
         is_used(path)
         return kept
-    with scratch_server(catalog, major=major) as server:
+    with scratch_server(catalog, prelude, like=major) as server:
         found = take(server, catalog, prelude)
     write_cached(path, found.dumps())
     return found

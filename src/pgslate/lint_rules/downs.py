@@ -44,7 +44,7 @@ def check(case: Case) -> Iterator[Finding]:
     if not downs:
         return
     last = max(index for index, migration in enumerate(catalog) if migration.version in downs)
-    with scratch_server(catalog) as server:
+    with scratch_server(catalog, case.project.prelude, like=case.trace.server) as server:
         scratch = _Scratch(server, catalog.settings)
         server.create_database(SCRATCH, template="template0")
         with scratch.connect() as connection:

@@ -94,7 +94,7 @@ def prove_one(
     Raises TargetError where no server can be started.
     """
     with (
-        scratch_server(catalog) as server,
+        scratch_server(catalog, prelude, like=trace.server) as server,
         Prover(server, prelude=prelude, settings=catalog.settings) as prover,
     ):
         return prove(prover, catalog, trace, asked, form), prover.reference_for(catalog)
@@ -151,9 +151,12 @@ def prove_many(
 
     wants_objects = any(form == "objects" for _, form in asked)
     with ExitStack() as stack, ThreadPoolExecutor(1) as aside, ThreadPoolExecutor(max(1, workers)) as pool:
-        snapshot = aside.submit(snapshot_of, catalog, prelude=prelude) if wants_objects else None
+        snapshot = (
+            aside.submit(snapshot_of, catalog, prelude=prelude, major=trace.server) if wants_objects else None
+        )
         servers = [
-            stack.enter_context(scratch_server(catalog)) for _ in range(max(1, min(workers, len(groups))))
+            stack.enter_context(scratch_server(catalog, prelude, like=trace.server))
+            for _ in range(max(1, min(workers, len(groups))))
         ]
         open_prover = partial(Prover, prelude=prelude, settings=catalog.settings)
         first = stack.enter_context(open_prover(servers[0]))

@@ -181,11 +181,11 @@ class Run:
 
             namespace, _, service = self.settings.kube.partition("/")
             return kubernetes(namespace, service=service or None)
+        from pgslate.catalog.server_needs import extensions
         from pgslate.targets.embedded.embedded_target import EmbeddedTarget
         from pgslate.testing import shared_server
-        from pgslate.trace.scratch_server import extensions
 
-        needed = sorted(extensions(project.catalog))
+        needed = sorted(extensions(project.catalog, project.prelude))
         if self._broker is not None:
             told = shared_server.ask(self._broker, needed, self.settings.major)
             if told is not None:

@@ -2,62 +2,81 @@
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pgslate.catalog import statements
 from pgslate.catalog.catalog import Catalog
-from pgslate.errors import MissingExtensionError, PrivilegeError
+from pgslate.catalog.prelude import PreludeFile
+from pgslate.catalog.server_needs import extensions, features, mentioned_extensions
+from pgslate.errors import MissingExtensionError, PrivilegeError, TargetError
+from pgslate.targets.database_removal import remove_database
 
 if TYPE_CHECKING:
+    from pgslate.targets.embedded.installations import Installation
     from pgslate.targets.embedded.server import Server
     from pgslate.targets.target import Target
 
 SCRATCH = "pgslate_scratch"
 """The database in which a catalog is traced."""
 
-_CREATE_EXTENSION = re.compile(r'create\s+extension\s+(?:if\s+not\s+exists\s+)?"?([\w-]+)"?', re.IGNORECASE)
-
 
 @contextmanager
-def scratch_server(catalog: Catalog, *, key: str | None = None, major: int | None = None) -> Iterator[Server]:
-    """An embedded server that has the extensions that the catalog asks for; of version ``major`` if it can
-    be."""
+def scratch_server(
+    catalog: Catalog,
+    prelude: Sequence[PreludeFile] = (),
+    *,
+    key: str | None = None,
+    major: int | None = None,
+    like: int | None = None,
+) -> Iterator[Server]:
+    """An embedded server that has what the catalog and its prelude need.
+
+    Args:
+        catalog: The migrations that it is for.
+        prelude: The SQL that is run before them.
+        key: The data to begin with, as ``Server.start`` takes it.
+        major: The version that it must have.
+        like: The version that it should have: another one is taken where none of this version will do.
+
+    Raises:
+        MissingExtensionError: No server has the extensions; it says which files need them.
+        TargetError: No server is installed, or none of version ``major``, or it doesn't start.
+    """
     from pgslate.targets.embedded.server import Server
 
-    asked = extensions(catalog)
-    said = {name for migration in catalog for name in _CREATE_EXTENSION.findall(migration.source)}
     try:
-        server = Server.start(extensions=sorted(said | set(asked)), key=key, major=major, max_connections=30)
-    except MissingExtensionError:
-        # What only a DO block mentions may be made where it can be had, and left out where not.
-        try:
-            server = Server.start(extensions=sorted(asked), key=key, max_connections=30)
-        except MissingExtensionError as error:
-            files = tuple(dict.fromkeys(asked[name] for name in error.extensions if name in asked))
-            which, newline, servers = error.message.partition("\n")
-            raise MissingExtensionError(
-                f"{which}, needed by {', '.join(files)}{newline}{servers}",
-                fix=error.fix,
-                extensions=error.extensions,
-                migrations=files,
-            ) from None
-    with server:
+        installation = chosen(catalog, prelude, major or like)
+    except TargetError:
+        if major is not None or like is None:
+            raise
+        installation = chosen(catalog, prelude, None)
+    with Server.start(installation=installation, key=key, max_connections=30) as server:
         yield server
 
 
-def extensions(catalog: Catalog) -> dict[str, str]:
-    """The extensions that the catalog's statements create, each with the file that does."""
-    found: dict[str, str] = {}
-    for migration in catalog:
-        for statement in migration.statements:
-            if statement.kind == "CreateExtensionStmt":
-                name = statements.parse(statement.text)[0]["CreateExtensionStmt"]["extname"]
-                found.setdefault(name, migration.file)
-    return found
+def chosen(catalog: Catalog, prelude: Sequence[PreludeFile], major: int | None = None) -> Installation:
+    """The installed server that has what the catalog and its prelude need. Raises as ``scratch_server``."""
+    from pgslate.targets.embedded.installations import choose
+
+    asked = extensions(catalog, prelude)
+    built_with = features(catalog, prelude)
+    try:
+        return choose(mentioned_extensions(catalog, prelude) | asked.keys(), major, built_with)
+    except MissingExtensionError:
+        pass  # what only a DO block mentions may be made where it can be had, and left out where not
+    try:
+        return choose(asked, major, built_with)
+    except MissingExtensionError as error:
+        files = tuple(dict.fromkeys(asked[name] for name in error.extensions if name in asked))
+        which, newline, servers = error.message.partition("\n")
+        raise MissingExtensionError(
+            f"{which}, needed by {', '.join(files)}{newline}{servers}",
+            fix=error.fix,
+            extensions=error.extensions,
+            migrations=files,
+        ) from None
 
 
 @contextmanager
@@ -68,7 +87,7 @@ def scratch_database(target: Target) -> Iterator[Target]:
     """
     import psycopg
 
-    from pgslate.trace.tracer import create_scratch, drop_scratch
+    from pgslate.trace.tracer import create_scratch
 
     name = f"pgslate_scratch_{uuid.uuid4().hex[:12]}"
     with target.connect(autocommit=True) as connection:
@@ -84,4 +103,4 @@ def scratch_database(target: Target) -> Iterator[Target]:
         try:
             yield target.with_dbname(name)
         finally:
-            drop_scratch(connection, name)
+            remove_database(target, connection, name)

@@ -12,17 +12,17 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile
-from pgslate.errors import TargetError
+from pgslate.errors import MigrationFailedError, SqlSyntaxError, TargetError
 from pgslate.targets.embedded.folders import cache_folder
 from pgslate.trace import document
 from pgslate.trace.effects import Trace
-from pgslate.trace.scratch_server import SCRATCH, scratch_server
+from pgslate.trace.scratch_server import SCRATCH, chosen, scratch_server
 
 if TYPE_CHECKING:  # imported when something has to be traced: a plan that finds its trace needs no driver
     from pgslate.targets.embedded.server import Server
@@ -67,7 +67,7 @@ def _trace_on_embedded(catalog: Catalog, prelude: Sequence[PreludeFile], progres
 
     for done, earlier, digest in _earlier(catalog, prelude):
         key = key_of(catalog, prelude, done)
-        with scratch_server(catalog, key=key) as server:
+        with scratch_server(catalog, prelude, key=key, like=earlier.server) as server:
             its_own = hashlib.sha256(server.note).hexdigest() == digest  # not another run's, nor damaged
             world = saved_state.loads(server.note, earlier.units) if its_own else None
             if world is not None:
@@ -75,13 +75,54 @@ def _trace_on_embedded(catalog: Catalog, prelude: Sequence[PreludeFile], progres
                 found = trace(catalog, server.target(SCRATCH), earlier=begun, progress=progress)
                 _store(catalog, prelude, found, server)
                 return found.trace
-    with scratch_server(catalog) as server:
+    return _first_that_accepts(
+        chosen(catalog, prelude).major, lambda major: _trace_anew(catalog, prelude, progress, major)
+    )
+
+
+def _trace_anew(
+    catalog: Catalog, prelude: Sequence[PreludeFile], progress: Progress | None, major: int
+) -> Trace:
+    from pgslate.trace.tracer import trace
+
+    with scratch_server(catalog, prelude, major=major) as server:
         server.create_database(SCRATCH, template="template0")
         began = time.monotonic()
         found = trace(catalog, server.target(SCRATCH), prelude=prelude, progress=progress)
         worth = time.monotonic() - began > _WORTH_KEEPING
         _store(catalog, prelude, found, server if worth else None)
     return found.trace
+
+
+_VERSION_MATTERS = frozenset(
+    {"0A000", "22023", "42601", "42703", "42704", "42809", "42883", "42P13", "42P17"}
+)
+"""The SQLSTATEs of what one version, or one build, of PostgreSQL refuses and another accepts."""
+
+
+def _first_that_accepts(best: int, attempt: Callable[[int], Trace]) -> Trace:
+    """The trace on the best server; or, where that may be refused for its version, on another one.
+
+    Raises the best server's error where none accepts the catalog, and says in it which were asked.
+    """
+    from pgslate.targets.embedded.installations import installations
+
+    try:
+        return attempt(best)
+    except (MigrationFailedError, SqlSyntaxError) as error:
+        if getattr(error, "sqlstate", "42601") not in _VERSION_MATTERS:
+            raise
+        first = error
+    installed = installations()
+    for major in sorted({one.major for one in installed} - {best}, reverse=True):
+        with contextlib.suppress(MigrationFailedError, SqlSyntaxError, TargetError):
+            return attempt(major)
+    first.message += (
+        "\nNo installed server runs it: "
+        + ", ".join(one.label for one in installed)
+        + ". PGSLATE_POSTGRES names another one."
+    )
+    raise first
 
 
 # -- the cache

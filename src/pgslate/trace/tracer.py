@@ -391,8 +391,3 @@ def _digest(statement: Statement) -> str:
 def create_scratch(connection: psycopg.Connection[Any], name: str) -> None:
     """Make an empty database from template0: nothing of what a site put into template1 is in it."""
     connection.execute(pgsql.SQL("CREATE DATABASE {} TEMPLATE template0").format(pgsql.Identifier(name)))
-
-
-def drop_scratch(connection: psycopg.Connection[Any], name: str) -> None:
-    """Remove a scratch database, and whoever is still connected to it."""
-    connection.execute(pgsql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(pgsql.Identifier(name)))

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,8 +91,12 @@ def _installations(forced: str, path: str) -> tuple[Installation, ...]:
     return tuple(sorted(by_folder.values(), key=lambda one: -one.major))
 
 
-def choose(extensions: Iterable[str] = (), major: int | None = None) -> Installation:
+def choose(
+    extensions: Iterable[str] = (), major: int | None = None, features: Collection[str] = ()
+) -> Installation:
     """The best installed server that has all ``extensions``, of that ``major`` version if one is given.
+
+    Of those, one that was built with most of the ``features`` (``icu``, ``xml``, ``lz4``).
 
     Raises ``MissingExtensionError`` where none has them all, saying which has and lacks which, and
     ``TargetError`` where there is no server, or none of that version.
@@ -110,9 +114,9 @@ def choose(extensions: Iterable[str] = (), major: int | None = None) -> Installa
             f"no PostgreSQL {major} is installed here; there is " + ", ".join(one.label for one in found),
             fix=f"install PostgreSQL {major}, or set PGSLATE_POSTGRES to its bin folder",
         )
-    for one in right:
-        if wanted <= one.extensions:
-            return one
+    able = [one for one in right if wanted <= one.extensions]
+    if able:
+        return max(able, key=lambda one: len(features_of(one) & set(features))) if features else able[0]
     everywhere = frozenset.intersection(*(one.extensions for one in right))
     nowhere = wanted - frozenset.union(*(one.extensions for one in right))
     names = sorted(nowhere or wanted - everywhere)
@@ -124,6 +128,21 @@ def choose(extensions: Iterable[str] = (), major: int | None = None) -> Installa
         extensions=tuple(names),
         migrations=(),
     )
+
+
+#: The words with which a server refuses what it was built without; they are in no other server's program.
+WITHOUT = {
+    "icu": b"ICU is not supported in this build",
+    "xml": b"unsupported XML feature",
+    "lz4": b"compression method lz4 not supported",
+}
+
+
+@functools.lru_cache(maxsize=16)
+def features_of(installation: Installation) -> frozenset[str]:
+    """What a server was built with, of ``icu``, ``xml`` and ``lz4``."""
+    program = (installation.bin / "postgres").read_bytes()
+    return frozenset(name for name, refusal in WITHOUT.items() if refusal not in program)
 
 
 def _has_and_lacks(one: Installation, wanted: frozenset[str]) -> str:

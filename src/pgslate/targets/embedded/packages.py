@@ -33,6 +33,10 @@ _DEBIAN = {
     "postgis": "postgresql-{major}-postgis-3",
     "vector": "postgresql-{major}-pgvector",
 }
+_OF_PGDG = frozenset({"pg_cron", "pg_partman", "postgis", "vector"})
+"""What older releases of Debian and Ubuntu lack, and the PostgreSQL project's own repository has."""
+
+_PGDG = " (where apt doesn't know it, add the PostgreSQL project's repository: https://apt.postgresql.org)"
 _DEBIAN_BIN = re.compile(r"/usr/lib/postgresql/\d+/bin")
 
 
@@ -54,13 +58,19 @@ def _on_debian(wanted: frozenset[str], servers: Sequence[Installation], major: i
     for one in servers:
         if _DEBIAN_BIN.fullmatch(str(one.bin)):
             packages = _packages(wanted - one.extensions, one.major)
-            yield f"for PostgreSQL {one.major} in {one.bin}: apt install {packages}"
+            lacking = wanted - one.extensions
+            yield f"for PostgreSQL {one.major} in {one.bin}: apt install {packages}{_source(lacking)}"
             return
     if major is None:
         packages = _packages(wanted, "NN")
-        yield f"on Debian and Ubuntu: apt install {packages}, NN being the version of PostgreSQL"
+        version = f"NN being the version of PostgreSQL{_source(wanted)}"
+        yield f"on Debian and Ubuntu: apt install {packages}, {version}"
     else:
-        yield f"on Debian and Ubuntu: apt install {_packages(wanted, major)}"
+        yield f"on Debian and Ubuntu: apt install {_packages(wanted, major)}{_source(wanted)}"
+
+
+def _source(extensions: frozenset[str]) -> str:
+    return _PGDG if extensions & _OF_PGDG else ""
 
 
 def _packages(extensions: Iterable[str], major: int | str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from pgslate.targets.database_removal import remove_database
 from pgslate.targets.embedded import data_directory
 from pgslate.targets.embedded.folders import run_folder
 from pgslate.targets.embedded.installations import Installation
@@ -124,11 +125,8 @@ class Server:
 
     def drop_database(self, name: str) -> None:
         """Drop a database, if it is there, whoever is connected to it."""
-        from psycopg import sql
-
-        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
         with self.target().connect(autocommit=True) as connection:
-            connection.execute(statement)
+            remove_database(self.target(), connection, name)
 
     def keep(self, key: str) -> None:
         """Keep this server's data under ``key``, for ``start(key=...)``.
