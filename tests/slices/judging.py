@@ -16,6 +16,7 @@ from pgslate.dump.outcome import take, take_from
 from pgslate.slices.proof import Proof, prove
 from pgslate.slices.prover import Prover
 from pgslate.slices.replay import replay
+from pgslate.slices.row_digests import Reference
 from pgslate.slices.selection import select
 from pgslate.slices.slice import FORMS, Form, Slice, slice_of
 from pgslate.targets.embedded.server import Server
@@ -51,6 +52,7 @@ class Court:
         self.prelude = [PreludeFile(f"prelude {number}", text) for number, text in enumerate(prelude, 1)]
         self.database = f"whole_{next(_numbers)}"
         self._snapshot: Snapshot | None = None
+        self._reference: Reference | None = None
         self._whole: dict[str, list[str]] = {}
         target = server.create_database(self.database, template="template0")
         self.trace: Trace = trace(catalog, target, prelude=self.prelude).trace
@@ -84,8 +86,16 @@ class Court:
         """The table's slice as a proof leaves it: widened where it has to be."""
         units = select(self.catalog, self.trace, [table])
         settings = self.catalog.settings
-        with Prover(self.server, prelude=self.prelude, settings=settings, snapshot=self.snapshot()) as prover:
-            return prove(prover, self.catalog, self.trace, units, form)
+        with Prover(
+            self.server,
+            prelude=self.prelude,
+            settings=settings,
+            snapshot=self.snapshot(),
+            reference=self._reference,
+        ) as prover:
+            found = prove(prover, self.catalog, self.trace, units, form)
+            self._reference = prover.reference_for(self.catalog)
+        return found
 
     def difference_of(self, slice_: Slice, table: str) -> str:
         """Where pg_dump says something else of the table after this slice than after the whole."""
