@@ -21,12 +21,13 @@ def container_of(job: Any) -> Any:
 def test_the_job_of_the_manual_is_what_is_printed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT / "datastorage" / "src" / "datastorage")
     written = (ROOT / "deploy" / "manifests" / "job.yaml").read_text()
-    assert run("kube", "job", "--contract", "workflowexecution").out == written.partition("\n")[2]
+    login = ("--user", "slm_user", "--database", "action_history")
+    assert run("kube", "job", "--contract", "workflowexecution", *login).out == written.partition("\n")[2]
 
 
 def test_several_contracts_are_one_stream_or_one_list(project: Path, run: Run) -> None:
     (project / "pgslate.toml").write_text('[contracts.a]\ntables=["x"]\n[contracts.b]\ntables=["y"]\n')
-    both = ("kube", "job", "--contract", "a", "--contract", "b")
+    both = ("kube", "job", "--contract", "a", "--contract", "b", "--user", "app")
     names = ["pgslate-a", "pgslate-b"]
     assert [job["metadata"]["name"] for job in yaml.safe_load_all(run(*both).out)] == names
     said = run(*both, "--format", "json").json
@@ -58,12 +59,13 @@ def test_every_part_of_the_job_can_be_said(project: Path, run: Run) -> None:
     ],
 )
 def test_a_hook_is_after_the_install_unless_said(project: Path, run: Run, args: list[str], hook: str) -> None:
-    job = run("kube", "job", "--contract", "audit", "--format", "json", *args).json
+    job = run("kube", "job", "--contract", "audit", "--user", "app", "--format", "json", *args).json
     assert job["metadata"]["annotations"]["helm.sh/hook"] == hook
 
 
 def test_the_init_container_is_a_part_to_merge(project: Path, run: Run) -> None:
-    part = run("kube", "job", "--contract", "audit", "--init-container", "--format", "json").json
+    asked = ("--contract", "audit", "--user", "app", "--init-container", "--format", "json")
+    part = run("kube", "job", *asked).json
     assert [each["args"] for each in part["initContainers"]] == [["apply", "--contract", "audit"]]
     assert [volume["name"] for volume in part["volumes"]] == ["tmp"]
 
@@ -72,13 +74,21 @@ def test_where_no_configuration_is_any_contract_may_be_meant(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run("kube", "job", "--contract", "elsewhere").status == 0
+    assert run("kube", "job", "--contract", "elsewhere", "--user", "app").status == 0
+
+
+def test_a_job_without_a_database_leaves_it_to_libpq(project: Path, run: Run) -> None:
+    container = container_of(
+        run("kube", "job", "--contract", "audit", "--user", "app", "--format", "json").json
+    )
+    assert [entry["name"] for entry in container["env"]] == ["PGHOST", "PGPORT", "PGUSER", "PGPASSWORD"]
 
 
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         (["kube", "job"], "--contract"),
+        (["kube", "job", "--contract", "audit"], "give --user ROLE"),
         (["kube", "job", "--contract", "audti"], "did you mean audit?"),
         (["kube", "job", "--contract", "audit", "--init-container", "--hook"], "part of a pod"),
         (["kube", "job", "--contract", "audit", "--contract", "audit", "--init-container"], "takes one"),

@@ -24,7 +24,7 @@ class Chart:
     def __init__(self, folder: Path, **values: Any) -> None:
         self._folder = folder
         self.root: Json = {
-            "Values": _merged(yaml.safe_load((folder / "values.yaml").read_text()), values),
+            "Values": merged(yaml.safe_load((folder / "values.yaml").read_text()), values),
             "Release": {"Name": "demo", "Namespace": "test"},
         }
         self._defined: dict[str, list[Any]] = {}
@@ -79,6 +79,10 @@ class Chart:
                 return "\n" + "\n".join(pad + line if line else line for line in arguments[1].splitlines())
             case "include":
                 return self._run(self._defined[arguments[0]], arguments[1])
+            case "required":
+                if not arguments[1]:
+                    raise ValueError(arguments[0])
+                return arguments[1]
             case "join":
                 return arguments[0].join(arguments[1])
         return self._atom(name, dot)
@@ -134,9 +138,9 @@ def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _merged(base: Any, over: Any) -> Any:
+def merged(base: Any, over: Any) -> Any:
     if isinstance(base, dict) and isinstance(over, dict):
         return {
-            key: _merged(base.get(key), over[key]) if key in over else base[key] for key in {**base, **over}
+            key: merged(base.get(key), over[key]) if key in over else base[key] for key in {**base, **over}
         }
     return over

@@ -9,7 +9,7 @@ import click
 import pytest
 import yaml
 from tests.kubernetes.conftest import TestCluster
-from tests.kubernetes.helm import Chart
+from tests.kubernetes.helm import Chart, merged
 from tests.kubernetes.test_kubectl import Kubectl, kubectl, needs_kubectl
 
 from pgslate.cli.commands import root
@@ -24,6 +24,12 @@ __all__ = ["kubectl"]  # the fixture
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CHART = DEPLOY / "helm" / "pgslate"
 MANIFESTS = sorted((DEPLOY / "manifests").glob("*.yaml"))
+LOGIN = Database(user="app")
+
+
+def chart(**values: Any) -> Chart:
+    """The chart, with the one value that it asks for."""
+    return Chart(CHART, **merged({"database": {"user": "app"}}, values))
 
 
 def objects(file: Path) -> list[Json]:
@@ -42,17 +48,18 @@ def env_of(pod: Json) -> dict[str, Json]:
 
 
 def test_the_job_applies_the_contract_with_nothing_but_libpqs_variables() -> None:
-    job = job_manifest("gateway", namespace="test")
+    job = job_manifest("gateway", namespace="test", database=LOGIN)
     (container,) = pod_of(job)["containers"]
     assert (job["metadata"]["name"], job["metadata"]["namespace"]) == ("pgslate-gateway", "test")
     assert container["args"] == ["apply", "--contract", "gateway"]
-    assert sorted(env_of(pod_of(job))) == ["PGDATABASE", "PGHOST", "PGPASSWORD", "PGPORT", "PGUSER"]
+    assert sorted(env_of(pod_of(job))) == ["PGHOST", "PGPASSWORD", "PGPORT", "PGUSER"]
 
 
 def test_the_job_needs_no_cluster_dns_and_another_host_wins() -> None:
-    env = env_of(pod_of(job_manifest("gateway", database=Database(service="orders-db"))))
+    env = env_of(pod_of(job_manifest("gateway", database=Database(service="orders-db", user="app"))))
     assert env["PGHOST"]["value"] == "$(ORDERS_DB_SERVICE_HOST)"
-    env = env_of(pod_of(job_manifest("gateway", database=Database(host="db.example.org", port=6432))))
+    elsewhere = Database(host="db.example.org", port=6432, user="app")
+    env = env_of(pod_of(job_manifest("gateway", database=elsewhere)))
     assert (env["PGHOST"]["value"], env["PGPORT"]["value"]) == ("db.example.org", "6432")
 
 
@@ -63,36 +70,47 @@ def test_the_password_stays_in_its_secret_and_so_may_the_rest() -> None:
         assert env[variable]["valueFrom"]["secretKeyRef"] == {"name": "orders-app", "key": key}
 
 
+def test_a_job_without_a_role_is_refused() -> None:
+    with pytest.raises(UsageError, match="no role to log in as"):
+        job_manifest("gateway", database=Database(name="orders"))
+
+
+def test_the_chart_asks_for_the_role() -> None:
+    with pytest.raises(ValueError, match=r"give database\.user"):
+        Chart(CHART).render("apply.yaml")
+
+
 def test_a_catalog_can_come_from_a_config_map() -> None:
-    pod = pod_of(job_manifest("gateway", config_map="migrations", form="statements"))
+    pod = pod_of(job_manifest("gateway", config_map="migrations", form="statements", database=LOGIN))
     assert pod["containers"][0]["args"][3:] == ["--catalog", "/catalog", "--form", "statements"]
     assert {"name": "catalog", "configMap": {"name": "migrations"}} in pod["volumes"]
 
 
 def test_a_hook_says_when_helm_runs_it() -> None:
-    annotations = job_manifest("gateway", hook="post-install,post-upgrade")["metadata"]["annotations"]
+    job = job_manifest("gateway", hook="post-install,post-upgrade", database=LOGIN)
+    annotations = job["metadata"]["annotations"]
     assert annotations["helm.sh/hook"] == "post-install,post-upgrade"
 
 
 def test_the_init_container_is_the_jobs() -> None:
-    part = init_container_manifest("gateway", config_map="migrations")
+    part = init_container_manifest("gateway", config_map="migrations", database=LOGIN)
     (container,) = part["initContainers"]
-    assert container == pod_of(job_manifest("gateway", config_map="migrations"))["containers"][0]
+    assert (
+        container == pod_of(job_manifest("gateway", config_map="migrations", database=LOGIN))["containers"][0]
+    )
     assert [volume["name"] for volume in part["volumes"]] == ["tmp", "catalog"]
 
 
 @pytest.mark.parametrize("contract", ["", "a b", "x" * 60, "../etc"])
 def test_a_contract_whose_name_kubernetes_refuses_is_refused_here(contract: str) -> None:
     with pytest.raises(UsageError, match="can't be the name of a Job"):
-        job_manifest(contract)
+        job_manifest(contract, database=LOGIN)
 
 
 def test_the_committed_job_is_what_the_library_makes() -> None:
     written = (DEPLOY / "manifests" / "job.yaml").read_text()
-    assert (
-        written.partition("apiVersion")[2]
-        == to_yaml(job_manifest("workflowexecution")).partition("apiVersion")[2]
-    )
+    made = job_manifest("workflowexecution", database=Database(user="slm_user", name="action_history"))
+    assert written.partition("apiVersion")[2] == to_yaml(made).partition("apiVersion")[2]
 
 
 @pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.stem)
@@ -103,7 +121,7 @@ def test_every_pod_runs_without_rights_and_without_a_writable_root(file: Path) -
 
 
 def test_an_image_that_was_loaded_onto_the_node_is_not_pulled() -> None:
-    (container,) = pod_of(job_manifest("gateway"))["containers"]
+    (container,) = pod_of(job_manifest("gateway", database=LOGIN))["containers"]
     assert container["imagePullPolicy"] == "IfNotPresent"
 
 
@@ -151,27 +169,27 @@ def test_kubectl_takes_the_manifests(
 
 
 def test_the_charts_job_is_the_librarys_but_for_its_name() -> None:
-    (job,) = Chart(CHART).render("apply.yaml")
-    made = job_manifest("workflowexecution", hook="post-install,post-upgrade")
+    (job,) = chart().render("apply.yaml")
+    made = job_manifest("workflowexecution", hook="post-install,post-upgrade", database=LOGIN)
     assert job["metadata"]["name"] == "demo-workflowexecution"
     assert job["metadata"]["annotations"] == made["metadata"]["annotations"]
-    chart, library = pod_of(job), pod_of(made)
-    for pod in (chart, library):
+    ours, library = pod_of(job), pod_of(made)
+    for pod in (ours, library):
         pod["containers"][0].pop("resources")
-    assert chart == library
+    assert ours == library
     assert {**job["spec"], "template": None} == {**made["spec"], "template": None}
 
 
 def test_the_chart_makes_a_job_for_each_contract() -> None:
-    chart = Chart(CHART, apply={"contracts": ["gateway", "notification"], "hook": "", "form": "objects"})
-    jobs = chart.render("apply.yaml")
+    ours = chart(apply={"contracts": ["gateway", "notification"], "hook": "", "form": "objects"})
+    jobs = ours.render("apply.yaml")
     assert [job["metadata"]["name"] for job in jobs] == ["demo-gateway", "demo-notification"]
     assert "annotations" not in jobs[0]["metadata"]
     assert pod_of(jobs[0])["containers"][0]["args"][-2:] == ["--form", "objects"]
 
 
 def test_the_charts_serve_has_replicas_behind_a_service() -> None:
-    deployment, service = Chart(CHART, serve={"enabled": True, "replicas": 3}).render("serve.yaml")
+    deployment, service = chart(serve={"enabled": True, "replicas": 3}).render("serve.yaml")
     assert deployment["spec"]["replicas"] == 3
     labels = deployment["spec"]["template"]["metadata"]["labels"].items()
     assert service["spec"]["selector"].items() <= labels
@@ -180,15 +198,17 @@ def test_the_charts_serve_has_replicas_behind_a_service() -> None:
 
 
 def test_the_charts_service_is_named_as_it_is_and_needs_no_cluster_dns() -> None:
-    (job,) = Chart(CHART, database={"service": "orders-db"}).render("apply.yaml")
-    library = env_of(pod_of(job_manifest("workflowexecution", database=Database(service="orders-db"))))
+    (job,) = chart(database={"service": "orders-db"}).render("apply.yaml")
+    library = env_of(
+        pod_of(job_manifest("workflowexecution", database=Database(service="orders-db", user="app")))
+    )
     assert env_of(pod_of(job)) == library
     assert library["PGPORT"]["value"] == "$(ORDERS_DB_SERVICE_PORT)"
 
 
 @pytest.mark.parametrize("host", ["", "db.example.org"])
 def test_the_chart_lets_its_pods_out_to_the_database_only(host: str) -> None:
-    (policy,) = Chart(CHART, database={"host": host}).render("networkpolicy.yaml")
+    (policy,) = chart(database={"host": host}).render("networkpolicy.yaml")
     database = policy["spec"]["egress"][0]
     expected = (
         {"ipBlock": {"cidr": "0.0.0.0/0"}}
@@ -199,15 +219,15 @@ def test_the_chart_lets_its_pods_out_to_the_database_only(host: str) -> None:
 
 
 def test_the_charts_role_is_the_manifests_and_only_for_those_named() -> None:
-    assert Chart(CHART).render("rbac.yaml") == []
-    role, binding = Chart(CHART, users={"groups": ["team-a"]}).render("rbac.yaml")
+    assert chart().render("rbac.yaml") == []
+    role, binding = chart(users={"groups": ["team-a"]}).render("rbac.yaml")
     assert role["rules"] == objects(DEPLOY / "manifests" / "rbac.yaml")[0]["rules"]
     assert [subject["name"] for subject in binding["subjects"]] == ["team-a"]
 
 
 def test_the_chart_makes_nothing_where_all_is_switched_off() -> None:
-    chart = Chart(CHART, apply={"enabled": False}, networkPolicy={"enabled": False})
-    assert [chart.render(file.name) for file in sorted((CHART / "templates").glob("*.yaml"))] == [
+    ours = chart(apply={"enabled": False}, networkPolicy={"enabled": False})
+    assert [ours.render(file.name) for file in sorted((CHART / "templates").glob("*.yaml"))] == [
         [],
         [],
         [],
@@ -226,11 +246,11 @@ def parsed(args: list[str]) -> dict[str, Any]:
     return command.make_context(name, list(rest)).params
 
 
-@pytest.mark.parametrize("chart", [False, True], ids=["manifest", "chart"])
-def test_serve_is_started_as_it_wants_to_be(chart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("of_chart", [False, True], ids=["manifest", "chart"])
+def test_serve_is_started_as_it_wants_to_be(of_chart: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     deployment, *_ = (
-        Chart(CHART, serve={"enabled": True}).render("serve.yaml")
-        if chart
+        chart(serve={"enabled": True}).render("serve.yaml")
+        if of_chart
         else objects(DEPLOY / "manifests" / "serve.yaml")
     )
     (container,) = pod_of(deployment)["containers"]
@@ -245,6 +265,7 @@ def test_serve_is_started_as_it_wants_to_be(chart: bool, monkeypatch: pytest.Mon
 
 
 def test_the_jobs_arguments_are_those_of_apply() -> None:
-    (container,) = pod_of(job_manifest("gateway", config_map="migrations", form="objects"))["containers"]
+    job = job_manifest("gateway", config_map="migrations", form="objects", database=LOGIN)
+    (container,) = pod_of(job)["containers"]
     said = parsed(container["args"])
     assert (said["contract"], said["catalog"], said["form"]) == (("gateway",), "/catalog", "objects")

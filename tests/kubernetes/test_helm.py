@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.kubernetes.helm import Chart
+from tests.kubernetes.helm import Chart, merged
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "pgslate"
+
+LOGIN = {"database": {"user": "app"}}
 
 VALUES: dict[str, dict[str, Any]] = {
     "as it is": {},
@@ -37,12 +39,13 @@ def documents(text: str) -> list[Any]:
 
 
 def test_helm_finds_nothing_to_say_against_the_chart(helm: Any) -> None:
-    report = helm.lint(CHART, None, strict=True, kube_version="v1.36.0")
+    report = helm.lint(CHART, LOGIN, strict=True, kube_version="v1.36.0")
     assert [message for message in report["messages"] if message["severity"] > 1] == []  # 1 is for its taste
 
 
 @pytest.mark.parametrize("values", VALUES.values(), ids=list(VALUES))
 def test_helm_renders_what_the_other_tests_look_at(helm: Any, values: dict[str, Any]) -> None:
+    values = merged(LOGIN, values)
     theirs = helm.Chart.load(CHART).render(values, name="demo", namespace="test")
     ours = Chart(CHART, **values)
     for file in sorted((CHART / "templates").glob("*.yaml")):

@@ -61,10 +61,8 @@ def command(context: click.Context) -> None:
     show_default=True,
     help="With --host.",
 )
-@click.option("--user", metavar="ROLE", default="slm_user", show_default=True, help="Log in as this role.")
-@click.option(
-    "--database", metavar="NAME", default="action_history", show_default=True, help="Which database."
-)
+@click.option("--user", metavar="ROLE", help="Log in as this role: this or --user-key has to be given.")
+@click.option("--database", metavar="NAME", help="Which database.  [default: of the role's name]")
 @click.option(
     "--secret", metavar="NAME", default="postgresql-secret", show_default=True, help="With the password."
 )

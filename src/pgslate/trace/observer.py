@@ -450,7 +450,8 @@ def _counters_query(catalogs: Iterable[int]) -> sql.Composed:
         " (SELECT pg_catalog.array_agg(ARRAY[oid::int8, pg_catalog.pg_stat_get_xact_function_calls(oid)])"
         "  FROM pg_catalog.pg_proc WHERE oid >= 16384"
         "  AND pg_catalog.pg_stat_get_xact_function_calls(oid) IS NOT NULL),"
-        " pg_catalog.current_schemas(true)::text[], ARRAY[{settings}], pg_catalog.pg_current_xact_id()::xid::text"
+        " pg_catalog.current_schemas(true)::text[], ARRAY[{settings}],"
+        " pg_catalog.pg_current_xact_id()::xid::text"
     )
     return query.format(catalogs=sql.Literal(list(catalogs)), settings=_SETTINGS)
 

@@ -33,9 +33,11 @@ resources:
   value: {{ printf "$(%s_SERVICE_PORT)" .Values.database.service | replace "-" "_" | upper | quote }}
 {{- end }}
 - name: PGUSER
-  value: {{ .Values.database.user | quote }}
+  value: {{ required "give database.user, the role to log in as" .Values.database.user | quote }}
+{{- if .Values.database.name }}
 - name: PGDATABASE
   value: {{ .Values.database.name | quote }}
+{{- end }}
 - name: PGPASSWORD
   valueFrom:
     secretKeyRef:

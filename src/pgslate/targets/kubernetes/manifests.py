@@ -29,14 +29,14 @@ class Database:
     ``service`` is in the Job's own namespace: its address comes from the variables that Kubernetes gives
     each container, so that no cluster DNS is needed. ``host`` is another host, and wins. The password is in
     the Secret ``secret`` under ``password_key``; ``user`` and ``name`` are given, or are in it too, under
-    the keys.
+    the keys. Without a name, libpq takes the user's.
     """
 
     service: str = "postgresql"
     host: str = ""
     port: int = 5432
-    user: str = "slm_user"
-    name: str = "action_history"
+    user: str = ""
+    name: str = ""
     secret: str = "postgresql-secret"  # noqa: S105  # the name of one
     password_key: str = "POSTGRES_PASSWORD"  # noqa: S105  # the name of one
     user_key: str = ""
@@ -48,7 +48,7 @@ def job_manifest(
     *,
     namespace: str = "",
     image: str = IMAGE,
-    database: Database | None = None,
+    database: Database,
     catalog: str = "",
     config_map: str = "",
     form: str = "",
@@ -62,11 +62,9 @@ def job_manifest(
     instead. ``form`` is files, statements or objects. ``timeout`` in seconds bounds all tries together.
     ``hook`` makes it a Helm hook: ``post-install,post-upgrade`` where the chart brings the database along,
     ``pre-install,pre-upgrade`` where it is there already. Raises UsageError for a name that Kubernetes
-    refuses.
+    refuses, and for a database without a user.
     """
-    container, volumes = _container(
-        contract, image, database or Database(), catalog, config_map, form, extra_args
-    )
+    container, volumes = _container(contract, image, database, catalog, config_map, form, extra_args)
     name = _name(f"pgslate-{contract}")
     labels = _labels(contract)
     metadata: Json = {"name": name, **({"namespace": namespace} if namespace else {}), "labels": labels}
@@ -96,7 +94,7 @@ def init_container_manifest(
     contract: str,
     *,
     image: str = IMAGE,
-    database: Database | None = None,
+    database: Database,
     catalog: str = "",
     config_map: str = "",
     form: str = "",
@@ -106,9 +104,7 @@ def init_container_manifest(
 
     Every replica runs it; all but the first find nothing to do. Arguments and errors as for ``job_manifest``.
     """
-    container, volumes = _container(
-        contract, image, database or Database(), catalog, config_map, form, extra_args
-    )
+    container, volumes = _container(contract, image, database, catalog, config_map, form, extra_args)
     return {"initContainers": [{**container, "name": "pgslate"}], "volumes": volumes}
 
 
@@ -168,7 +164,12 @@ def _container(
 
 
 def _environment(database: Database) -> list[Json]:
-    """libpq's own variables, which is all that pgslate needs."""
+    """libpq's own variables, which is all that pgslate needs. Raises UsageError where no user is given."""
+    if not (database.user or database.user_key):
+        raise UsageError(
+            "the Job has no role to log in as",
+            fix="give --user ROLE, or --user-key KEY where the Secret has it",
+        )
     prefix = re.sub(r"[^A-Z0-9]", "_", database.service.upper())
     host = database.host or f"$({prefix}_SERVICE_HOST)"
     port = str(database.port) if database.host else f"$({prefix}_SERVICE_PORT)"
@@ -179,7 +180,8 @@ def _environment(database: Database) -> list[Json]:
         ("PGPASSWORD", "", database.password_key),
     ):
         reference = {"valueFrom": {"secretKeyRef": {"name": database.secret, "key": key}}}
-        found.append({"name": variable, **(reference if key else {"value": value})})
+        if key or value:
+            found.append({"name": variable, **(reference if key else {"value": value})})
     return found
 
 
