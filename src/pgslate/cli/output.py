@@ -15,6 +15,9 @@ from pgslate.cli.streams import write
 if TYPE_CHECKING:
     from pgslate.execution.progress import Progress
 
+_SPEAK_EVERY = 5.0
+"""Seconds between two lines that say how far something is, where nobody asked for each."""
+
 Advance = Callable[[int, int, str], None]
 """Told before each step: how many are done, how many there are, and what comes."""
 
@@ -71,14 +74,17 @@ class Output:
             yield Lines(self.say)
 
     def _lines(self, doing: str, things: str) -> Advance:
-        begun = False
+        spoke: float | None = None
 
         def advance(done: int, total: int, what: str) -> None:
-            nonlocal begun
-            if self.verbose:
-                self.say(f"{doing} {done + 1}/{total} {what}")
-            elif not begun:
+            nonlocal spoke
+            now = self.clock()
+            if spoke is None and not self.verbose:
                 self.say(f"{doing} {total} {things if total != 1 else things.removesuffix('s')}")
-            begun = True
+            elif self.verbose or (spoke is not None and now - spoke > _SPEAK_EVERY):
+                self.say(f"{doing} {done + 1}/{total} {what}")
+            else:
+                return
+            spoke = now
 
         return advance

@@ -57,8 +57,8 @@ def traced(
         )
     with output.progress("tracing") as advance:
 
-        def tell(done: int, total: int, migration: Migration) -> None:
-            advance(done, total, migration.shown)
+        def tell(done: int, total: int, migration: Migration, line: int) -> None:
+            advance(done, total, f"{migration.shown}:{line}" if line else migration.shown)
 
         opened = Project(opened.catalog, opened.config, tell, output.say)
         try:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EVERYTHING = "*"
 LOCK_NAME = "pgslate.lock"
 
-Progress = Callable[[int, int, Migration], None]
+Progress = Callable[[int, int, Migration, int], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class Needs:
                 edges += self.taken_back(unit)
         if effect.together:  # each brings the next, and the last one the first
             first, last = effect.together
-            edges.append(Edge(index + 1 if index < last else first, "undone together with"))
+            edges.append(Edge(index + 1 if index < last else first, "together with"))
         if self.whole_files:
             edges.append(Edge(self._first_file + effect.migration, "same file"))
         elif (setting := self._setting_before[index]) >= 0:

@@ -55,8 +55,8 @@ class Effect(NamedTuple):  # a lock has thousands: a frozen dataclass takes five
     there; where the first is there, it fails without the second. ``takes`` and ``frees`` are names, with
     their namespace; ``passes`` are names that were free before and after it, and that code which it ran may
     have taken in between. ``session`` marks a change of session state (SET, set_config), which a later
-    statement may rely on. ``together`` are the first and the last effect of a ROLLBACK TO SAVEPOINT that left
-    something behind, the position of a sequence: they run together or not at all.
+    statement may rely on. ``together`` are the first and the last of some effects that run together or not at
+    all: up to a ROLLBACK TO SAVEPOINT that left something behind, or statements that were looked at once.
     """
 
     migration: int

@@ -14,6 +14,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
@@ -41,11 +42,21 @@ class Hint:
 
 def hints_of(migration: Migration, statement: Statement) -> tuple[Hint, ...]:
     """The hints in a statement and directly above it. Raises CatalogError where one can't be read."""
-    if "pgslate:" not in migration.source:
+    if not _has_hints(migration.source):
         return ()
     above = _comments_above(migration, statement)
     found = [*_hints(above, statement.line - len(above), migration.file)]
     return (*found, *_hints(statement.text.split("\n"), statement.line, migration.file))
+
+
+@lru_cache(maxsize=64)
+def _has_hints(source: str) -> bool:
+    return "pgslate:" in source  # kept: it is asked for each statement of a file that may be megabytes long
+
+
+@lru_cache(maxsize=4)
+def _lines(source: str) -> list[str]:
+    return source.split("\n")
 
 
 def hinted(catalog: Catalog, trace: Trace) -> Trace:
@@ -136,7 +147,7 @@ def _means(wanted: list[str], found: list[str]) -> bool:
 
 def _comments_above(migration: Migration, statement: Statement) -> list[str]:
     """The lines of comment that touch the statement's own, from above."""
-    lines = migration.source.split("\n")
+    lines = _lines(migration.source)
     first = migration.first_line
     at = migration.origin.index(statement.line) if migration.origin else statement.line - first
     if lines[at][: statement.column - 1].strip():  # another statement stands before it in the line

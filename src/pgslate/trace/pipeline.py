@@ -21,12 +21,14 @@ class Message:
 
     def __init__(self, connection: psycopg.Connection[Any], statements: bytes) -> None:
         self._connection = connection
+        self.completed = 0  # how many statements were, once there are answers
         connection.pgconn.send_query(statements)
         connection.wait(generators.send(connection.pgconn))
 
     def answers(self, last: int = 1) -> list[list[tuple[Any, ...]]]:
         """The rows of each of the ``last`` statements; raises the psycopg.Error of the one that failed."""
         results = self._connection.wait(generators.fetch_many(self._connection.pgconn))
+        self.completed = len(results) - 1
         if results[-1].status == pq.ExecStatus.FATAL_ERROR:
             raise errors.error_from_result(results[-1], encoding=self._connection.info.encoding)
         return [self._rows(result) for result in results[-last:]]

@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import Any
 
 import psycopg
@@ -29,6 +29,7 @@ from pgslate.catalog.statements import Statement
 from pgslate.schema.read import read
 from pgslate.targets.target import Target
 from pgslate.trace import references, saved_state
+from pgslate.trace.bulk import shared, together
 from pgslate.trace.effects import Effect, Trace, Unit, UnitInfo
 from pgslate.trace.hints import hinted
 from pgslate.trace.interpretation import Seen, effect_of, turns_off_counters
@@ -39,10 +40,14 @@ from pgslate.trace.system_catalogs import PG_CLASS, PG_NAMESPACE, PG_PROC
 from pgslate.trace.unseen import unseen
 from pgslate.trace.world import World
 
-Progress = Callable[[int, int, Migration], None]
-"""Called before each migration with how many are done, how many there are, and the migration."""
+Progress = Callable[[int, int, Migration, int], None]
+"""Called before each migration, and each second within it: how many are done, how many there are, the
+migration, and the line of the statement that comes next (0 before the first)."""
 
 _TAKES_DOWN = re.compile(r"\b(deallocate|discard|reset\s+all)\b", re.IGNORECASE)
+
+_REPORT_EVERY = 1.0
+"""Seconds between two calls of a ``Progress`` within a migration."""
 
 # Generic plans and no JIT: the observer's few queries are run thousands of times.
 _SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
@@ -95,6 +100,7 @@ class _Tracer:
         self.catalog = catalog
         self.connection = connection
         self.progress = progress
+        self._reported = 0.0
         self.world = earlier.world if earlier else World(_builtin_functions(connection))
         self.effects = list(earlier.trace.effects) if earlier else []
         self._done = len(earlier.trace.migrations) if earlier else 0
@@ -111,8 +117,7 @@ class _Tracer:
 
     def run(self) -> Traced:
         for number, migration in enumerate(self.catalog.migrations[self._done :], start=self._done):
-            if self.progress:
-                self.progress(number, len(self.catalog), migration)
+            self._report(number, migration, 0)
             self._migration(number, migration)
         self.connection.execute(session.RESET_BUT_PREPARED.encode())
         found = Trace(
@@ -126,6 +131,15 @@ class _Tracer:
         found = hinted(self.catalog, found)
         found = replace(found, uncertain=unseen(self.catalog, found))
         return Traced(found, self.world)
+
+    def _report(self, number: int, migration: Migration, line: int) -> None:
+        if self.progress:
+            self._reported = time.monotonic()
+            self.progress(number, len(self.catalog), migration, line)
+
+    def _report_now_and_then(self, number: int, migration: Migration, line: int) -> None:
+        if time.monotonic() - self._reported > _REPORT_EVERY:
+            self._report(number, migration, line)
 
     def _migration(self, number: int, migration: Migration) -> None:
         for block in migration.blocks:
@@ -148,8 +162,16 @@ class _Tracer:
             mark = Mark(before.xid)
             sent: Sent | None = None
             undoing = _Undoing(self.world, self.effects, undone(block.statements), block.first)
-            pairs = zip_longest(block.statements, block.statements[1:])
-            for index, (statement, following) in enumerate(pairs, start=block.first):
+            groups = list(together(block.statements, block.first))
+            for group, after_it in zip(groups, [*groups[1:], []], strict=True):
+                self._report_now_and_then(number, migration, group[0][1].line)
+                if len(group) > 1:
+                    seen = self._bulk(number, migration, group, before, mark)
+                    mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
+                    before = seen.after
+                    continue
+                index, statement = group[0]
+                following = after_it[0][1] if len(after_it) == 1 else None
                 if sent is not None:
                     seen = self._received(migration, sent, before)
                 else:
@@ -166,6 +188,32 @@ class _Tracer:
                         sent.message.abandon()
                     raise
                 before = seen.after
+
+    def _bulk(
+        self,
+        number: int,
+        migration: Migration,
+        group: Sequence[tuple[int, Statement]],
+        before: Counters,
+        mark: Mark,
+    ) -> Seen:
+        """Run statements of one kind in one message, and keep for each the effect of all of them."""
+        first = group[0][1]
+        sent = self.observer.send(replace(first, text=";\n".join(each.text for _, each in group)), mark)
+        try:
+            rows, after = self.observer.receive(sent, before)
+        except psycopg.Error as error:
+            _, failed = group[min(sent.message.completed, len(group) - 1)]
+            raise migration_failed(error, migration, failed, doing="tracing") from None
+        seen = Seen(rows, before, after)
+        at = len(self.effects)
+        place = (number, group[0][0], first.line)
+        effect = effect_of(self.world, self.observer, seen, text=first.text, place=place, at=at)
+        values = self.world.enums_said(sent.statement.text, effect.writes | effect.reads) - effect.touches
+        effect = effect._replace(reads=effect.reads | values)
+        for (_, each), one in zip(group, shared(effect, group, at), strict=True):
+            self.effects.append(one._replace(digest=_digest(each)))
+        return seen
 
     def _sent_ahead(self, statement: Statement | None, seen: Seen, mark: Mark) -> Sent | None:
         """Let the server run ``statement`` while what was ``seen`` of the one before is made out.
@@ -223,6 +271,7 @@ class _Tracer:
     def _alone(self, number: int, migration: Migration, block: Block) -> None:
         """Outside a transaction a statement may be several, and its counters too: everything is looked at."""
         for index, statement in enumerate(block.statements, start=block.first):
+            self._report_now_and_then(number, migration, statement.line)
             before, counts = self.observer.counters(), self.observer.row_counts()
             positions = self.observer.positions()
             try:
