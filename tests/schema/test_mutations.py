@@ -249,4 +249,4 @@ def test_an_index_left_invalid_by_a_failed_concurrent_build_is_found(any_databas
         (difference,) = compare(expected, read(connection))
     assert (difference.object, difference.kind) == ("public.t_a", "index")
     assert (difference.expected, difference.found) == ("valid", "INVALID")
-    assert difference.fix == "REINDEX INDEX CONCURRENTLY public.t_a; (first remove the duplicates)"
+    assert difference.fix == "REINDEX INDEX CONCURRENTLY public.t_a; -- first remove the duplicates"

@@ -42,6 +42,15 @@ def departures(owner: str, stored: Sequence[str], default: Sequence[str]) -> tup
     return (*_lines("+", held - given), *_lines("-", given - held))
 
 
+def ident(name: str) -> str:
+    """A name as SQL and aclitem write it: quoted where it has anything but small letters.
+
+    >>> ident("app_rw"), ident("App")
+    ('app_rw', '"App"')
+    """
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
+
+
 def _rights(owner: str, items: Sequence[str]) -> set[tuple[str, str]]:
     rights = set()
     for item in items:
@@ -51,7 +60,7 @@ def _rights(owner: str, items: Sequence[str]) -> set[tuple[str, str]]:
             continue
         raw = found["grantee"]
         name = raw[1:-1].replace('""', '"') if raw.startswith('"') else raw
-        grantee = "PUBLIC" if not raw else "OWNER" if name == owner else raw
+        grantee = "PUBLIC" if not raw else "OWNER" if name == owner else ident(name)
         rights |= {
             (grantee, _LETTERS.get(letter, letter) + star)
             for letter, star in _PRIVILEGE.findall(found["privileges"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from . import fixes
 from .difference import MISSING, Difference
-from .model import Schema, SchemaObject
+from .model import Name, Schema, SchemaObject
 from .spelling import same
 from .wording import describes, says
 
@@ -32,15 +32,23 @@ def compare(
     """
     majors = (expected.major, found.major)
     differences: list[tuple[tuple[int, str, str], Difference]] = []
+    renamed = _renamed(expected, found)
     for each in expected:
+        if each.key in renamed:
+            differences.append((_rank(each, missing=True), _called_otherwise(each, renamed[each.key])))
+            continue
         there = found.objects.get(each.key)
         if there is None:
             if not _is_implied(each, expected, found):
-                differences.append((_rank(each, missing=True), _missing(each)))
+                whole = expected.objects.get(each.owner)
+                differences.append((_rank(each, missing=True), _missing(each, whole)))
             continue
         rank = _rank(each, missing=False)
         differences += [(rank, d) for d in _changed(each, there, majors, owners, found.role)]
+    new_names = {stray.key for stray in renamed.values()}
     for stray in _strays(expected, found):
+        if stray.key in new_names:
+            continue
         differences.append((_rank(stray, missing=False), _stray(stray)))
     return tuple(difference for _, difference in sorted(differences, key=lambda pair: pair[0]))
 
@@ -58,8 +66,43 @@ def _is_implied(each: SchemaObject, expected: Schema, found: Schema) -> bool:
     return bool(each.get("constraint")) and constraint in expected and constraint not in found
 
 
-def _missing(each: SchemaObject) -> Difference:
-    return Difference(each.name, each.kind, describes(each), MISSING, fixes.make(each))
+_RENAMED = ("table constraint", "index", "sequence")
+
+
+def _renamed(expected: Schema, found: Schema) -> dict[Name, SchemaObject]:
+    """The missing constraints, indexes and sequences that are there, but for the name, under another one."""
+    strays: dict[tuple[object, ...], list[SchemaObject]] = {}
+    for each in _strays(expected, found):
+        if each.kind in _RENAMED:
+            strays.setdefault(_but_for_the_name(each), []).append(each)
+    if not strays:
+        return {}
+    renamed: dict[Name, SchemaObject] = {}
+    for each in expected:
+        if each.kind not in _RENAMED or each.key in found or _is_implied(each, expected, found):
+            continue
+        if alike := strays.get(_but_for_the_name(each)):
+            renamed[each.key] = alike.pop(0)
+    return renamed
+
+
+def _but_for_the_name(each: SchemaObject) -> tuple[object, ...]:
+    """What is the same of two parts that only their names tell apart."""
+    definition = str(each.get("definition") or "")
+    if each.kind == "index":
+        definition = definition.replace(f"INDEX {fixes.bare_name(each)} ON", "INDEX ON", 1)
+    others = {k: v for k, v in each.attributes.items() if k not in ("definition", "constraint", "comment")}
+    return (each.kind, each.owner, definition, *sorted((k, str(v)) for k, v in others.items()))
+
+
+def _called_otherwise(each: SchemaObject, stray: SchemaObject) -> Difference:
+    return Difference(
+        each.name, each.kind, describes(each), f"called {stray.name}", fixes.rename(each, stray)
+    )
+
+
+def _missing(each: SchemaObject, whole: SchemaObject | None) -> Difference:
+    return Difference(each.name, each.kind, describes(each), MISSING, fixes.make(each, whole))
 
 
 def _stray(each: SchemaObject) -> Difference:
@@ -84,10 +127,13 @@ def _changed(
     reader: str,
 ) -> Iterator[Difference]:
     kind, name = expected.key
+    is_owned = _owner_is_right(expected.get("owner"), found.get("owner"), owners, reader)
     for attribute in dict.fromkeys((*expected.attributes, *found.attributes)):
+        if attribute == "acl" and not is_owned:  # a new owner takes the old one's rights over
+            continue
         want, have = expected.get(attribute), found.get(attribute)
         if attribute == "owner":
-            if _owner_is_right(want, have, owners, reader):
+            if is_owned:
                 continue
         elif same(kind, attribute, want, have, majors=majors):
             continue
@@ -103,7 +149,7 @@ def _changed(
             kind,
             says(kind, attribute, want),
             says(kind, attribute, have),
-            fixes.change(expected, attribute, have),
+            fixes.change(expected, found, attribute, major=majors[1]),
         )
 
 
