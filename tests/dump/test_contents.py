@@ -13,7 +13,7 @@ from tests.slices.judging import Court, court
 from pgslate.catalog.prelude import run_prelude
 from pgslate.dump.archive import read_archive
 from pgslate.dump.definitions import script_of
-from pgslate.slices.slice import whole
+from pgslate.slices.slice import Slice, whole
 from pgslate.targets.embedded.server import Server
 
 TRAPS = (
@@ -33,6 +33,13 @@ def made(case: Court, *tables: str) -> Iterator[psycopg.Connection[Any]]:
     chosen = (
         case.slice(*tables, form="objects") if tables else whole(case.catalog, case.trace, form="objects")
     )
+    with made_of(case, chosen) as connection:
+        yield connection
+
+
+@contextmanager
+def made_of(case: Court, chosen: Slice) -> Iterator[psycopg.Connection[Any]]:
+    """The same for a slice."""
     script = script_of(chosen, case.snapshot())
     try:
         target = case.server.create_database("made", template="template0")

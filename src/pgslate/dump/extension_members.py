@@ -23,12 +23,16 @@ _EXTENSIONS = """
 SELECT e.extname, n.nspname, e.extversion FROM pg_catalog.pg_extension e
 JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname <> 'plpgsql' ORDER BY e.oid"""
 
+# A table's row type, and types of arrays and multiranges, are what their table or type is.
 _MEMBERS = """
 SELECT e.extname, i.type, i.identity, d.classid::int8, d.objid::int8
 FROM pg_catalog.pg_depend d
 JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid,
     LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, d.objsubid) i
 WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e' AND e.extname <> 'plpgsql'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+        WHERE d.classid = 'pg_catalog.pg_type'::regclass AND t.oid = d.objid
+            AND (c.relkind <> 'c' OR t.typelem <> 0 AND t.typcategory = 'A' OR t.typtype = 'm'))
 ORDER BY d.objid"""
 
 

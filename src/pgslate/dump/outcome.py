@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,13 +13,16 @@ import psycopg
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile, run_prelude
 from pgslate.dump.definitions import PROLOGUE, Snapshot
-from pgslate.dump.entries import Entry
+from pgslate.dump.entries import ROWS, Entry, Named
 from pgslate.dump.extension_members import Membership, is_altered, take_out
-from pgslate.dump.pg_dump import dumped, entries_of
+from pgslate.dump.pg_dump import dumped, entries_of, qualified_name
 from pgslate.dump.prelude_changes import Changes, State, changes, state_of
 from pgslate.dump.rehearsal import Refusal, rehearse
 from pgslate.dump.roles import texts_of
 from pgslate.dump.search_paths import search_paths
+from pgslate.schema.compare import compare
+from pgslate.schema.model import Schema
+from pgslate.schema.read import read
 from pgslate.slices.replay import replay_all
 from pgslate.targets.embedded.server import Server
 from pgslate.trace.observer import Observer
@@ -85,8 +88,8 @@ def _taken(
     connection: psycopg.Connection[Any],
     fresh: psycopg.Connection[Any] | None,
     before: State | None,
-) -> Snapshot:
-    """The snapshot of a database, as pg_dump has it.
+) -> tuple[Snapshot, Changes]:
+    """The snapshot of a database, as pg_dump has it, and what differs from its prelude.
 
     Args:
         server: Where the database is.
@@ -107,13 +110,49 @@ def _taken(
         after = _state(server, dbname, connection)
         archive, changed = after.archive, changes(before, after)
     found = tuple(entries_of(archive, connection, world, changed, membership))
-    units = {entry.number: entry.unit for entry in found}
-    refused = tuple(
-        Refusal(unit, f"{unit[0]} {unit[1]}: {why}")
-        for number, why in changed.refused.items()
-        if (unit := units.get(number)) is not None
+    return Snapshot(server.major, (*roles, *found), settings, _refusals(found, changed.refused)), changed
+
+
+def _with_rows(
+    taken: Snapshot, changed: Changes, server: Server, catalog: Catalog, prelude: Sequence[PreludeFile]
+) -> Snapshot:
+    """The snapshot without the rows that the prelude makes, where their table was altered.
+
+    To see what the alterations make of the prelude's rows, a database is altered and dumped.
+    """
+    numbers = changed.changed_rows
+    others = replace(taken, entries=tuple(e for e in taken.entries if e.number not in numbers))
+    rows: dict[str, str] = {}
+    with _database(server, catalog) as (connection, dbname):
+        run_prelude(connection, prelude)
+        try:
+            with connection.transaction():
+                connection.execute(others.whole_script().encode())
+            archive = dumped(server, dbname, rows_per_insert=1)
+            rows = {qualified_name(e): archive.rows[e.number] for e in archive.entries if e.type == ROWS}
+        except psycopg.Error:
+            pass
+    entries: list[Entry] = []
+    refused: dict[int, str] = {}
+    for entry in taken.entries:
+        there = rows.get(entry.name, "").rstrip("\n")
+        if entry.number in numbers and there and entry.text.startswith(there):
+            entry = replace(entry, text=entry.text.removeprefix(there).strip("\n"))
+        elif entry.number in numbers:
+            refused[entry.number] = "the prelude makes rows that migrations change"
+            entry = replace(entry, text="")
+        entries.append(entry)
+    return replace(
+        taken, entries=tuple(entries), refused=(*taken.refused, *_refusals(taken.entries, refused))
     )
-    return Snapshot(server.major, (*roles, *found), settings, refused)
+
+
+def _refusals(entries: Iterable[Entry], refused: Mapping[int, str]) -> tuple[Refusal, ...]:
+    return tuple(
+        Refusal(entry.unit, f"{entry.unit[0]} {entry.unit[1]}: {refused[entry.number]}")
+        for entry in entries
+        if entry.number in refused and entry.unit is not None
+    )
 
 
 def _rehearsed(
@@ -136,22 +175,64 @@ def _rehearsed(
     """
     with _database(server, catalog) as (empty, _):
         fresh = empty if _alters(catalog, prelude) else None
-        taken = _taken(server, dbname, connection, fresh, before)
+        taken, changed = _taken(server, dbname, connection, fresh, before)
+        if changed.changed_rows:
+            taken = _with_rows(taken, changed, server, catalog, prelude)
         run_prelude(empty, prelude)
-        if _runs(taken, empty):
-            return taken
-        entries, refused = rehearse(taken.entries, PROLOGUE, empty, search_paths(catalog, prelude))
+        return _settled(taken, empty, search_paths(catalog, prelude), read(connection))
+
+
+def _settled(
+    taken: Snapshot, empty: psycopg.Connection[Any], paths: Sequence[str], wanted: Schema
+) -> Snapshot:
+    """The snapshot as it can be run, and so that every definition comes out as it was.
+
+    An empty search path may also make another definition without an error: IS DISTINCT FROM then compares as
+    text what has an operator of its own.
+    """
+    found = taken
+    wrong = _differing(found, empty, wanted)
+    if wrong is None:
+        entries, refused = rehearse(taken.entries, PROLOGUE, empty, paths)
         found = replace(taken, entries=entries, refused=(*taken.refused, *refused))
-        return found if _runs(found, empty) else replace(found, is_folded=False)
+        wrong = _differing(found, empty, wanted)
+    if wrong is None:
+        found = replace(found, is_folded=False)
+        wrong = _differing(found, empty, wanted)
+    for path in paths:
+        if not wrong:
+            break
+        still_wrong = _differing(_under(found, path, wrong), empty, wanted)
+        mended = set() if still_wrong is None else wrong - still_wrong
+        found = _under(found, path, mended)
+        wrong -= mended
+    return found
 
 
-def _runs(snapshot: Snapshot, empty: psycopg.Connection[Any]) -> bool:
+def _under(snapshot: Snapshot, path: str, units: Collection[Named]) -> Snapshot:
+    """The snapshot with the definitions of these units made under a search path."""
+    return replace(
+        snapshot,
+        entries=tuple(
+            replace(entry, settings=(*entry.settings, ("search_path", path)))
+            if entry.unit in units and entry.type != ROWS
+            else entry
+            for entry in snapshot.entries
+        ),
+    )
+
+
+def _differing(snapshot: Snapshot, empty: psycopg.Connection[Any], wanted: Schema) -> set[Named] | None:
+    """The units that come out other than they should; None where the whole script can't be run."""
     try:
         with empty.transaction(force_rollback=True):
             empty.execute(snapshot.whole_script().encode())
+            found = read(empty)
     except psycopg.Error:
-        return False
-    return True
+        return None
+    if not compare(wanted, found):
+        return set()
+    return {unit for unit in {each.owner for each in wanted} if compare(wanted.within([unit]), found)}
 
 
 def _roles(connection: psycopg.Connection[Any], world: World) -> Iterable[Entry]:

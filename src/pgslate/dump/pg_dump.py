@@ -129,12 +129,17 @@ def entries_of(
         yield Entry(
             number=entry.number,
             type=LARGE_OBJECT if entry.type in _LARGE_OBJECTS else entry.type,
-            name=entry.name,
+            name=qualified_name(entry) if entry.type == ROWS else entry.name,
             unit=units[entry.number],
             needs=entry.needs,
             settings=tuple(_settings(entry, path)),
             text=text,
         )
+
+
+def qualified_name(entry: ArchiveEntry) -> str:
+    """The name of the entry's table with its schema, both in quotes."""
+    return sql.Identifier(entry.schema, entry.name).as_string()
 
 
 def _texts(

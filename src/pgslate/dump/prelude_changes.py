@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 
+from pgslate.catalog.statements import split
 from pgslate.dump.archive import Archive, ArchiveEntry
 from pgslate.dump.entries import ROWS, quoted, quoted_name
 from pgslate.trace.system_catalogs import PG_CLASS, PG_TYPE
@@ -49,6 +50,11 @@ LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p', 'f')
 ORDER BY 1, 2"""
 
+# NOT NULL is a column's own.
+_CHECKS = """
+SELECT conrelid::int8, oid::int8, conname, pg_catalog.pg_get_constraintdef(oid)
+FROM pg_catalog.pg_constraint WHERE conrelid >= 16384 AND contype = 'c' AND conislocal ORDER BY oid"""
+
 _LABELS = """
 SELECT enumtypid::int8, oid::int8, enumlabel FROM pg_catalog.pg_enum WHERE enumtypid >= 16384
 ORDER BY enumtypid, enumsortorder"""
@@ -68,10 +74,15 @@ class Column:
 
 @dataclass(frozen=True)
 class State:
-    """A database at one time: its archive, the columns of its tables by number, the labels of its enums."""
+    """A database at one time.
+
+    By OID of their table or type: the columns by number, and by OID the checks (name and definition) and the
+    labels of enums.
+    """
 
     archive: Archive
     columns: Mapping[int, Mapping[int, Column]]
+    checks: Mapping[int, Mapping[int, tuple[str, str]]]
     labels: Mapping[int, Mapping[int, str]]
 
 
@@ -81,12 +92,14 @@ class Changes:
 
     ``texts`` are SQL by entry of the later archive, in place of the entry's own; ``drops`` are statements
     that come first, each with the entry of the table that it is part of (None: of no table); ``refused`` says
-    by entry what can't be said as an alteration.
+    by entry what can't be said as an alteration. ``changed_rows`` are the entries of rows that may be others
+    only because their table was altered.
     """
 
     texts: Mapping[int, str] = field(default_factory=dict)
     drops: tuple[tuple[int | None, str], ...] = ()
     refused: Mapping[int, str] = field(default_factory=dict)
+    changed_rows: frozenset[int] = frozenset()
 
 
 def state_of(archive: Archive, connection: psycopg.Connection[Any]) -> State:
@@ -94,10 +107,13 @@ def state_of(archive: Archive, connection: psycopg.Connection[Any]) -> State:
     columns: dict[int, dict[int, Column]] = {}
     for oid, number, *rest in connection.execute(_COLUMNS).fetchall():
         columns.setdefault(oid, {})[number] = Column(*rest)
+    checks: dict[int, dict[int, tuple[str, str]]] = {}
+    for table, oid, name, definition in connection.execute(_CHECKS).fetchall():
+        checks.setdefault(table, {})[oid] = (name, definition)
     labels: dict[int, dict[int, str]] = {}
     for type_, oid, label in connection.execute(_LABELS).fetchall():
         labels.setdefault(type_, {})[oid] = label
-    return State(archive, columns, labels)
+    return State(archive, columns, checks, labels)
 
 
 def changes(before: State, after: State) -> Changes:
@@ -121,6 +137,7 @@ class _Comparison:
         self._texts: dict[int, str] = {}
         self._drops: list[tuple[int | None, str]] = []
         self._refused: dict[int, str] = {}
+        self._changed_rows: set[int] = set()
 
     def changes(self) -> Changes:
         made_again = {(entry.type, entry.schema, entry.name): entry for entry in self._new()}
@@ -137,7 +154,7 @@ class _Comparison:
             if key in self._was:
                 self._compare(self._was[key], entry)
         self._drops.reverse()
-        return Changes(self._texts, tuple(self._drops), self._refused)
+        return Changes(self._texts, tuple(self._drops), self._refused, frozenset(self._changed_rows))
 
     def _new(self) -> Iterator[ArchiveEntry]:
         return (entry for key, entry in self._is.items() if key not in self._was)
@@ -165,7 +182,7 @@ class _Comparison:
         if entry.type == "SEQUENCE" and create.startswith("CREATE SEQUENCE "):
             return [create.replace("CREATE ", "ALTER ", 1)]
         if entry.type in ("TABLE", "FOREIGN TABLE"):
-            return list(self._columns(entry))
+            return [*self._columns(entry), *self._checks(entry), *_further(was, entry)]
         if entry.type == "TYPE" and entry.oid in self._before.labels:
             return list(self._labels(entry))
         self._refused[entry.number] = "the prelude makes it, and no statement says how it was changed"
@@ -173,7 +190,8 @@ class _Comparison:
 
     def _has_changed_columns(self, entry: ArchiveEntry) -> bool:
         if entry.system_catalog == PG_CLASS:
-            return self._before.columns.get(entry.oid) != self._after.columns.get(entry.oid)
+            columns = self._before.columns.get(entry.oid) != self._after.columns.get(entry.oid)
+            return columns or self._before.checks.get(entry.oid) != self._after.checks.get(entry.oid)
         if entry.system_catalog == PG_TYPE:
             return self._before.labels.get(entry.oid) != self._after.labels.get(entry.oid)
         return False
@@ -187,6 +205,20 @@ class _Comparison:
                 yield f"{table} ADD COLUMN {_definition(column)};"
             elif old is not None and old != column:
                 yield from _altered(table, old, column)
+
+    def _checks(self, entry: ArchiveEntry) -> Iterator[str]:
+        """The checks that pg_dump writes inside CREATE TABLE; the others have entries of their own."""
+        table = f"ALTER TABLE ONLY {_qualified(entry)}"
+        was, now = self._before.checks.get(entry.oid, {}), self._after.checks.get(entry.oid, {})
+        apart = {e.oid for e in (*self._was.values(), *self._is.values()) if e.type == "CHECK CONSTRAINT"}
+        for oid, (name, _) in was.items():
+            if oid not in now and oid not in apart:
+                yield f"{table} DROP CONSTRAINT {quoted_name(name)};"
+            elif oid in now and now[oid][0] != name:
+                yield f"{table} RENAME CONSTRAINT {quoted_name(name)} TO {quoted_name(now[oid][0])};"
+        for oid, (name, definition) in now.items():
+            if oid not in was and oid not in apart:
+                yield f"{table} ADD CONSTRAINT {quoted_name(name)} {definition};"
 
     def _labels(self, entry: ArchiveEntry) -> Iterator[str]:
         was, now = self._before.labels[entry.oid], self._after.labels.get(entry.oid, {})
@@ -205,9 +237,10 @@ class _Comparison:
         old = self._before.archive.rows.get(was.number, "").rstrip("\n")
         new = self._after.archive.rows.get(entry.number, "").rstrip("\n")
         if not new.startswith(old):
-            self._refused[entry.number] = "the prelude makes rows that migrations change"
+            self._changed_rows.add(entry.number)
+            self._texts[entry.number] = new.strip("\n")
             return
-        rows = new[len(old) :].strip("\n")
+        rows = new.removeprefix(old).strip("\n")
         table = next(e for e in self._was.values() if e.oid == entry.oid and e.system_catalog == PG_CLASS)
         if rows and any(e.type == "TRIGGER" and table.number in e.needs for e in self._was.values()):
             name = _qualified(self._is.get(_key(table, {}), table))
@@ -264,6 +297,14 @@ def _moves(was: ArchiveEntry, entry: ArchiveEntry) -> Iterator[str]:
     bare = entry.name.partition("(")[0] if entry.type in _WITH_ARGUMENTS else entry.name
     if bare != (was.name.partition("(")[0] if was.type in _WITH_ARGUMENTS else was.name):
         yield f"ALTER {was.type} {name} RENAME TO {quoted_name(bare)};"
+
+
+def _further(was: ArchiveEntry, entry: ArchiveEntry) -> Iterator[str]:
+    """The statements after CREATE TABLE that weren't there before: statistics, storage, row security."""
+    before = {statement.text for statement in split(was.create)}
+    for statement in split(entry.create)[1:]:
+        if statement.text not in before:
+            yield f"{statement.text};"
 
 
 def _definition(column: Column) -> str:

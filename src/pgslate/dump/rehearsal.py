@@ -133,7 +133,7 @@ def _refusals(entries: Sequence[Entry], failed: dict[int, str]) -> list[Refusal]
         if entry.number not in failed:
             continue
         inherited = next((causes[number] for number in entry.needs if number in causes), None)
-        what = entry.type.lower().replace(ROWS.lower(), "rows of table")
+        what = "rows of table" if entry.type == ROWS else entry.type.lower()
         causes[entry.number] = inherited or f"{what} {entry.name}: {failed[entry.number]}"
         for unit in units[entry.number]:
             found.setdefault(unit, Refusal(unit, causes[entry.number]))
