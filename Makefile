@@ -6,9 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVICES := workflowexecution datastorage gateway aianalysis notification remediationorchestrator signalprocessing
 
-.PHONY: help setup docs demo test test-long test-e2e $(SERVICES:%=test-e2e-%) test-kubernetes lint format bench lock clean
+.PHONY: help setup docs demo test test-long coverage test-e2e $(SERVICES:%=test-e2e-%) test-kubernetes lint format bench lock clean
 
-help:  ## What there is
+help:  ## List what make can do
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "make %-28s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed  ## The virtual environment, from requirements.lock
@@ -21,6 +21,9 @@ test: setup  ## All tests; six to eight minutes on two cores
 
 test-long: setup  ## The tests again, with thousands of random histories and hundreds of kills
 	@PGSLATE_LONG=1 $(BIN)/python -m pytest -q -n 2 tests
+
+coverage: setup  ## All tests, and which lines and branches they don't reach; htmlcov/index.html shows them
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --cov --cov-report=term --cov-report=html tests
 
 test-e2e: $(SERVICES:%=test-e2e-%)  ## The seven services' end-to-end suites
 
@@ -51,7 +54,7 @@ lock:  ## Resolve both pyproject.toml anew into requirements.lock (needs uv)
 		--generate-hashes --no-header --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
 
 clean:  ## Remove what make has made
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks build dist
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov .benchmarks build dist
 
 # Two steps, so that a change of pyproject.toml doesn't look at every dependency again.
 $(VENV)/.installed: $(VENV)/.dependencies pyproject.toml datastorage/pyproject.toml
