@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.dump.test_contents import made, made_of
 from tests.slices.judging import Court, catalog_of, court
 
+from pgslate.clones.databases import Databases
 from pgslate.dump.search_paths import SERVERS_OWN, search_paths
-from pgslate.errors import FormUnavailableError
+from pgslate.errors import FormUnavailableError, ProofError
+from pgslate.project.project import Project
+from pgslate.report import lock as report
 from pgslate.targets.embedded.server import Server
+from pgslate.verbs.lock import lock
 
 CATALOGS = {
     "an inlined function of a generated column and an index": """
@@ -104,6 +110,36 @@ def test_a_proof_says_that_a_form_cannot_be_had_and_why(server: Server) -> None:
         assert proof.is_unavailable
         assert 'violates check constraint "room"' in proof.unproved
         assert case.proof("booked", "statements").unproved == ""
+
+
+def test_a_lock_proves_the_other_forms_and_says_which_cannot_be_had(tmp_path: Path) -> None:
+    (tmp_path / "001_seats.sql").write_text(OUTGROWN)
+    project = Project.open(tmp_path)
+    locked = lock(project, workers=1)
+    assert not locked.unproved
+    assert set(locked.unavailable) == {"table public.booked (objects)", "table public.guests (objects)"}
+    assert "can't be had: table public.booked (objects): rows of table" in report.text(locked)
+    again = Project.open(tmp_path)
+    with pytest.raises(ProofError, match='violates check constraint "room"'):
+        again.slice("booked", form="objects")
+    assert again.slice("booked", form="statements").required
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_clone_of_what_the_objects_form_cannot_make_says_which_form_it_takes(
+    server: Server, tmp_path: Path, locked: bool
+) -> None:
+    (tmp_path / "001_seats.sql").write_text(OUTGROWN)
+    if locked:
+        lock(Project.open(tmp_path), workers=1)
+    notes: list[str] = []
+    project = Project.open(tmp_path)
+    with (
+        Databases(server.target(), project, ahead=0, note=notes.append) as databases,
+        databases.database("booked").connect() as connection,
+    ):
+        assert connection.execute("TABLE booked").fetchall() == [(1,)]
+    assert any("statements form" in note and 'check constraint "room"' in note for note in notes), notes
 
 
 def test_every_path_that_a_catalog_sets_is_found() -> None:

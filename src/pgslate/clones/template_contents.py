@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from pgslate.clones.connections import Note, silent
 from pgslate.clones.server_facts import ServerFacts
 from pgslate.dump.kept_snapshot import definitions_of
-from pgslate.errors import TargetError
+from pgslate.errors import ProofError, TargetError
 from pgslate.partitions.policy import PartitionPolicy, Window
 from pgslate.slices.proved_slice import in_form
 from pgslate.slices.slice import Slice
@@ -111,7 +111,7 @@ def slice_for(project: Project, selection: Selection, server: Target) -> Slice:
         _trace(project, server)
         try:
             return project.slice_for(selection, form="objects")
-        except TargetError:  # no server, or none with a pg_dump, is installed here
+        except (TargetError, ProofError):  # no pg_dump is installed here; or this form can't be had
             return project.slice_for(selection, form="statements")
 
 
@@ -129,7 +129,7 @@ def contents_of(
         try:
             chosen = in_form(slice_, "objects")
             script = definitions_of(chosen, prelude=chosen.prelude, major=facts.major)
-        except TargetError as error:
+        except (TargetError, ProofError) as error:
             note(f"templates are made in the statements form: {error.message}")
             chosen = in_form(slice_, "statements")
     return Contents(chosen, chosen.prelude, script, chosen.policies, chosen.partitions, as_of)

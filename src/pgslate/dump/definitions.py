@@ -148,7 +148,7 @@ def script_of(slice_: Slice, snapshot: Snapshot) -> str:
     refused = {refusal.unit: refusal.why for refusal in snapshot.refused}
     for name in names:
         if name in refused:
-            raise _unavailable(slice_.tables, refused[name])
+            raise unavailable(slice_.tables, refused[name])
     if missing and not slice_.is_whole:  # of everything, a table may be an extension's
         raise ProofError(
             f"the snapshot has no {', '.join(missing)}", fix="remove it from the cache, to have it made anew"
@@ -156,7 +156,8 @@ def script_of(slice_: Slice, snapshot: Snapshot) -> str:
     return snapshot.whole_script() if slice_.is_whole else snapshot.script(names)
 
 
-def _unavailable(tables: tuple[str, ...], cause: str) -> FormUnavailableError:
+def unavailable(tables: tuple[str, ...], cause: str) -> FormUnavailableError:
+    """The error for tables that the objects form can't make; ``cause`` names the object and says why."""
     asked = ", ".join(tables) or "everything"
     return FormUnavailableError(
         f"the objects form can't make {asked}: {cause}",

@@ -82,7 +82,10 @@ def prove(prover: Prover, catalog: Catalog, trace: Trace, asked: Sequence[Unit],
         (*widening.why, "the whole catalog"),
     )
     attempt = slice_of(catalog, trace, asked, tables=names, form=form, widening=everything)
-    last = prover.check(attempt)
+    try:
+        last = prover.check(attempt)
+    except FormUnavailableError:  # of other tables: these ones' own failure says more
+        return Proof(attempt, major, tuple(failures), everything, failures[-1])
     return Proof(attempt, major, tuple(failures), everything, last.what if last else "")
 
 

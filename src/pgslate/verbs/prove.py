@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from pgslate.dump.definitions import unavailable
 from pgslate.errors import ProofError
 from pgslate.slices.lockfile import units_of
 from pgslate.slices.proof import Proof, prove_one
@@ -43,6 +44,8 @@ def prove(slice_: Slice) -> ProveResult:
     tables = slice_.tables or ("*",)
     asked = units_of(slice_.catalog, slice_.trace, tables)
     proof, _ = prove_one(slice_.catalog, slice_.prelude, slice_.trace, asked, slice_.form)
+    if proof.is_unavailable:
+        raise unavailable(tables, proof.unproved)
     if proof.unproved:
         raise ProofError(
             f"the slice for {', '.join(tables)} could not be proved: {proof.unproved}",
