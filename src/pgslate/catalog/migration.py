@@ -10,7 +10,7 @@ from functools import cached_property
 
 from pgslate.catalog.blocks import Block, blocks
 from pgslate.catalog.statements import Statement, split
-from pgslate.errors import CatalogError
+from pgslate.errors import CatalogError, Place
 
 Order = tuple[int | str, ...]
 
@@ -25,6 +25,8 @@ class Migration:
     ``transactional`` is false where the format says that the file must not run in a transaction.
     ``repeatable`` migrations run again whenever they change. ``checksum`` covers ``source`` and how it is
     run, normalised for line ends. ``alone`` is false where the file holds other migrations too.
+    ``made_by_line`` is set where the file is a program that made the source: the line of the file that every
+    statement's place is.
     """
 
     version: str
@@ -36,6 +38,7 @@ class Migration:
     transactional: bool = True
     repeatable: bool = False
     origin: tuple[int, ...] = field(default=(), repr=False)
+    made_by_line: int | None = field(default=None, repr=False)
     alone: bool = field(default=True, repr=False, compare=False)
 
     @property
@@ -49,9 +52,13 @@ class Migration:
         try:
             found = split(self.source, file=self.file, first_line=self.first_line)
         except CatalogError as error:
-            if self.origin and error.place:
+            if self.made_by_line is not None and error.place:
+                error.place = Place(self.file, self.made_by_line)
+            elif self.origin and error.place:
                 error.place = replace(error.place, line=self.origin[error.place.line - 1])
             raise
+        if self.made_by_line is not None:
+            return tuple(replace(s, line=self.made_by_line, column=1) for s in found)
         return tuple(replace(s, line=self.origin[s.line - 1]) for s in found) if self.origin else found
 
     @cached_property

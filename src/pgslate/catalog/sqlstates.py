@@ -174,6 +174,8 @@ def means_a_changed_object(sqlstate: str) -> bool:
 
 def place_of(migration: Migration, statement: Statement, offset: int = 0) -> Place:
     """The place of the character ``offset`` (from 0) of a migration's statement."""
+    if migration.made_by_line is not None:
+        return Place(migration.file, statement.line)
     return place_in(migration.file, statement, offset)
 
 
@@ -255,7 +257,8 @@ def failed_at_the_end(
     """The error where every statement up to the ``last`` ran, and a check that they deferred to the end of
     the transaction failed."""
     failed = migration_failed(error, migration, last, applied=applied, doing=doing)
-    failed.place = Place(migration.file, last.line + last.text.count("\n"))
+    length = 0 if migration.made_by_line is not None else last.text.count("\n")
+    failed.place = Place(migration.file, last.line + length)
     failed.message += "\nEvery statement ran; this came from what was deferred to the end of the file."
     failed.statement = "COMMIT"
     return failed

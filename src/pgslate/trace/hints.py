@@ -44,7 +44,7 @@ def hints_of(migration: Migration, statement: Statement) -> tuple[Hint, ...]:
     """The hints in a statement and directly above it. Raises CatalogError where one can't be read."""
     if not _has_hints(migration.source):
         return ()
-    above = _comments_above(migration, statement)
+    above = _comments_above(migration, statement) if migration.made_by_line is None else []
     found = [*_hints(above, statement.line - len(above), migration.file)]
     return (*found, *_hints(statement.text.split("\n"), statement.line, migration.file))
 
