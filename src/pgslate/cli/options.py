@@ -47,6 +47,8 @@ class Asked:
     as_of: dt.datetime | None = None
     allow_out_of_order: bool = False
     accept_edited: tuple[str, ...] = ()
+    nothing_else: bool = False
+    allow: tuple[str, ...] = ()
     assume_applied: tuple[str, ...] = ()
     output: str = "text"
     verbose: bool = False
@@ -181,6 +183,17 @@ AS_OF: tuple[Decorator, ...] = (
         type=Moment(),
         metavar="DAY",
         help="The day that partitions are counted from, in UTC.  [default: the server's clock]",
+    ),
+)
+STRICT: tuple[Decorator, ...] = (
+    click.option(
+        "--nothing-else", is_flag=True, help="Also report what the database holds and no migration makes."
+    ),
+    click.option(
+        "--allow",
+        multiple=True,
+        metavar="NAME",
+        help="An object, or a pattern such as dba_*, that may be there though no migration makes it.",
     ),
 )
 LEDGER: tuple[Decorator, ...] = (

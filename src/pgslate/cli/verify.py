@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command("verify")
-@options.takes(options.SELECTION, options.TARGET, options.MANY, options.AS_OF, options.CATALOG)
+@options.takes(
+    options.SELECTION, options.TARGET, options.MANY, options.AS_OF, options.STRICT, options.CATALOG
+)
 def command(asked: Asked) -> int:
     """Compare what the TABLEs (or all) need with what the database holds; exit 1 where it differs.
 
@@ -51,4 +53,6 @@ def _verified(asked: Asked, output: Output, project: Project, chosen: Slice) -> 
     from pgslate.verbs.verify import verify
 
     with resolve.target(asked, output, project) as target:
-        return verify(chosen, target, as_of=asked.as_of), target.label
+        return verify(
+            chosen, target, as_of=asked.as_of, nothing_else=asked.nothing_else, allow=asked.allow
+        ), target.label

@@ -66,7 +66,8 @@ class Config:
     ``file`` is None where there is no configuration. ``catalog`` is the folder of migrations, ``ignore`` the
     paths or patterns of files in it that are none, ``versions`` as for ``Catalog.load``. ``prelude`` are SQL
     files to run before the first migration. ``session`` are the settings that every migration's session
-    begins with. ``defines`` are the values of template variables.
+    begins with. ``defines`` are the values of template variables. ``allow`` are names of objects
+    that a database may hold though no migration makes them.
     """
 
     file: Path | None = None
@@ -81,6 +82,7 @@ class Config:
     contracts: Mapping[str, Contract] = field(default_factory=dict)
     bundles: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     partitions: Mapping[str, PartitionPolicy] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
 
     @staticmethod
     def load(file: str | Path) -> Config:
@@ -209,6 +211,7 @@ class _Reader:
             "contracts",
             "bundles",
             "partitions",
+            "verify",
         )
         self._known("", table, known)
         if "define" in table and "defines" in table:
@@ -227,7 +230,14 @@ class _Reader:
             contracts=self._contracts(table.get("contracts", _NOTHING)),
             bundles=self._bundles(table.get("bundles", _NOTHING)),
             partitions=self._partitions(table.get("partitions", _NOTHING)),
+            allow=self._allow(table.get("verify", _NOTHING)),
         )
+
+    def _allow(self, said: Any) -> tuple[str, ...]:
+        """The names of objects that may be in a database though no migration makes them."""
+        table = self._table("verify", said)
+        self._known("verify", table, ("allow",))
+        return self._texts("verify.allow", table.get("allow", ()))
 
     def _prelude(self, said: Any) -> tuple[Path, ...]:
         key = "prelude"

@@ -222,6 +222,7 @@ class Project:
             found,
             policies=self._policies_of(found),
             partitions=selection.partitions,
+            allow=self.config.allow,
             project_path=self.home,
         )
 

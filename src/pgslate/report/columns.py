@@ -53,3 +53,13 @@ def counted(number: int, one: str, many: str = "") -> str:
     ('1 table', '2 indexes')
     """
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def shortened(names: Sequence[str], *, most: int = 5) -> str:
+    """The names with commas between; of many, the first and how many more there are.
+
+    >>> shortened(["1", "2", "3", "4"], most=2)
+    '1, 2 and 2 more'
+    """
+    more = len(names) - most
+    return ", ".join(names) if more <= 0 else f"{', '.join(names[:most])} and {more} more"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import fixes
-from .difference import MISSING, Difference
+from .difference import MISSING, NOTHING, Difference
 from .model import Name, Schema, SchemaObject
 from .spelling import same
 from .wording import describes, says
@@ -38,6 +38,8 @@ def compare(
             differences.append((_rank(each, missing=True), _called_otherwise(each, renamed[each.key])))
             continue
         there = found.objects.get(each.key)
+        if there is not None and there.owner != each.owner and _is_lost_with_its_owner(each, expected, found):
+            continue
         if there is None:
             if not _is_implied(each, expected, found):
                 whole = expected.objects.get(each.owner)
@@ -58,9 +60,13 @@ def _rank(each: SchemaObject, *, missing: bool) -> tuple[int, str, str]:
     return (first, each.owner[1], "" if not each.is_part else f"{each.kind} {each.name}")
 
 
+def _is_lost_with_its_owner(each: SchemaObject, expected: Schema, found: Schema) -> bool:
+    return each.is_part and each.owner in expected and each.owner not in found
+
+
 def _is_implied(each: SchemaObject, expected: Schema, found: Schema) -> bool:
     """Whether another missing object says it already: its table, or the constraint whose index it is."""
-    if each.is_part and each.owner in expected and each.owner not in found:
+    if _is_lost_with_its_owner(each, expected, found):
         return True
     constraint = ("table constraint", f"{each.get('constraint')} on {each.owner[1]}")
     return bool(each.get("constraint")) and constraint in expected and constraint not in found
@@ -97,16 +103,16 @@ def _but_for_the_name(each: SchemaObject) -> tuple[object, ...]:
 
 def _called_otherwise(each: SchemaObject, stray: SchemaObject) -> Difference:
     return Difference(
-        each.name, each.kind, describes(each), f"called {stray.name}", fixes.rename(each, stray)
+        each.name, each.kind, describes(each), f"called {stray.name}", fixes.rename(each, stray), each.owner
     )
 
 
 def _missing(each: SchemaObject, whole: SchemaObject | None) -> Difference:
-    return Difference(each.name, each.kind, describes(each), MISSING, fixes.make(each, whole))
+    return Difference(each.name, each.kind, describes(each), MISSING, fixes.make(each, whole), each.owner)
 
 
 def _stray(each: SchemaObject) -> Difference:
-    return Difference(each.name, each.kind, "nothing", describes(each), fixes.drop(each))
+    return Difference(each.name, each.kind, NOTHING, describes(each), fixes.drop(each), each.owner)
 
 
 def _strays(expected: Schema, found: Schema) -> Iterator[SchemaObject]:
@@ -150,6 +156,7 @@ def _changed(
             says(kind, attribute, want),
             says(kind, attribute, have),
             fixes.change(expected, found, attribute, major=majors[1]),
+            expected.owner,
         )
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from .model import Name
 
 MISSING = "missing"
 """A difference's ``found`` where the object is not there at all."""
+
+NOTHING = "nothing"
+"""A difference's ``expected`` where no migration makes the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +18,8 @@ class Difference:
     """One thing that is not as it should be.
 
     ``object`` and ``kind`` name it as ``pg_identify_object`` does; ``expected`` and ``found`` say what should
-    be and what is, in a few words or as SQL; ``fix`` says what to do.
+    be and what is, in a few words or as SQL; ``fix`` says what to do. ``of`` names the top-level
+    object that it is about, where that is known.
     """
 
     object: str
@@ -21,6 +27,7 @@ class Difference:
     expected: str
     found: str
     fix: str
+    of: Name | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.object}: expected {self.expected}, found {self.found}"

@@ -48,8 +48,9 @@ class Slice:
 
     The rest is what its project adds. ``prelude`` is run on an empty database before the first migration.
     ``policies`` are the partition policies of the required tables, and ``partitions`` the names of the
-    partitions that were asked for, by the policy's table. ``project_path`` is the file or folder that the
-    project is known by.
+    partitions that were asked for, by the policy's table. ``allow`` are names, or patterns of names, of
+    objects that a database may hold though no migration makes them. ``project_path`` is the file or folder
+    that the project is known by.
     """
 
     catalog: Catalog = field(repr=False)
@@ -65,6 +66,7 @@ class Slice:
     prelude: tuple[PreludeFile, ...] = field(default=(), repr=False)
     policies: tuple[PartitionPolicy, ...] = ()
     partitions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
     project_path: Path | None = None
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,16 +11,22 @@ from typing import Any
 import psycopg
 
 from pgslate.catalog.catalog import Catalog
-from pgslate.execution import ledger_state
+from pgslate.execution import drift, ledger_state
 from pgslate.execution.connection import connected, read_ledger
 from pgslate.execution.ledger import Ledger
 from pgslate.execution.verification import compare_database, raise_for, tables_missing_in
 from pgslate.partitions.coverage import Survey
 from pgslate.partitions.policy import PartitionPolicy, Window
-from pgslate.schema.difference import MISSING, Difference
+from pgslate.schema.difference import MISSING, NOTHING, Difference
+from pgslate.schema.read import read
 from pgslate.slices.selection import RELATIONS
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
+
+_SETTINGS = """SELECT quote_ident(current_database()), split_part(config, '=', 1), config
+FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) config
+WHERE s.setrole = 0 AND s.setdatabase =
+    (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,14 @@ class VerifyResult:
         return {"ok": self.ok, "differences": [each.as_json() for each in self.differences]}
 
 
-def verify(slice_: Slice, target: Target, *, as_of: datetime | None = None) -> VerifyResult:
+def verify(
+    slice_: Slice,
+    target: Target,
+    *,
+    as_of: datetime | None = None,
+    nothing_else: bool = False,
+    allow: Collection[str] = (),
+) -> VerifyResult:
     """Compare the required objects, the partitions by policy, and the ledger; changes nothing.
 
     Args:
@@ -61,6 +74,9 @@ def verify(slice_: Slice, target: Target, *, as_of: datetime | None = None) -> V
             and the partitions that it names.
         target: The database.
         as_of: The moment (UTC) that partition policies count from; by default the server's clock.
+        nothing_else: Also report every object and setting of the database that no migration makes.
+        allow: Names, or patterns such as ``dba_*``, of objects that may be there though no migration makes
+            them; besides the slice's own, from ``[verify] allow`` of the configuration.
 
     Returns:
         The differences, each with its fix. Call ``raise_for_differences()`` to have them as an error.
@@ -81,7 +97,12 @@ def verify(slice_: Slice, target: Target, *, as_of: datetime | None = None) -> V
             as_found=slice_.as_found,
         )
         ledger, _ = read_ledger(connection)
-    return VerifyResult(_with_ledger(slice_, compared.differences, ledger), compared.surveys)
+        differences = _with_renamed(slice_, compared.differences, connection)
+        if nothing_else:
+            differences += _everything_else(slice_, connection)
+    differences = drift.without_allowed(differences, (*slice_.allow, *allow))
+    differences = drift.with_untaken_branches(slice_, differences)
+    return VerifyResult(_with_ledger(slice_, differences, ledger), compared.surveys)
 
 
 def verify_objects(
@@ -89,14 +110,38 @@ def verify_objects(
 ) -> VerifyResult:
     """Compare the required objects alone, and a ledger that was read; ``apply`` makes the partitions."""
     compared = compare_database(slice_.expected, connection, slice_.required_names, as_found=slice_.as_found)
+    differences = _with_renamed(slice_, compared.differences, connection)
+    differences = drift.without_allowed(differences, slice_.allow)
+    differences = drift.with_untaken_branches(slice_, differences)
     if ledger is None:
-        return VerifyResult(compared.differences)
-    return VerifyResult(_with_ledger(slice_, compared.differences, ledger))
+        return VerifyResult(differences)
+    return VerifyResult(_with_ledger(slice_, differences, ledger))
+
+
+def _with_renamed(
+    slice_: Slice, differences: tuple[Difference, ...], connection: psycopg.Connection[Any]
+) -> tuple[Difference, ...]:
+    if not drift.has_missing_partitions(differences, slice_.expected):
+        return differences
+    return drift.with_renamed_partitions(differences, slice_.expected, read(connection))
+
+
+def _everything_else(slice_: Slice, connection: psycopg.Connection[Any]) -> tuple[Difference, ...]:
+    """The objects and the settings of the whole database that no migration makes."""
+    strays = drift.stray_objects(slice_, read(connection, exclude_schemas=("pgslate",)))
+    catalog = "".join(migration.source for migration in slice_.catalog)
+    settings = [
+        Difference(name, "database setting", NOTHING, value, f"ALTER DATABASE {database} RESET {name};")
+        for database, name, value in connection.execute(_SETTINGS)
+        if name not in catalog
+    ]
+    return (*strays, *settings)
 
 
 def _with_ledger(
     slice_: Slice, differences: tuple[Difference, ...], ledger: Ledger
 ) -> tuple[Difference, ...]:
+    differences = drift.with_pending(slice_, differences, ledger)
     finished = {row.version for row in ledger.by_version.values() if row.finished}
     if finished.issuperset(migration.version for migration in slice_.files):
         differences = tuple(map(_dropped_since, differences))
