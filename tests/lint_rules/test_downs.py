@@ -107,8 +107,7 @@ def test_a_down_outside_of_a_transaction_is_run_on_a_copy(folder: Folder, found:
     )
     (finding,) = found("down", project)
     assert finding.file == "3_c.sql"
-    assert "index public.y is left behind" in finding.message
-    assert "index public.x is gone" in finding.message
+    assert "index public.x is called public.y" in finding.message
 
 
 @pytest.mark.parametrize(

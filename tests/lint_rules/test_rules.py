@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -106,4 +107,5 @@ def test_without_squawk_its_rules_are_not_among_those_checked(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", os.devnull)
+    monkeypatch.setattr(sys, "executable", os.devnull)
     assert "squawk" not in lint(folder({"1_a.sql": "SELECT 1;"}), rules=["squawk"]).checked

@@ -31,6 +31,7 @@ def command(asked: Asked, rules: tuple[str, ...], ignore: tuple[str, ...], month
     duplicate-index    an index that says what another one does
     partition-window   partitions that end soon, and no policy that makes more
     lock-on-rows       a heavy lock on a table into which migrations wrote rows
+    breaking-change    what breaks programs of the release before, loses data, or fails on rows
     squawk             squawk's own rules, where squawk is installed; one of them: squawk/NAME
     """
     from pgslate.report import lint as report

@@ -49,10 +49,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All findings, in the order of the catalog, and the names of the rules that were ``checked``."""
+    """All findings, in the order of the catalog, and the names of the rules that were ``checked``.
+
+    ``not_asked`` are tools that have rules of their own and are not installed.
+    """
 
     findings: tuple[Finding, ...]
     checked: tuple[str, ...]
+    not_asked: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -64,6 +68,7 @@ class Findings:
             "ok": self.ok,
             "findings": [each.as_json() for each in self.findings],
             "checked": list(self.checked),
+            "not_asked": list(self.not_asked),
         }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,13 +19,18 @@ _AT_ONCE = 200
 
 
 def is_installed() -> bool:
-    """Whether there is a squawk on the PATH."""
-    return shutil.which("squawk") is not None
+    """Whether there is a squawk on the PATH or beside this interpreter."""
+    return _program() is not None
+
+
+def _program() -> str | None:
+    beside = Path(sys.executable).parent / "squawk"  # in a virtual environment that is not activated
+    return shutil.which("squawk") or shutil.which(str(beside))
 
 
 def check(case: Case) -> Iterator[Finding]:
     """What squawk says of each migration; nothing where it isn't installed."""
-    program = shutil.which("squawk")
+    program = _program()
     if program is None:
         return
     with tempfile.TemporaryDirectory(prefix="pgslate-squawk-") as folder:

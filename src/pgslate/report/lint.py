@@ -18,6 +18,8 @@ def _lines(found: Findings) -> Iterable[str]:
         yield f"{plain(each.place)}: {plain(each.brief or each.message)} [{each.rule}]"
         yield from (f"    {plain(line)}".rstrip() for line in each.excerpt)
         yield f"    fix: {plain(each.fix)}"
+    for tool in found.not_asked:
+        yield f"{tool} is not installed: its rules were not asked"
     if found.ok:
         yield f"nothing to say: {counted(len(found.checked), 'rule')} checked"
         return

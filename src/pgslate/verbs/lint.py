@@ -10,7 +10,15 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pgslate.errors import UsageError
-from pgslate.lint_rules import coupling, downs, partition_windows, squawk, table_design, table_locks
+from pgslate.lint_rules import (
+    breaking_changes,
+    coupling,
+    downs,
+    partition_windows,
+    squawk,
+    table_design,
+    table_locks,
+)
 from pgslate.lint_rules.finding import Case, Finding, Findings
 from pgslate.project.configuration import suggestion
 from pgslate.project.project import Project
@@ -25,6 +33,7 @@ RULES: Mapping[str, Callable[[Case], Iterator[Finding]]] = {
     "duplicate-index": table_design.duplicate_indexes,
     "partition-window": partition_windows.check,
     "lock-on-rows": table_locks.check,
+    breaking_changes.RULE: breaking_changes.check,
     "squawk": squawk.check,
 }
 """The rules by name; those of squawk are called ``squawk/NAME``."""
@@ -59,9 +68,9 @@ def lint(
     order = {migration.file: index for index, migration in enumerate(project.catalog)}
     found = list(dict.fromkeys(found))
     found.sort(key=lambda each: (order.get(each.file, len(order)), each.line, each.rule, each.object))
-    if "squawk" in checked and not squawk.is_installed():
-        checked.remove("squawk")
-    return Findings(tuple(found), tuple(checked))
+    not_asked = [name for name in checked if name == "squawk" and not squawk.is_installed()]
+    checked = [name for name in checked if name not in not_asked]
+    return Findings(tuple(found), tuple(checked), tuple(not_asked))
 
 
 def _is_in(rule: str, names: Sequence[str]) -> bool:
