@@ -436,3 +436,25 @@ def test_a_role_at_its_connection_limit_is_said(slice_for: SliceOf, database: Ta
     with pytest.raises(ServerNotReadyError, match="too many connections for role") as caught:
         apply(slice_for({"001_a.sql": "SELECT 1;"}), Target(dsn_with(database.dsn, user=role)))
     assert "CONNECTION LIMIT" in caught.value.fix
+
+
+@pytest.mark.parametrize("made", ["pgslate.ledger (i int)", "pgslate.layout (i text)", "pgslate.runs ()"])
+def test_a_schema_pgslate_of_somebody_else_is_said_to_be_that(
+    slice_for: SliceOf, database: Target, made: str
+) -> None:
+    run(database, "CREATE SCHEMA pgslate", f"CREATE TABLE {made}")
+    with pytest.raises(TargetError, match=r"the schema pgslate of database test_\w+ is not ours") as caught:
+        apply(slice_for({"001_a.sql": "CREATE TABLE a();"}), database)
+    assert "ALTER SCHEMA pgslate RENAME" in caught.value.fix
+
+
+def test_text_of_a_database_without_an_encoding_is_text(server: Server, slice_for: SliceOf) -> None:
+    with server.target().connect(autocommit=True) as connection:
+        connection.execute(
+            "CREATE DATABASE applying_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"
+        )
+    target = Target(dsn_with(server.target().dsn, dbname="applying_ascii"))
+    with target.connect() as connection:
+        assert connection.execute("SELECT 'größer'::text").fetchone() == ("größer",)
+    apply(slice_for({"001_a.sql": "CREATE TABLE a(t text DEFAULT 'ß');"}), target)
+    assert tables(target) == ["a"]

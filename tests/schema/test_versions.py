@@ -42,3 +42,56 @@ def test_a_view_over_another_column_differs_across_versions(rich_on: Callable[[i
         )
         differences = compare(expected, read(rich_on(18)))
     assert [each.object for each in differences] == ["shop.aliased"]
+
+
+IDENTITIES = """
+CREATE TABLE public.log (id bigint GENERATED ALWAYS AS IDENTITY, kind text, at date) PARTITION BY LIST (kind);
+CREATE TABLE public.log_a PARTITION OF public.log FOR VALUES IN ('a') PARTITION BY RANGE (at);
+CREATE TABLE public.log_a_24 PARTITION OF public.log_a FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE public.log_b PARTITION OF public.log DEFAULT PARTITION BY HASH (id);
+CREATE TABLE public.log_b_0 (kind text, id bigint NOT NULL, at date);
+ALTER TABLE public.log_b ATTACH PARTITION public.log_b_0 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE public.copy (LIKE public.log_a_24 INCLUDING ALL);
+CREATE TABLE public.plain (id bigint GENERATED ALWAYS AS IDENTITY);
+"""
+
+
+@pytest.mark.parametrize(("here", "there"), PAIRS)
+def test_partitions_have_an_identity_by_the_rules_of_the_older_server(
+    here: int, there: int, rich_on: Callable[[int], Connection]
+) -> None:
+    schemas = []
+    for major in (here, there):
+        with rich_on(major).transaction(force_rollback=True):
+            rich_on(major).execute(IDENTITIES)
+            schemas.append(read(rich_on(major)))
+    assert compare(schemas[0], schemas[1], copies=[("table", "public.copy")]) == ()
+
+
+def test_an_identity_that_is_gone_is_found_on_another_version_too(
+    rich_on: Callable[[int], Connection],
+) -> None:
+    expected = read(rich_on(18))
+    with rich_on(15).transaction(force_rollback=True):
+        rich_on(15).execute("ALTER TABLE shop.people ALTER id DROP IDENTITY")
+        differences = compare(expected, read(rich_on(15)))
+    assert "shop.people.id" in [each.object for each in differences]
+
+
+def test_the_order_of_options_means_nothing(rich_on: Callable[[int], Connection]) -> None:
+    connection = rich_on(18)
+    statements = {
+        "SERVER": "ALTER SERVER far OPTIONS (ADD {0}, ADD {1})",
+        "FOREIGN DATA WRAPPER": "ALTER FOREIGN DATA WRAPPER nowhere OPTIONS (ADD {0}, ADD {1})",
+        "FOREIGN TABLE": "ALTER FOREIGN TABLE shop.remote OPTIONS (ADD {0}, ADD {1})",
+        "COLUMN": "ALTER FOREIGN TABLE shop.remote ALTER a OPTIONS (ADD {0}, ADD {1})",
+        "MAPPING": "ALTER USER MAPPING FOR PUBLIC SERVER far OPTIONS (ADD {0}, ADD {1})",
+    }
+    schemas = []
+    for first, second in [("b '1'", "a 'x'"), ("a 'x'", "b '1'")]:
+        with connection.transaction(force_rollback=True):
+            for statement in statements.values():
+                connection.execute(statement.format(first, second).encode())
+            connection.execute("ALTER TABLE shop.people SET (fillfactor = 70)")
+            schemas.append(read(connection))
+    assert compare(*schemas) == ()

@@ -187,7 +187,12 @@ def check(connection: psycopg.Connection[Any], contents: Contents, as_of: dateti
     from pgslate.execution.verification import compare_database
 
     result = compare_database(
-        contents.slice.expected, connection, contents.required, contents.policies, as_of
+        contents.slice.expected,
+        connection,
+        contents.required,
+        contents.policies,
+        as_of,
+        copies=contents.slice.copies,
     )
     if result.differences:
         listed = "\n".join(f"  {difference}" for difference in result.differences[:10])

@@ -150,6 +150,12 @@ def ledger_refusal(error: psycopg.Error, database: str) -> PgslateError:
             right={"database": "CREATE", "schema": "USAGE"}.get(first, "ownership"),
             on=on,
         )
+    if (error.sqlstate or "").startswith("42"):
+        return TargetError(
+            f"the schema pgslate of database {database} is not ours, or was damaged: {said}",
+            fix="rename it (ALTER SCHEMA pgslate RENAME TO ...), or use another database: pgslate keeps its"
+            " ledger in a schema of that name",
+        )
     meaning = MEANINGS.get(error.sqlstate or "")
     return TargetError(
         f"pgslate's ledger can't be used: {said}" + (f" ({meaning.means})" if meaning else ""),

@@ -45,6 +45,7 @@ def compare_database(
     windows: Mapping[str, Collection[Window]] = _NO_WINDOWS,
     owners: str | None = ANYBODY,
     as_found: Collection[Name] = (),
+    copies: Collection[Name] = (),
 ) -> Comparison:
     """How the required objects that the database holds differ from ``expected``.
 
@@ -53,7 +54,7 @@ def compare_database(
     ``as_of`` (or by the server's clock) must be covered, and those in ``windows``, by the policy's table.
     Partitions that stand on the policy's grid are never stray, whoever made them. ``owners`` is as for
     ``compare``: by default nobody in particular has to own what no migration gives to a role. Objects named
-    in ``as_found`` only have to be there.
+    in ``as_found`` only have to be there. ``copies`` is as for ``compare``.
 
     Changes nothing. Raises psycopg.Error where the connection fails, and UsageError where a policy's table is
     not partitioned by a range of time.
@@ -63,7 +64,7 @@ def compare_database(
     # a long list of names costs more to look for than everything else to read
     found = read(connection, within=list(names) if len(names) < _MANY else None).within(names)
     there = [name for name in as_found if name in found.objects]
-    differences = list(compare(wanted.without(there), found.without(there), owners=owners))
+    differences = list(compare(wanted.without(there), found.without(there), owners=owners, copies=copies))
     surveys: list[Survey] = []
     for policy in policies:
         if not _is_required(policy, required):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from . import fixes
 from .difference import MISSING, NOTHING, Difference
@@ -19,6 +19,7 @@ def compare(
     found: Schema,
     *,
     owners: str | None = None,
+    copies: Collection[Name] = (),
 ) -> tuple[Difference, ...]:
     """How ``found`` differs from ``expected``; empty where everything expected is there, and just so.
 
@@ -28,9 +29,13 @@ def compare(
 
     Definitions are compared by what they say, so the servers' majors may differ. An object that ``expected``
     leaves to whoever applied the migrations must be owned by ``owners``: by default the role that read
-    ``found``; ANYBODY asks for no role in particular.
+    ``found``; ANYBODY asks for no role in particular. ``copies`` are tables made LIKE others.
+
+    Before 17 partitions have no identity of their own, and tables made LIKE them have none either: where one
+    of the servers is older, identity is not compared there.
     """
     majors = (expected.major, found.major)
+    plain = _without_identity(expected, found, copies) if min(majors) < 17 <= max(majors) else frozenset()
     differences: list[tuple[tuple[int, str, str], Difference]] = []
     renamed = _renamed(expected, found)
     for each in expected:
@@ -41,15 +46,19 @@ def compare(
         if there is not None and there.owner != each.owner and _is_lost_with_its_owner(each, expected, found):
             continue
         if there is None:
+            if each.kind == "sequence" and each.get("identity") and each.owner in plain:
+                continue
             if not _is_implied(each, expected, found):
                 whole = expected.objects.get(each.owner)
                 differences.append((_rank(each, missing=True), _missing(each, whole)))
             continue
         rank = _rank(each, missing=False)
-        differences += [(rank, d) for d in _changed(each, there, majors, owners, found.role)]
+        differences += [(rank, d) for d in _changed(each, there, majors, owners, found.role, plain)]
     new_names = {stray.key for stray in renamed.values()}
     for stray in _strays(expected, found):
         if stray.key in new_names:
+            continue
+        if stray.kind == "sequence" and stray.get("identity") and stray.owner in plain:
             continue
         differences.append((_rank(stray, missing=False), _stray(stray)))
     return tuple(difference for _, difference in sorted(differences, key=lambda pair: pair[0]))
@@ -131,10 +140,13 @@ def _changed(
     majors: tuple[int, int],
     owners: str | None,
     reader: str,
+    plain: Collection[Name],
 ) -> Iterator[Difference]:
     kind, name = expected.key
     is_owned = _owner_is_right(expected.get("owner"), found.get("owner"), owners, reader)
     for attribute in dict.fromkeys((*expected.attributes, *found.attributes)):
+        if attribute == "identity" and kind == "table column" and expected.owner in plain:
+            continue
         if attribute == "acl" and not is_owned:  # a new owner takes the old one's rights over
             continue
         want, have = expected.get(attribute), found.get(attribute)
@@ -158,6 +170,12 @@ def _changed(
             fixes.change(expected, found, attribute, major=majors[1]),
             expected.owner,
         )
+
+
+def _without_identity(expected: Schema, found: Schema, copies: Collection[Name]) -> frozenset[Name]:
+    """The tables that have no identity on the older of two servers, since that is before 17."""
+    both = (*expected, *found)
+    return frozenset({*copies, *(each.key for each in both if each.get("partition_of"))})
 
 
 def _owner_is_right(want: object, have: object, owners: str | None, reader: str) -> bool:

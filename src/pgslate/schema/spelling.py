@@ -42,6 +42,10 @@ _WRAPPERS: dict[tuple[str, str], str] = {
 """The statement in which the value of an attribute can be parsed."""
 
 
+_UNORDERED = frozenset({"options", "server_options", "settings"})
+"""Lists of ``name=value`` whose order means nothing: it is that in which statements gave them."""
+
+
 def same(kind: str, attribute: str, expected: Value, found: Value, *, majors: Collection[int] = ()) -> bool:
     """Whether an object of that kind has the same attribute, however the servers spell it.
 
@@ -51,6 +55,8 @@ def same(kind: str, attribute: str, expected: Value, found: Value, *, majors: Co
         return True
     if attribute in ("not_null_constraint", "not_null_comment"):
         return any(0 < major < 18 for major in majors)
+    if attribute in _UNORDERED and isinstance(expected, tuple) and isinstance(found, tuple):
+        return sorted(expected) == sorted(found)
     if attribute == "acl":
         return _common_rights(expected, majors) == _common_rights(found, majors)
     if kind == "extension":

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
@@ -32,6 +33,7 @@ from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
 if TYPE_CHECKING:
     from pgslate.partitions.policy import PartitionPolicy
 
+_LIKE = re.compile(r"\blike\b", re.IGNORECASE)
 Form = Literal["files", "statements", "objects"]
 FORMS: tuple[Form, ...] = ("files", "statements", "objects")
 
@@ -108,6 +110,20 @@ class Slice:
             "objects": self.required_names if self.form == "objects" else (),
         }
         return hashlib.sha256(json.dumps(document).encode()).hexdigest()
+
+    @cached_property
+    def copies(self) -> frozenset[Name]:
+        """Of the required tables, those that were made LIKE others."""
+        units, effects = self.trace.units, self.trace.effects
+        found = set()
+        for unit in self.required:
+            info = units[unit]
+            if info.kind == "table" and info.made is not None:
+                made = effects[info.made]
+                text = self.catalog.migrations[made.migration].statements[made.statement].text
+                if _LIKE.search(text):
+                    found.add((info.kind, info.name))
+        return frozenset(found)
 
     @cached_property
     def as_found(self) -> frozenset[Name]:

@@ -25,6 +25,7 @@ CONNECTION_DEFAULTS: dict[str, str] = {
     "keepalives_idle": "30",
     "keepalives_interval": "10",
     "keepalives_count": "3",
+    "client_encoding": "UTF8",  # without it, text of a database in SQL_ASCII comes as bytes
 }
 
 _SPECIAL = re.compile(r"[\s\\]")

@@ -95,6 +95,7 @@ def verify(
             as_of,
             windows=windows,
             as_found=slice_.as_found,
+            copies=slice_.copies,
         )
         ledger, _ = read_ledger(connection)
         differences = _with_renamed(slice_, compared.differences, connection)
@@ -109,7 +110,9 @@ def verify_objects(
     slice_: Slice, connection: psycopg.Connection[Any], ledger: Ledger | None = None
 ) -> VerifyResult:
     """Compare the required objects alone, and a ledger that was read; ``apply`` makes the partitions."""
-    compared = compare_database(slice_.expected, connection, slice_.required_names, as_found=slice_.as_found)
+    compared = compare_database(
+        slice_.expected, connection, slice_.required_names, as_found=slice_.as_found, copies=slice_.copies
+    )
     differences = _with_renamed(slice_, compared.differences, connection)
     differences = drift.without_allowed(differences, slice_.allow)
     differences = drift.with_untaken_branches(slice_, differences)
