@@ -186,6 +186,27 @@ def test_a_child_whose_parent_dropped_the_default_has_none(any_server: Server) -
         case.assert_exact("base", "kid", "grand", "last")
 
 
+def test_the_columns_of_a_child_keep_their_order(any_server: Server) -> None:
+    with court(
+        any_server,
+        "CREATE TABLE base (id int NOT NULL); CREATE TABLE kid (own int) INHERITS (base);"
+        "CREATE TABLE grand (last int DEFAULT 3) INHERITS (kid);",
+        """ALTER TABLE base ADD late varchar(9) COLLATE "C" DEFAULT 'x' NOT NULL;
+        ALTER TABLE kid ADD more int;
+        ALTER TABLE base ADD twice int GENERATED ALWAYS AS (id * 2) STORED; ALTER TABLE base ADD t date;
+        INSERT INTO grand VALUES (1, 2, 3, 'a', 4); INSERT INTO kid VALUES (5, 6, 'b', 7);""",
+        "CREATE TABLE two (id int NOT NULL, late date); CREATE TABLE three (x int);"
+        "CREATE TABLE attached (own int, x int DEFAULT 4, id int NOT NULL, late date DEFAULT '2026-01-01');"
+        "ALTER TABLE attached INHERIT two; ALTER TABLE attached INHERIT three;"
+        "INSERT INTO attached VALUES (1, 2, 3);",
+    ) as case:
+        with made(case) as part, case.server.target(case.database).connect() as whole:
+            for table in ("base", "kid", "grand", "two", "attached"):
+                query = f"TABLE {table}".encode()
+                assert part.execute(query).fetchall() == whole.execute(query).fetchall()
+        case.assert_exact("base", "kid", "grand", "two", "attached")
+
+
 def test_the_sequence_of_a_copied_identity_keeps_its_type(any_server: Server) -> None:
     with court(
         any_server,

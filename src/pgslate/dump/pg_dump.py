@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from pgslate.dump.amendments import amendments
+from pgslate.dump.amendments import Amendments, amendments
 from pgslate.dump.archive import Archive, ArchiveEntry, read_archive
 from pgslate.dump.cast_lists import without_cast_lists
 from pgslate.dump.entries import LARGE_OBJECT, ROWS, Entry, Named
@@ -146,7 +146,7 @@ def _texts(
     entry: ArchiveEntry,
     archive: Archive,
     connection: psycopg.Connection[Any],
-    amended: Mapping[int, str],
+    amended: Amendments,
     membership: Membership,
 ) -> Iterator[str]:
     """An entry's SQL, and what has to follow it."""
@@ -156,9 +156,8 @@ def _texts(
     if entry.type == ROWS:
         yield archive.rows.get(entry.number, "").strip("\n")
         return
-    yield without_cast_lists(entry.create.strip("\n"))
-    if entry.system_catalog == PG_CLASS:
-        yield amended.get(entry.oid, "")
+    create = without_cast_lists(entry.create.strip("\n"))
+    yield amended.of(entry.oid, create) if entry.system_catalog == PG_CLASS else create
     if entry.owner not in ("", connection.info.user):
         yield _owned(entry)
     yield membership.added.get((entry.system_catalog, entry.oid), "")
