@@ -13,9 +13,9 @@ from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 from pgslate.trace import document, saved_state, trace_cache
 from pgslate.trace.effects import Trace
+from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.trace_cache import trace_of
 from pgslate.trace.tracer import Traced, trace
-from pgslate.trace.world import World
 
 SOURCES = (
     "CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE SCHEMA app; CREATE EXTENSION vector;"
@@ -44,9 +44,9 @@ def test_a_trace_that_goes_on_is_that_of_the_whole(server: Server, database: Tar
     catalog = catalog_of(*SOURCES)
     begun = trace(first(catalog, done), database)
     earlier, _ = document.loads(text_of(begun.trace))
-    world = saved_state.loads(saved_state.dumps(begun.world), earlier.units)
-    assert world is not None
-    gone_on = trace(catalog, database, earlier=Traced(earlier, world))
+    live = saved_state.loads(saved_state.dumps(begun.live), earlier.units)
+    assert live is not None
+    gone_on = trace(catalog, database, earlier=Traced(earlier, live))
     assert text_of(gone_on.trace) == text_of(trace_by_itself(server, catalog))
 
 
@@ -76,7 +76,7 @@ def test_what_is_no_world_is_none(kept: bytes) -> None:
 
 
 def test_half_a_world_is_none() -> None:
-    kept = saved_state.dumps(World())
+    kept = saved_state.dumps(LiveObjects())
     assert saved_state.loads(kept[: len(kept) // 2], []) is None
 
 

@@ -15,7 +15,7 @@ from pgslate.errors import MigrationFailedError
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
 from pgslate.trace import document
-from pgslate.trace.expected_writes import Foresight
+from pgslate.trace.expected_writes import ExpectedWrites
 from pgslate.trace.pipeline import Message
 from pgslate.trace.system_catalogs import CATALOGS
 from pgslate.trace.tracer import _Tracer, trace
@@ -40,7 +40,7 @@ def test_a_wrong_guess_changes_nothing(
     server: Server, monkeypatch: pytest.MonkeyPatch, foreseen: Callable[..., frozenset[str]]
 ) -> None:
     before = traced(server)
-    monkeypatch.setattr(Foresight, "of", foreseen)
+    monkeypatch.setattr(ExpectedWrites, "of", foreseen)
     assert traced(server) == before
 
 
@@ -85,14 +85,14 @@ def test_a_message_is_under_way_while_others_work(database: Target) -> None:
 
 
 def test_statements_of_a_shape_write_alike() -> None:
-    foresight = Foresight()
+    expected = ExpectedWrites()
     make = Statement("CREATE TABLE a (id int PRIMARY KEY)", 1, 1, "CreateStmt")
-    foresight.learn(make, ["pg_class", "pg_index"])
-    assert foresight.of(Statement("create table B (x int primary key)", 1, 1, "CreateStmt")) == {
+    expected.learn(make, ["pg_class", "pg_index"])
+    assert expected.of(Statement("create table B (x int primary key)", 1, 1, "CreateStmt")) == {
         "pg_class",
         "pg_index",
     }
-    assert foresight.of(Statement("CREATE TABLE a (id int)", 1, 1, "CreateStmt")) == frozenset()
+    assert expected.of(Statement("CREATE TABLE a (id int)", 1, 1, "CreateStmt")) == frozenset()
 
 
 def test_a_statement_may_make_a_lesser_role_of_the_session(server: Server) -> None:

@@ -12,9 +12,10 @@ from tests.slices.judging import catalog_of
 
 from pgslate.targets.embedded.server import Server
 from pgslate.trace import document
-from pgslate.trace.system_catalogs import Row
+from pgslate.trace.catalog_rows import Row
+from pgslate.trace.changes import Changes
+from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.tracer import trace
-from pgslate.trace.world import Told, World
 
 SOURCES = (
     "CREATE TABLE users (id serial PRIMARY KEY, at date, note text UNIQUE);"
@@ -26,14 +27,14 @@ SOURCES = (
     "COMMENT ON TABLE made_one IS 'one'; DROP TABLE made_two; ALTER TABLE made_one RENAME TO first;",
 )
 
-Take = Callable[..., Told]
+Take = Callable[..., Changes]
 
 
 def shuffled(
-    take: Take, chance: random.Random, world: World, rows: list[Row], *given: Any, **more: Any
-) -> Told:
+    take: Take, chance: random.Random, live: LiveObjects, rows: list[Row], *given: Any, **more: Any
+) -> Changes:
     chance.shuffle(rows)
-    return take(world, rows, *given, **more)
+    return take(live, rows, *given, **more)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -48,6 +49,6 @@ def test_a_trace_does_not_hang_on_numbers_and_places_of_rows(
             found.append(document.dumps(trace(catalog, target).trace, {}))
         finally:
             server.drop_database(name)
-        take = partial(shuffled, World.take, random.Random(seed))  # noqa: S311
-        monkeypatch.setattr(World, "take", lambda *given, take=take, **more: take(*given, **more))
+        take = partial(shuffled, LiveObjects.take, random.Random(seed))  # noqa: S311
+        monkeypatch.setattr(LiveObjects, "take", lambda *given, take=take, **more: take(*given, **more))
     assert found[0] == found[1]

@@ -25,9 +25,9 @@ from pgslate.schema.model import Schema
 from pgslate.schema.read import read
 from pgslate.slices.replay import replay_all
 from pgslate.targets.embedded.server import Server
+from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.observer import Observer
 from pgslate.trace.system_catalogs import PG_AUTHID
-from pgslate.trace.world import World
 
 _SETTINGS = """
 SELECT config FROM pg_catalog.pg_db_role_setting s
@@ -98,10 +98,10 @@ def _taken(
         fresh: A session in an empty database, where members may have been added to an extension.
         before: What a prelude had made of the database, if there is one.
     """
-    world = World()
-    world.begin(Observer(connection).everything())
+    live = LiveObjects()
+    live.begin(Observer(connection).everything())
     settings = tuple(row[0] for row in connection.execute(_SETTINGS))
-    roles = tuple(_roles(connection, world))
+    roles = tuple(_roles(connection, live))
     membership = take_out(connection, fresh) if fresh is not None else Membership({}, {})
     changed = Changes()
     if before is None:
@@ -109,7 +109,7 @@ def _taken(
     else:
         after = _state(server, dbname, connection)
         archive, changed = after.archive, changes(before, after)
-    found = tuple(entries_of(archive, connection, world, changed, membership))
+    found = tuple(entries_of(archive, connection, live, changed, membership))
     return Snapshot(server.major, (*roles, *found), settings, _refusals(found, changed.refused)), changed
 
 
@@ -235,15 +235,15 @@ def _differing(snapshot: Snapshot, empty: psycopg.Connection[Any], wanted: Schem
     return {unit for unit in {each.owner for each in wanted} if compare(wanted.within([unit]), found)}
 
 
-def _roles(connection: psycopg.Connection[Any], world: World) -> Iterable[Entry]:
+def _roles(connection: psycopg.Connection[Any], live: LiveObjects) -> Iterable[Entry]:
     """Entries for the server's roles, numbered below those of the dump, and for who is a member of which."""
     numbers: dict[int, int] = {}
     for number, role in enumerate(texts_of(connection), start=1):
         unit = None
         if len(role.oids) == 1:
             numbers[role.oids[0]] = -number
-            unit = world.unit((PG_AUTHID, role.oids[0]))
-        known = world.units[unit] if unit is not None else None
+            unit = live.unit((PG_AUTHID, role.oids[0]))
+        known = live.units[unit] if unit is not None else None
         yield Entry(
             number=-number,
             type="ROLE" if known else "MEMBERSHIP",

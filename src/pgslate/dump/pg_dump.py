@@ -22,8 +22,8 @@ from pgslate.dump.prelude_changes import Changes
 from pgslate.errors import TargetError
 from pgslate.targets.embedded.data_directory import server_environment
 from pgslate.targets.embedded.server import Server
+from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.system_catalogs import PG_CLASS
-from pgslate.trace.world import World
 
 PG_USER_MAPPING = 1418
 _DROPS = 1_000_000  # below the numbers of the roles' entries
@@ -98,7 +98,7 @@ def dumped(server: Server, dbname: str, *, rows_per_insert: int = 500) -> Archiv
 def entries_of(
     archive: Archive,
     connection: psycopg.Connection[Any],
-    world: World,
+    live: LiveObjects,
     changed: Changes,
     membership: Membership,
 ) -> Iterator[Entry]:
@@ -107,14 +107,14 @@ def entries_of(
     Args:
         archive: What pg_dump wrote of a database.
         connection: A session in it, as a migration's begins; the objects of its role get no owner.
-        world: The units in it.
+        live: The units in it.
         changed: What has to be run for the objects that a prelude makes.
         membership: The members that were added to extensions, or taken from them.
     """
     mappings: Mapping[str, int] = dict(connection.execute(_USER_MAPPINGS).fetchall())
     path = _value(connection, "SELECT pg_catalog.current_setting('search_path')")
     amended = amendments(connection)
-    units = {entry.number: _unit(entry, world, mappings) for entry in archive.entries}
+    units = {entry.number: _unit(entry, live, mappings) for entry in archive.entries}
     for number, (table, text) in enumerate(changed.drops, start=1):
         unit = units[table] if table is not None else None
         yield Entry(-_DROPS - number, "DROP", "", unit, (), (), text)
@@ -165,12 +165,12 @@ def _texts(
         yield membership.removed.get(entry.name, "")
 
 
-def _unit(entry: ArchiveEntry, world: World, mappings: Mapping[str, int]) -> Named | None:
+def _unit(entry: ArchiveEntry, live: LiveObjects, mappings: Mapping[str, int]) -> Named | None:
     obj = (entry.system_catalog or PG_CLASS, entry.oid)
     if entry.type == "USER MAPPING":
         obj = (PG_USER_MAPPING, mappings.get(entry.name, 0))
-    unit = world.unit(obj) if obj[1] else None
-    return (world.units[unit].kind, world.units[unit].name) if unit is not None else None
+    unit = live.unit(obj) if obj[1] else None
+    return (live.units[unit].kind, live.units[unit].name) if unit is not None else None
 
 
 def _settings(entry: ArchiveEntry, path: str) -> Iterator[tuple[str, str]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pgslate.trace.system_catalogs import Edge, Object
 
 
-class Edges:
+class Dependencies:
     """The edges between the objects of one database; those of pg_depend with how many rows each has."""
 
     def __init__(self) -> None:

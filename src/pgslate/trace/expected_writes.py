@@ -13,7 +13,7 @@ from pgslate.catalog.statements import Statement
 
 _LOOKED_AT = 4000  # characters
 _WORD = re.compile(r"[A-Za-z]+")
-_TELLING = frozenset(
+_KEYWORDS = frozenset(
     """
     ADD AS BIGSERIAL CHECK COLUMN COMMENT CONSTRAINT DEFAULT DROP EXCLUDE FOREIGN IDENTITY INDEX KEY NOT NULL
     OWNER PARTITION PRIMARY REFERENCES RENAME SERIAL SET TABLE TYPE UNIQUE VALIDATE VALUE
@@ -24,7 +24,7 @@ Shape = tuple[str, frozenset[str]]
 """What makes statements alike: their kind, and which of some words they have."""
 
 
-class Foresight:
+class ExpectedWrites:
     """What was written by statements of each shape so far."""
 
     def __init__(self) -> None:
@@ -41,4 +41,4 @@ class Foresight:
 
 def _shape(statement: Statement) -> Shape:
     words = _WORD.findall(statement.text[:_LOOKED_AT].upper())
-    return statement.kind, _TELLING.intersection(words)
+    return statement.kind, _KEYWORDS.intersection(words)

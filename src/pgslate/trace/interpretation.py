@@ -1,4 +1,4 @@
-"""How what a statement wrote, counted and said becomes its effect on the units of the world."""
+"""From what the observer saw of a statement, and from its text, to its effect on the units of the schema."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from dataclasses import dataclass
 
 from pgslate.schema.identifiers import parts
 from pgslate.trace import references
+from pgslate.trace.catalog_rows import Row
+from pgslate.trace.changes import Changes
 from pgslate.trace.effects import Effect, Link, Unit
+from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.loops import NO_TIES, Thing, Ties
 from pgslate.trace.names_in_use import KINDS_WITH_TYPE, RELATIONS
 from pgslate.trace.observer import Counters, Observer
-from pgslate.trace.system_catalogs import PG_CLASS, PG_PROC, Row
-from pgslate.trace.world import Told, World
+from pgslate.trace.system_catalogs import PG_CLASS, PG_PROC
 
 _RELATION_KINDS = (*KINDS_WITH_TYPE, "sequence")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What was seen of one statement: the rows it wrote, the counters around it, what it ties together.
+class Observation:
+    """What was observed of one statement: the rows it wrote, the counters around it, what it ties together.
 
-    ``locks`` are what to judge by instead of those in ``after``, where the counters can't be believed.
+    ``locks`` are to be used instead of those in ``after``, where the counters can't be believed.
     """
 
     rows: list[Row]
@@ -32,195 +34,219 @@ class Seen:
 
 
 def effect_of(
-    world: World, observer: Observer, seen: Seen, *, text: str, place: tuple[int, int, int], at: int
+    live: LiveObjects,
+    observer: Observer,
+    observed: Observation,
+    *,
+    text: str,
+    place: tuple[int, int, int],
+    at: int,
 ) -> Effect:
-    """The effect of the statement ``text``, number ``at`` of the trace; the world takes in what it wrote.
+    """The effect of a statement; ``live`` takes in what it did.
 
-    ``place`` is (migration, statement, line). Objects that are gone are asked of ``observer``.
+    Args:
+        live: The objects that were alive before it.
+        observer: Is asked for objects that are gone.
+        observed: What was observed of the statement.
+        text: The statement.
+        place: Its migration, its number in the file, its line.
+        at: Its number in the trace.
+
+    Returns:
+        The effect, without the statement's digest.
     """
-    said = _said(world, text, seen.after.path)
+    named = _names(live, text, observed.after.path)
     # Code may drop what it names, itself too: it is read before that is forgotten, and after it was made.
-    ran = _ran(world, seen)
-    met = _reached(world, said, ran)[1] if ran or said.called else set()
-    called = said.called | _called_by(world, ran, seen.after.path)
-    told = world.take(
-        seen.rows,
+    ran = _functions_that_ran(live, observed)
+    mentioned_before = _words_and_mentioned(live, named, ran)[1] if ran or named.functions else set()
+    called = named.functions | _called_by(live, ran, observed.after.path)
+    changes = live.take(
+        observed.rows,
         observer,
-        observer.deleted(seen.before, seen.after),
-        more_edges=observer.more_edges(seen.before, seen.after) if seen.locks is None else None,
+        observer.deleted(observed.before, observed.after),
+        more_dependencies=(
+            observer.more_edges(observed.before, observed.after) if observed.locks is None else None
+        ),
         at=at,
     )
-    ran |= _ran(world, seen)
-    words, mentioned = _reached(world, said, ran)
-    mentioned |= met
-    writes, locked = _used(world, seen, mentioned, words)
-    if "truncate" in words:
-        writes |= said.writes
-    writes |= told.rewritten - told.shapes
-    numbered = world.before_numbered(told.takes, words)
-    enums = world.enums_said(text, said.named)
-    types = world.types_used(said.named | locked | writes | called | ran | mentioned)
-    silent = world.resolved_silently(text) | {u for u in mentioned if _is_text_search(world, u)}
-    always = seen.tied.always
+    ran |= _functions_that_ran(live, observed)
+    words, mentioned = _words_and_mentioned(live, named, ran)
+    always = observed.tied.always
+    mentioned |= mentioned_before
+    writes, opened = _rows_written_and_read(live, observed, mentioned, words)
     mentioned |= always
-    reads = (
-        said.named | called | ran | locked | world.fired_by(ran) | numbered | enums | always | types | silent
-    )
-    changes = {unit for unit in told.changes if unit in said.named or unit in mentioned}
-    drops = {unit for unit in told.dropped if unit in said.named or unit in called or unit in mentioned}
-    marked = told.marks - told.shapes - writes - said.called - ran - numbered
-    world.set_positions(seen.after.positions)
+    if "truncate" in words:
+        writes |= named.written
+    writes |= changes.rewritten - changes.redefined
+    numbered = live.before_numbered(changes.takes, words)
+    reads = named.relations | called | ran | opened | live.fired_by(ran) | numbered | always
+    reads |= live.enums_with_value_in(text, named.relations)
+    reads |= live.altered_types_of(reads | writes | mentioned)
+    reads |= live.types.resolved_in(text, live.units)
+    reads |= {unit for unit in mentioned if live.units[unit].kind.startswith("text search")}
+    changed = {unit for unit in changes.changes if unit in named.relations or unit in mentioned}
+    drops = {u for u in changes.dropped if u in named.relations or u in called or u in mentioned}
+    marked = changes.marks - changes.redefined - writes - named.functions - ran - numbered
+    live.storage.set_positions(observed.after.positions)
     return Effect(
         migration=place[0],
         statement=place[1],
         line=place[2],
-        creates=frozenset(told.creates),
-        changes=frozenset(changes),
-        sweeps=frozenset(told.changes - changes),
+        creates=frozenset(changes.creates),
+        changes=frozenset(changed),
+        sweeps=frozenset(changes.changes - changed),
         drops=frozenset(drops),
-        cascades=frozenset(told.dropped - drops),
-        writes=frozenset(writes - told.creates - told.dropped),
-        reads=frozenset(reads - told.creates - told.dropped - told.changes - writes),
-        marks=frozenset(unit for unit in marked & changes if world.units[unit].kind in _RELATION_KINDS),
-        links=frozenset(told.links),
-        ties=frozenset(_tied(world, seen.tied, told)),
-        calls=seen.tied.calls,
-        unlinks=frozenset(told.unlinks),
-        attaches=frozenset(told.attaches),
-        takes=frozenset(told.takes - told.frees),
-        frees=frozenset(told.frees - told.takes),
-        passes=frozenset(world.passed(words, told.frees) if said.code or ran else ()),
+        cascades=frozenset(changes.dropped - drops),
+        writes=frozenset(writes - changes.creates - changes.dropped),
+        reads=frozenset(reads - changes.creates - changes.dropped - changes.changes - writes),
+        marks=frozenset(unit for unit in marked & changed if live.units[unit].kind in _RELATION_KINDS),
+        links=frozenset(changes.links),
+        ties=frozenset(_ties_of_units(live, observed.tied, changes)),
+        calls=observed.tied.calls,
+        unlinks=frozenset(changes.unlinks),
+        attaches=frozenset(changes.attaches),
+        takes=frozenset(changes.takes - changes.frees),
+        frees=frozenset(changes.frees - changes.takes),
+        passes=frozenset(live.taken_and_freed(words, changes.frees) if named.is_code or ran else ()),
     )
 
 
 def unnamed(
-    world: World, seen: Seen, outcome: Iterable[Thing], *, text: str
+    live: LiveObjects, observed: Observation, outcome: Iterable[Thing], *, text: str
 ) -> tuple[tuple[Unit, ...], tuple[Unit, ...]] | None:
-    """The relations that nothing names of what a statement says and calls: those met, and the others.
+    """The relations that neither a statement nor the functions that it calls name.
 
-    ``outcome`` is what it changed and made; with the relations that it locked, these are met. None where it
-    changed and made only what is named. The world has not taken in what the statement wrote.
+    Args:
+        live: The objects that were alive before the statement; what it wrote is not taken in.
+        observed: What was observed of the statement.
+        outcome: What it changed and made.
+        text: The statement.
+
+    Returns:
+        Those that it changed or locked, and the others; None where it changed and made only what is named.
     """
-    said = _said(world, text, seen.after.path)
-    words, mentioned = _reached(world, said, _ran(world, seen))
-    named = said.named | mentioned
+    named = _names(live, text, observed.after.path)
+    words, mentioned = _words_and_mentioned(live, named, _functions_that_ran(live, observed))
+    mentioned |= named.relations
     changed = {thing for thing in outcome if isinstance(thing, int)}
     made = {parts(thing[1])[-1].lower() for thing in outcome if not isinstance(thing, int)}
-    if changed <= named and made <= words:
+    if changed <= mentioned and made <= words:
         return None
-    locked = seen.after.locks.keys() - seen.before.locks.keys()
-    met = changed | {world.unit((PG_CLASS, oid)) for oid in locked}
-    alive = (unit for unit in world.alive() if unit not in named and not world.is_temporary(unit))
-    relations = [unit for unit in alive if world.units[unit].kind in RELATIONS]
-    return tuple(u for u in relations if u in met), tuple(u for u in relations if u not in met)
+    locked = observed.after.locks.keys() - observed.before.locks.keys()
+    touched = changed | {live.unit((PG_CLASS, oid)) for oid in locked}
+    others = (unit for unit in live.alive() if unit not in mentioned and not live.is_temporary(unit))
+    relations = [unit for unit in others if live.units[unit].kind in RELATIONS]
+    return tuple(u for u in relations if u in touched), tuple(u for u in relations if u not in touched)
+
+
+def turns_off_counters(live: LiveObjects, text: str) -> bool:
+    """Whether a statement, or a function that it may call, speaks of the setting that the counters need."""
+    return live.functions.may_hide_counts() or "track_counts" in text.lower()
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What the text of a statement names: units, those that it would ``writes``, and every word of it.
+class _Names:
+    """The units that a statement's text names, by what it does with them, and every word of it.
 
-    ``mentioned`` are the units that one of the words is a name of. ``code``: it is a DO block.
+    ``mentioned`` are the units that one of the words is a name of. ``is_code``: it is a DO block.
     """
 
-    named: set[Unit]
-    called: set[Unit]
-    writes: set[Unit]
+    relations: set[Unit]
+    functions: set[Unit]
+    written: set[Unit]
     words: frozenset[str]
     mentioned: set[Unit]
-    code: bool
+    is_code: bool
 
 
-def _said(world: World, text: str, path: Iterable[str]) -> _Said:
+def _names(live: LiveObjects, text: str, path: Iterable[str]) -> _Names:
     def relations(found: Iterable[references.Name]) -> set[Unit]:
-        return {unit for name in found if (unit := world.relation(name, path)) is not None}
+        return {unit for name in found if (unit := live.relation(name, path)) is not None}
 
-    said = references.of_statement(text)
-    named = relations(said.relations | said.types)
-    called = {unit for name in said.functions for unit in world.functions(name, path)}
+    def functions(found: Iterable[references.Name]) -> set[Unit]:
+        return {unit for name in found for unit in live.functions_named(name, path)}
+
+    names = references.of_statement(text)
+    named = relations(names.relations | names.types)
+    called = functions(names.functions)
     if "CREATE" in text[:400].upper():
         body = references.of_body(text)
         named |= relations(body.declared)
-        called |= {unit for name in body.checked for unit in world.functions(name, path)}
-    if said.code:
-        called |= {unit for name in references.called(text) for unit in world.functions(name, path)}
+        called |= functions(body.checked)
+    if names.code:
+        called |= functions(references.called(text))
     words = references.words(text)
-    return _Said(named, called, relations(said.writes), words, world.mentioned(words), said.code)
+    return _Names(named, called, relations(names.writes), words, live.mentioned(words), names.code)
 
 
-def _ran(world: World, seen: Seen) -> set[Unit]:
-    """The functions that were called."""
-    before = seen.before.calls
-    called = (oid for oid, count in seen.after.calls.items() if count != before.get(oid, 0))
-    return {unit for oid in called if (unit := world.unit((PG_PROC, oid))) is not None}
+def _functions_that_ran(live: LiveObjects, observed: Observation) -> set[Unit]:
+    before = observed.before.calls
+    called = (oid for oid, count in observed.after.calls.items() if count != before.get(oid, 0))
+    return {unit for oid in called if (unit := live.unit((PG_PROC, oid))) is not None}
 
 
-def _called_by(world: World, ran: Iterable[Unit], path: Sequence[str]) -> set[Unit]:
+def _called_by(live: LiveObjects, ran: Iterable[Unit], path: Sequence[str]) -> set[Unit]:
     """The functions that the bodies of those that ran name: they must be there, though no row led to them."""
-    said = {name for unit in ran for name in world.function_calls(unit)}
-    return {unit for name in said for unit in world.functions(name, path)}
+    names = {name for unit in ran for name in live.functions.calls(unit)}
+    return {unit for name in names for unit in live.functions_named(name, path)}
 
 
-def _reached(world: World, said: _Said, ran: set[Unit]) -> tuple[frozenset[str], set[Unit]]:
+def _words_and_mentioned(
+    live: LiveObjects, named: _Names, ran: set[Unit]
+) -> tuple[frozenset[str], set[Unit]]:
     """The words of a statement and of the functions that it called, and the units they may be naming."""
-    words = said.words.union(*map(world.function_words, said.called | ran))
-    return words, said.mentioned | world.mentioned(words)
+    words = named.words.union(*map(live.functions.words, named.functions | ran))
+    return words, named.mentioned | live.mentioned(words)
 
 
-def _used(
-    world: World, seen: Seen, mentioned: set[Unit], words: frozenset[str]
+def _rows_written_and_read(
+    live: LiveObjects, observed: Observation, mentioned: set[Unit], words: frozenset[str]
 ) -> tuple[set[Unit], set[Unit]]:
     """The units whose rows were written, and those whose rows may have been read.
 
-    These are the ``mentioned`` that were locked, and what was locked to read them: partitions and inheritance
-    children of a table, the tables of a view.
+    The latter are the ``mentioned`` that were locked, and what was locked to read them: partitions and
+    inheritance children of a table, the tables of a view.
     """
     writes: set[Unit] = set()
     opened: set[Unit] = set()
-    may_set = "setval" in words
-    for unit, wrote, went_on in uses(world, seen, may_set=may_set):
+    for unit, wrote, went_on in uses(live, observed, may_set="setval" in words):
         if unit is None:
             continue
         if wrote or went_on:
             writes.add(unit)
         opened.add(unit)
-    if seen.locks is not None:  # what was locked for writing before may have been written again
-        held = {world.unit((PG_CLASS, oid)) for oid, (for_writing, _) in seen.locks.items() if for_writing}
+    if observed.locks is not None:  # what was locked for writing before may have been written again
+        held = {live.unit((PG_CLASS, oid)) for oid, (for_writing, _) in observed.locks.items() if for_writing}
         writes |= mentioned & held
-    return writes, world.read_through(mentioned & opened, opened)
+    return writes, live.read_through(mentioned & opened, opened)
 
 
-def uses(world: World, seen: Seen, *, may_set: bool) -> Iterator[tuple[Unit | None, bool, bool]]:
-    """Each relation locked: its unit, whether rows were written, whether it is a sequence that went on.
+def uses(
+    live: LiveObjects, observed: Observation, *, may_set: bool
+) -> Iterator[tuple[Unit | None, bool, bool]]:
+    """Each locked relation: its unit, whether rows were written, whether it is a sequence that went on.
 
-    None is what the world doesn't know yet. With ``may_set`` a statement calls setval: that a sequence was
-    set to begin at another number can't be seen before it gives one out.
+    The unit is None for what the statement has just made. With ``may_set`` it may have called setval: that a
+    sequence is to begin at another number can't be observed before it gives one out.
     """
-    for oid, (for_writing, count) in (seen.after.locks if seen.locks is None else seen.locks).items():
+    locks = observed.after.locks if observed.locks is None else observed.locks
+    for oid, (for_writing, count) in locks.items():
         obj = (PG_CLASS, oid)
-        unit = world.unit(obj)
-        was_for_writing, count_before = seen.before.locks.get(oid, (False, 0))
+        unit = live.unit(obj)
+        was_for_writing, count_before = observed.before.locks.get(oid, (False, 0))
         went_on = False
-        if unit is not None and world.units[unit].kind == "sequence":
-            if oid in seen.after.positions:
-                position = seen.after.positions[oid]
-                went_on = position != world.position(obj) or (may_set and position is None)
-            else:  # this role may not look at it
+        if unit is not None and live.units[unit].kind == "sequence":
+            if oid in observed.after.positions:
+                position = observed.after.positions[oid]
+                went_on = position != live.storage.position(obj) or (may_set and position is None)
+            else:  # this role may not read it
                 went_on = for_writing and not was_for_writing
         yield unit, count != count_before, went_on
 
 
-def _is_text_search(world: World, unit: Unit) -> bool:
-    return world.units[unit].kind.startswith("text search")
-
-
-def turns_off_counters(world: World, text: str) -> bool:
-    """Whether a statement, or a function that it may call, speaks of the setting that the counters need."""
-    return world.may_hide_counts() or "track_counts" in text.lower()
-
-
-def _tied(world: World, tied: Ties, told: Told) -> Iterable[Link]:
+def _ties_of_units(live: LiveObjects, tied: Ties, changes: Changes) -> Iterable[Link]:
     """The ties as pairs of units, now that what was made anew on every run has numbers."""
-    made = {(world.units[unit].kind, world.units[unit].name): unit for unit in told.creates}
+    made = {(live.units[unit].kind, live.units[unit].name): unit for unit in changes.creates}
     for thing, unit in tied.ties:
         source = thing if isinstance(thing, int) else made.get(thing)
         if source is not None and source != unit:

@@ -32,7 +32,7 @@ _CUT, _ROOM = 60, 3
 _DIGITS = "0123456789"
 
 
-class Holders:
+class NamesInUse:
     """The names in use, by their holders and back."""
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Holders:
             self._relations[qualified(name)] = obj
         return set(keys), freed
 
-    def place(self, obj: Object, place: str | None) -> tuple[set[str], set[str]]:
+    def set_place(self, obj: Object, place: str | None) -> tuple[set[str], set[str]]:
         """Let ``obj`` be the partition in this place from now on, None for none; what it takes and frees."""
         before = self._places.pop(obj, None)
         if place is not None:
@@ -80,7 +80,7 @@ class Holders:
 
     def free(self, obj: Object) -> set[str]:
         """Let ``obj`` have no name and no place; those that it had."""
-        return self._free_names(obj) | self.place(obj, None)[1]
+        return self._free_names(obj) | self.set_place(obj, None)[1]
 
     def free_again(self, words: Iterable[str]) -> set[str]:
         """The names that were in use once, are free now, and could be meant by one of the words."""

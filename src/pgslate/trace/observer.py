@@ -25,19 +25,18 @@ import psycopg
 from psycopg import sql
 
 from pgslate.catalog.statements import Statement
-from pgslate.trace.expected_writes import Foresight
+from pgslate.trace.catalog_rows import Row, RowCount, catalog_of, row_of
+from pgslate.trace.expected_writes import ExpectedWrites
 from pgslate.trace.pipeline import Message
 from pgslate.trace.system_catalogs import (
     CATALOGS,
     FOR_SUPERUSERS,
-    FOUND,
     FROM_USERS,
     KEYED_BY_OWN_OID,
     NARROW,
     PG_DEPEND,
     Edge,
     Object,
-    Row,
     SystemCatalog,
     every_row,
     what_is_left,
@@ -144,7 +143,7 @@ class Observer:
         self._names = {oid: catalog.name for oid, catalog in readable.items()}
         self._cursor = connection.cursor(binary=True)
         self._as_superuser = _is_superuser(connection)
-        self._foresight = Foresight()
+        self._expected = ExpectedWrites()
         self._settings = tuple(connection.execute(sql.SQL("SELECT {}").format(_SETTINGS)).fetchone() or ())
         self.prepare_anew()
 
@@ -193,7 +192,7 @@ class Observer:
         Until ``receive`` nothing else can be asked of the database.
         """
         # The statement may make a lesser role of us, which may not read these.
-        asked = frozenset() if self.is_lesser() else self._foresight.of(statement) - FOR_SUPERUSERS
+        asked = frozenset() if self.is_lesser() else self._expected.of(statement) - FOR_SUPERUSERS
         parts = [f"{statement.text}\n;\n".encode() + _READ_COUNTERS]
         if asked:
             parts.append(self._read_younger(mark, asked, narrow=True))
@@ -206,9 +205,9 @@ class Observer:
         written = self.written(before, after)
         locking = sent.statement.kind in _LOCKING and after.calls == before.calls
         if written.keys() <= sent.asked:
-            rows = [Row._make(row) for rows in younger for row in rows]
+            rows = [row_of(answer) for answers in younger for answer in answers]
             return self._completed(rows, sent.mark, written, locking=locking), after
-        self._foresight.learn(sent.statement, written)
+        self._expected.learn(sent.statement, written)
         return self.rows(sent.mark, written, locking=locking), after
 
     def written(self, before: Counters, after: Counters) -> dict[str, Written]:
@@ -250,21 +249,22 @@ class Observer:
         self, rows: list[Row], mark: Mark, written: Mapping[str, Written], *, locking: bool
     ) -> list[Row]:
         """The rows that were found, or all of those catalogs of which the narrow way didn't find all."""
-        found = {row.oid: row.digest or 0 for row in rows if row.catalog == FOUND}
+        found = {row.catalog: row.rows for row in rows if isinstance(row, RowCount)}
         missed = {
             oid: name
             for oid, name in self._names.items()
             if name in written and oid in found and not _is_all(found[oid], written[name], locking=locking)
         }
         wide = self._younger(mark, missed.values(), narrow=False)
-        return [row for row in rows if row.catalog != FOUND and row.catalog not in missed] + wide
+        kept = [r for r in rows if not isinstance(r, RowCount) and not (missed and catalog_of(r) in missed)]
+        return kept + wide
 
     def _younger(self, mark: Mark, catalogs: Collection[str], *, narrow: bool) -> list[Row]:
         if not catalogs:
             return []
         with self._as_ourselves():
             query = self._read_younger(mark, catalogs, narrow=narrow)
-            return list(map(Row._make, Message(self.connection, query).answers()[-1]))
+            return list(map(row_of, Message(self.connection, query).answers()[-1]))
 
     def _read_younger(self, mark: Mark, catalogs: Iterable[str], *, narrow: bool) -> bytes:
         name = self._prepared_for("narrow" if narrow else "wide", catalogs)
@@ -288,7 +288,7 @@ class Observer:
         """The rows of all catalogs, whoever wrote them; but for those of columns, which are no objects."""
         catalogs = [catalog for catalog in self.catalogs if catalog.name != "pg_attribute"]
         self._cursor.execute(every_row(catalogs), prepare=False)
-        return list(map(Row._make, self._cursor.fetchall()))
+        return list(map(row_of, self._cursor.fetchall()))
 
     def _prepare(self, name: str, types: str, query: sql.Composed) -> None:
         self.connection.execute(

@@ -10,10 +10,10 @@ from psycopg import sql
 from pgslate.catalog.statements import Statement
 from pgslate.schema.identifiers import qualified
 from pgslate.trace.effects import Unit
-from pgslate.trace.interpretation import Seen, unnamed, uses
+from pgslate.trace.interpretation import Observation, unnamed, uses
+from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.loops import NO_TIES, Thing, Ties, ties
 from pgslate.trace.observer import Mark, Observer
-from pgslate.trace.world import World
 
 _CODE = ("DoStmt", "CallStmt", "SelectStmt")
 """The kinds of statements that may run code, which goes by names that it looks up."""
@@ -27,10 +27,10 @@ def runs_code(statement: Statement) -> bool:
 class Probe:
     """Finds what statements tie together, in the open transaction of one connection."""
 
-    def __init__(self, connection: psycopg.Connection[Any], observer: Observer, world: World) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], observer: Observer, live: LiveObjects) -> None:
         self._connection = connection
         self._observer = observer
-        self._world = world
+        self._live = live
         self.mark = Mark("0")
 
     def begin(self) -> None:
@@ -41,16 +41,16 @@ class Probe:
         """Keep what was done since ``begin``."""
         self._connection.execute(b"RELEASE SAVEPOINT pgslate_probe")
 
-    def ties(self, statement: Statement, seen: Seen) -> Ties | None:
-        """What ``statement`` ties together, which ran since ``begin``, as it was ``seen``.
+    def ties(self, statement: Statement, observed: Observation) -> Ties | None:
+        """What ``statement`` ties together, which ran since ``begin``, as it was ``observed``.
 
         None where there is nothing to look for. Else it is as if the statement had not run, and what the
         transaction writes from then on is younger than ``mark``: it stays in the savepoint, since rows that
         were written before, and hidden for a while, have lost the command that wrote them.
         """
-        usual = self._world.outcome(seen.rows)
-        relations = unnamed(self._world, seen, usual, text=statement.text)
-        if relations is None or self._can_not_be_undone(statement, seen):
+        usual = self._live.outcome(observed.rows)
+        relations = unnamed(self._live, observed, usual, text=statement.text)
+        if relations is None or self._can_not_be_undone(statement, observed):
             return None
         self._undo()
         try:
@@ -58,10 +58,10 @@ class Probe:
         except _CannotHideError:
             return NO_TIES
 
-    def _can_not_be_undone(self, statement: Statement, seen: Seen) -> bool:
+    def _can_not_be_undone(self, statement: Statement, observed: Observation) -> bool:
         """Whether the statement wrote rows or went on with a sequence, which would not go back."""
         may_set = "setval" in statement.text.lower()
-        return any(wrote or went_on for _, wrote, went_on in uses(self._world, seen, may_set=may_set))
+        return any(wrote or went_on for _, wrote, went_on in uses(self._live, observed, may_set=may_set))
 
     def _run(self, statement: Statement, hidden: frozenset[Unit]) -> frozenset[Thing] | None:
         try:
@@ -71,7 +71,7 @@ class Probe:
                 rows, _ = self._observer.receive(self._observer.send(statement, self.mark), before)
             except psycopg.Error:
                 return None
-            return self._world.outcome(rows)
+            return self._live.outcome(rows)
         finally:
             self._undo()
             self.mark = Mark(str(int(self.mark.xid) + 1))
@@ -84,7 +84,7 @@ class Probe:
         schemas: dict[str, sql.Identifier] = {}
         steps: list[sql.Composable] = [sql.SQL("CREATE SCHEMA pgslate_hidden")]
         for unit in sorted(hidden):
-            schema, name = qualified(self._world.units[unit].name)
+            schema, name = qualified(self._live.units[unit].name)
             if schema not in schemas:
                 schemas[schema] = sql.Identifier(f"pgslate_hidden_{len(schemas)}")
                 steps.append(sql.SQL("CREATE SCHEMA {}").format(schemas[schema]))

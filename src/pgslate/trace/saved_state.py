@@ -1,6 +1,6 @@
-"""A world as bytes, kept with the data of the server that it tells of: a later trace goes on from there.
+"""``LiveObjects`` as bytes, kept with the data of their server: a later trace goes on from there.
 
-To read all of it from the catalogs again takes longer than to trace the migration that was added.
+To read everything from the system catalogs again takes longer than to trace the migration that was added.
 
 Source: Python manual, "pickle", "Restricting Globals".
 """
@@ -14,23 +14,27 @@ from collections.abc import Iterable
 from typing import Any
 
 from pgslate.trace import garbage_collector
-from pgslate.trace.dependencies import Edges
+from pgslate.trace.altered_types import Types
+from pgslate.trace.dependencies import Dependencies
 from pgslate.trace.effects import UnitInfo
-from pgslate.trace.names_in_use import Holders
-from pgslate.trace.world import World
+from pgslate.trace.functions import Functions
+from pgslate.trace.live_objects import LiveObjects
+from pgslate.trace.names_in_use import NamesInUse
+from pgslate.trace.row_storage import RowStorage
 
-_KINDS = {(kind.__module__, kind.__name__): kind for kind in (Counter, defaultdict, set, Edges, Holders)}
-"""What a world is made of, beside what pickle knows by itself."""
+_OWN = (Dependencies, Functions, NamesInUse, RowStorage, Types)
+_CLASSES = {(each.__module__, each.__name__): each for each in (Counter, defaultdict, dict, set, *_OWN)}
+"""The classes of the values in ``LiveObjects``, beside those that pickle knows by itself."""
 
 
-def dumps(world: World) -> bytes:
-    """The world but for its units, which are its trace's, too."""
-    return pickle.dumps((_layout(), {**vars(world), "units": []}), protocol=5)
+def dumps(live: LiveObjects) -> bytes:
+    """The live objects without their units, which are in the trace, too."""
+    return pickle.dumps((_layout(), {**vars(live), "units": []}), protocol=5)
 
 
 @garbage_collector.held_off()
-def loads(kept: bytes, units: Iterable[UnitInfo]) -> World | None:
-    """The world that ``dumps`` gave, with its units; None where it is another version's.
+def loads(kept: bytes, units: Iterable[UnitInfo]) -> LiveObjects | None:
+    """The live objects that ``dumps`` gave, with their units; None if another version of pgslate kept them.
 
     ``kept`` has to be what ``dumps`` gave: whoever keeps it keeps its digest, too.
     """
@@ -40,20 +44,20 @@ def loads(kept: bytes, units: Iterable[UnitInfo]) -> World | None:
         return None
     if layout != _layout():
         return None
-    world = World()
-    vars(world).update(state, units=list(units))
-    return world
+    live = LiveObjects()
+    vars(live).update(state, units=list(units))
+    return live
 
 
 def _layout() -> list[list[str]]:
-    return [sorted(vars(each)) for each in (World(), Edges(), Holders())]
+    return [sorted(vars(each)) for each in (LiveObjects(), *(each() for each in _OWN))]
 
 
 class _Reader(pickle.Unpickler):
-    """Makes nothing but what a world is made of."""
+    """Makes objects of no other classes than these."""
 
     def find_class(self, module: str, name: str) -> Any:
         try:
-            return _KINDS[module, name]
+            return _CLASSES[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a world") from None
+            raise pickle.UnpicklingError(f"{module}.{name} is no part of live objects") from None

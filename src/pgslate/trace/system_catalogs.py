@@ -26,6 +26,7 @@ PG_EXTENSION = 3079
 PG_DEPEND = 2608
 PG_SHDEPEND = 1214
 PG_DESCRIPTION = 2609
+PG_SECLABEL = 3596
 PG_AUTHID = 1260
 PG_DEFAULT_ACL = 826
 PG_EVENT_TRIGGER = 3466
@@ -37,22 +38,27 @@ PUBLIC = 2200
 
 
 class SystemCatalog(NamedTuple):
-    """How to read one system catalog: ``own`` object, or a part of another's."""
+    """The SQL expressions that read one system catalog; ``catalog_rows`` has the types of its rows.
+
+    ``oid`` is the row's object, ``owner_class`` and ``owner`` the object that it is a part of. ``named``
+    objects have an identity; ``name_as`` is a name of another kind. ``number``, ``other_number`` and ``text``
+    are what else there is to a row, and mean something else in each catalog.
+    """
 
     name: str
-    oid: str  # the row's object
-    part_class: str = "NULL"  # the catalog of the object that this one is a part of
-    part_oid: str = "NULL"
+    oid: str
+    owner_class: str = "NULL"
+    owner: str = "NULL"
     named: bool = False
-    name_as: str = ""  # an expression for the name, where it is not pg_identify_object's identity
-    digest: str = "NULL"  # over the columns that are definition, where others are not
-    source: str = "NULL"
+    name_as: str = ""
     number: str = "NULL"
+    other_number: str = "NULL"
+    text: str = "NULL"
     where: str = "true"
 
 
 # Columns of pg_class that are definition; the others are statistics, storage and flags kept for speed. What
-# asks no more of a relation than to be there is apart, in the digest's lower half.
+# asks no more of a relation than to be there is apart, in the lower half of the number.
 _SHAPE = (
     "ROW(c.relname, c.relnamespace, c.reloftype, c.relam, c.reltablespace, c.relpersistence, c.relkind,"
     " c.relnatts, c.relchecks, c.relispopulated, c.relreplident, c.relispartition, c.reloptions,"
@@ -81,9 +87,9 @@ CATALOGS = (
         "CASE WHEN c.relkind IN ('i', 'I') THEN (SELECT x.indrelid FROM pg_catalog.pg_index x"
         " WHERE x.indexrelid = c.oid) END",
         named=True,
-        digest=_RELATION,
-        source=_BOUND,
-        number="c.relfilenode",
+        number=_RELATION,
+        other_number="c.relfilenode",
+        text=_BOUND,
         where="c.relnamespace <> ALL (ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n"
         " WHERE n.nspname LIKE 'pg\\_toast%'))",
     ),
@@ -122,10 +128,8 @@ CATALOGS = (
         " WHEN c.typelem <> 0 AND c.typcategory = 'A' THEN c.typelem END",
         named=True,
     ),
-    SystemCatalog("pg_enum", "c.enumtypid", "1247", "c.enumtypid", source="c.enumlabel", number="c.oid"),
-    SystemCatalog(
-        "pg_proc", "c.oid", named=True, source="c.prosrc || COALESCE(' ' || c.proconfig::text, '')"
-    ),
+    SystemCatalog("pg_enum", "c.enumtypid", "1247", "c.enumtypid", number="c.oid", text="c.enumlabel"),
+    SystemCatalog("pg_proc", "c.oid", named=True, text="c.prosrc || COALESCE(' ' || c.proconfig::text, '')"),
     SystemCatalog("pg_aggregate", "c.aggfnoid", "1255", "c.aggfnoid"),
     SystemCatalog("pg_namespace", "c.oid", named=True, where="c.nspname !~ '^pg_(toast_)?temp_'"),
     SystemCatalog("pg_extension", "c.oid", named=True),
@@ -151,18 +155,19 @@ CATALOGS = (
     SystemCatalog("pg_publication", "c.oid", named=True),
     SystemCatalog("pg_publication_rel", "c.oid", "6104", "c.prpubid"),
     SystemCatalog("pg_event_trigger", "c.oid", named=True),
-    SystemCatalog("pg_default_acl", "c.oid", named=True, digest="c.defaclnamespace"),
-    SystemCatalog("pg_description", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
-    SystemCatalog("pg_seclabel", "c.objoid", "c.classoid", "c.objoid", digest="c.objsubid"),
+    SystemCatalog("pg_default_acl", "c.oid", named=True, number="c.defaclnamespace"),
+    SystemCatalog("pg_description", "c.objoid", "c.classoid", "c.objoid", number="c.objsubid"),
+    SystemCatalog("pg_seclabel", "c.objoid", "c.classoid", "c.objoid", number="c.objsubid"),
     SystemCatalog("pg_authid", "c.oid", named=True),
     SystemCatalog("pg_auth_members", "c.member", "1260", "c.member"),
-    SystemCatalog("pg_depend", "c.objid", "c.refclassid", "c.refobjid", digest="c.classid"),
+    SystemCatalog("pg_depend", "c.objid", "c.refclassid", "c.refobjid", number="c.classid", text="c.deptype"),
     SystemCatalog(
         "pg_shdepend",
         "c.objid",
         "c.refclassid",
         "c.refobjid",
-        digest="c.classid",
+        number="c.classid",
+        text="c.deptype",
         where="c.refclassid = 1260 AND c.dbid = (SELECT d.oid FROM pg_catalog.pg_database d"
         " WHERE d.datname = pg_catalog.current_database())",
     ),
@@ -172,24 +177,8 @@ KEYED_BY_OWN_OID = tuple(catalog.name for catalog in CATALOGS if catalog.oid == 
 
 
 def only_marked(before: int | None, after: int | None) -> bool:
-    """Whether two digests of a relation differ in its rights, owner and row security alone."""
+    """Whether two definitions of a relation differ in its rights, owner and row security alone."""
     return before is not None and after is not None and before != after and (before ^ after) >> 32 == 0
-
-
-class Row(NamedTuple):
-    """One row of a system catalog, as the queries below select it."""
-
-    catalog: int
-    oid: int
-    part_class: int | None
-    part_oid: int | None
-    digest: int | None
-    command: int
-    kind: str | None
-    name: str | None
-    source: str | None
-    number: int | None
-    deptype: str | None
 
 
 _USERS = f"({{oid}} >= {FIRST_USER_OID} OR {{oid}} = {PUBLIC})"
@@ -219,12 +208,11 @@ FOR_SUPERUSERS = frozenset(("pg_authid", "pg_user_mapping"))
 """The catalogs that others may not read."""
 
 FOUND = 0
-"""In place of a row's catalog: how many rows (``digest``) the narrow way found in a catalog (``oid``)."""
+"""Stands in place of a row's catalog where an answer is a ``RowCount``."""
 
 FROM_USERS = _USERS.format(oid="objid")
 """The rows of pg_depend that lead from a user object to another, or to one of PostgreSQL's own."""
 
-_EDGES = ("pg_depend", "pg_shdepend")
 _NAMESPACE = ", LATERAL (SELECT nspname FROM pg_catalog.pg_namespace WHERE oid = c.connamespace) n"
 _COMMAND = "c.cmin::text::int8"
 # In a query of its own, or it would be computed for each row.
@@ -244,7 +232,7 @@ _IS_ROW_TYPE = (
 
 
 def every_row(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
-    """All rows of the catalogs, as ``Row``."""
+    """All rows of the catalogs, as answers for ``catalog_rows.row_of``."""
     return _union(_branch(catalog, f"pg_catalog.{catalog.name}", _COMMAND, "true") for catalog in catalogs)
 
 
@@ -279,9 +267,7 @@ def younger_rows_narrow(catalogs: Sequence[SystemCatalog]) -> sql.Composed:
     for name in names:
         if name in looked_up or name == "pg_depend":
             oid, count = f"{_oid_of(name)}::int8", f"(SELECT count(*) FROM {_step(name)})"
-            found.append(
-                sql.SQL(f"SELECT {FOUND}, {oid}, NULL, NULL, {count}, 0, NULL, NULL, NULL, NULL, NULL")
-            )
+            found.append(sql.SQL(f"SELECT {FOUND}, {oid}, NULL, NULL, 0, NULL, NULL, {count}, NULL, NULL"))
     branches = (_branch(catalog, _step(catalog.name), "c.command", "true") for catalog in catalogs)
     return sql.SQL("WITH {} {}").format(sql.SQL(", ").join(map(sql.SQL, steps)), _union([*branches, *found]))
 
@@ -323,10 +309,9 @@ def _branch(catalog: SystemCatalog, source: str, command: str, condition: str) -
     identity = f", LATERAL pg_catalog.pg_identify_object({own}) i"
     kind, name = ("i.type", "i.identity") if catalog.named else ("NULL", catalog.name_as or "NULL")
     beside = identity if catalog.named else _NAMESPACE if catalog.name_as else ""
-    deptype = "c.deptype::text" if catalog.name in _EDGES else "NULL"
     return sql.SQL(
         f"SELECT {_oid_of(catalog.name)}::int8, {catalog.oid}::int8,"
-        f" ({catalog.part_class})::int8, ({catalog.part_oid})::int8, ({catalog.digest})::int8, {command},"
-        f" {kind}, {name}, {catalog.source}::text, ({catalog.number})::int8, {deptype}"
+        f" ({catalog.owner_class})::int8, ({catalog.owner})::int8, {command}, {kind}, {name},"
+        f" ({catalog.number})::int8, ({catalog.other_number})::int8, ({catalog.text})::text"
         f" FROM {source} c{beside} WHERE {condition} AND {users} AND {catalog.where}"
     )

@@ -69,9 +69,9 @@ def _trace_on_embedded(catalog: Catalog, prelude: Sequence[PreludeFile], progres
         key = key_of(catalog, prelude, done)
         with scratch_server(catalog, prelude, key=key, like=earlier.server) as server:
             its_own = hashlib.sha256(server.note).hexdigest() == digest  # not another run's, nor damaged
-            world = saved_state.loads(server.note, earlier.units) if its_own else None
-            if world is not None:
-                begun = Traced(earlier, world)
+            live = saved_state.loads(server.note, earlier.units) if its_own else None
+            if live is not None:
+                begun = Traced(earlier, live)
                 found = trace(catalog, server.target(SCRATCH), earlier=begun, progress=progress)
                 _store(catalog, prelude, found, server)
                 return found.trace
@@ -131,7 +131,7 @@ def _first_that_accepts(best: int, attempt: Callable[[int], Trace]) -> Trace:
 def _earlier(catalog: Catalog, prelude: Sequence[PreludeFile]) -> Iterable[tuple[int, Trace, str]]:
     """The longest traced beginning of the catalog whose server's data is kept, if there is one.
 
-    How many migrations it has, its trace, and the digest of the world that is kept with the data.
+    How many migrations it has, its trace, and the digest of the live objects that are kept with the data.
     """
     for done in range(len(catalog) - 1, max(0, len(catalog) - 50), -1):
         found, digest = _cached(catalog, prelude, done)
@@ -153,14 +153,14 @@ def key_of(catalog: Catalog, prelude: Sequence[PreludeFile], done: int) -> str:
 
 
 def _cached(catalog: Catalog, prelude: Sequence[PreludeFile], done: int) -> tuple[Trace | None, str]:
-    """The trace of the first ``done`` migrations, and the digest of its world, if that was kept with it."""
+    """The trace of the first ``done`` migrations, and the digest of its live objects where they are kept."""
     path = traces_folder() / f"{key_of(catalog, prelude, done)}.json"
     try:
         found, whole = document.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None, ""
     is_used(path)
-    return found, "".join(map(str, whole.get("world", ())))
+    return found, "".join(map(str, whole.get("live", ())))
 
 
 def _store(
@@ -171,10 +171,10 @@ def _store(
     key = key_of(catalog, prelude, len(catalog))
     kept: dict[str, list[str]] = {}
     if server is not None:
-        note = saved_state.dumps(found.world)
+        note = saved_state.dumps(found.live)
         with contextlib.suppress(OSError, TargetError):  # as in ``write_cached``
             server.keep_and_stop(key, note=note)
-            kept["world"] = [f'"{hashlib.sha256(note).hexdigest()}"']
+            kept["live"] = [f'"{hashlib.sha256(note).hexdigest()}"']
     text = document.dumps(found.trace, {m.version: m.file for m in catalog}, kept)
     write_cached(traces_folder() / f"{key}.json", text)
     _forget_oldest(traces_folder())

@@ -30,15 +30,16 @@ from pgslate.schema.read import read
 from pgslate.targets.target import Target
 from pgslate.trace import references, saved_state
 from pgslate.trace.bulk import shared, together
+from pgslate.trace.catalog_rows import catalog_of
 from pgslate.trace.effects import Effect, Trace, Unit, UnitInfo
 from pgslate.trace.hints import hinted
-from pgslate.trace.interpretation import Seen, effect_of, turns_off_counters
+from pgslate.trace.interpretation import Observation, effect_of, turns_off_counters
+from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.observer import Counters, Mark, Observer, Sent, settings_needed
 from pgslate.trace.probe import Probe, runs_code
 from pgslate.trace.savepoints import Undone, outermost, undone, without_effect
 from pgslate.trace.system_catalogs import PG_CLASS, PG_NAMESPACE, PG_PROC
 from pgslate.trace.unseen import unseen
-from pgslate.trace.world import World
 
 Progress = Callable[[int, int, Migration, int], None]
 """Called before each migration, and each second within it: how many are done, how many there are, the
@@ -57,11 +58,11 @@ _SETTINGS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 class Traced:
     """A trace of a catalog, or of the first migrations of one, and what it takes to go on with it.
 
-    ``world`` belongs to the database that was traced in, and to copies of its server's data directory.
+    ``live`` belongs to the database that was traced in, and to copies of its server's data directory.
     """
 
     trace: Trace
-    world: World
+    live: LiveObjects
 
 
 def trace(
@@ -75,7 +76,7 @@ def trace(
     """Apply ``catalog`` to the empty database ``scratch`` and watch.
 
     ``prelude`` is SQL to run first, whose objects belong to no migration. With ``earlier``, ``scratch`` holds
-    the first migrations already, as that trace left them, and only the others are applied; its world goes on
+    the first migrations already, as that trace left them, and only the others are applied; its live goes on
     with them. Raises MigrationFailedError where a statement fails, with its place, and SqlSyntaxError, before
     anything is run, for a statement that the server can't parse.
     """
@@ -101,7 +102,7 @@ class _Tracer:
         self.connection = connection
         self.progress = progress
         self._reported = 0.0
-        self.world = earlier.world if earlier else World(_builtin_functions(connection))
+        self.live = earlier.live if earlier else LiveObjects(_builtin_functions(connection))
         self.effects = list(earlier.trace.effects) if earlier else []
         self._done = len(earlier.trace.migrations) if earlier else 0
         self._settings = f"{_SETTINGS}; {settings_needed(connection)}"
@@ -111,9 +112,9 @@ class _Tracer:
             self._prologue += "; SELECT pg_catalog.pg_stat_force_next_flush()"
         connection.execute(self._prologue.encode())
         self.observer = Observer(connection)
-        self.probe = Probe(connection, self.observer, self.world)
+        self.probe = Probe(connection, self.observer, self.live)
         if not earlier:
-            self.world.begin(self.observer.everything(), self.observer.positions())
+            self.live.begin(self.observer.everything(), self.observer.positions())
 
     def run(self) -> Traced:
         for number, migration in enumerate(self.catalog.migrations[self._done :], start=self._done):
@@ -123,14 +124,14 @@ class _Tracer:
         found = Trace(
             migrations=tuple((m.version, m.checksum) for m in self.catalog.migrations),
             server=self.connection.info.server_version // 10000,
-            units=tuple(self.world.units),
+            units=tuple(self.live.units),
             effects=tuple(self.effects),
             requires=self._requirements(),
             definitions=read(self.connection).to_json(),
         )
         found = hinted(self.catalog, found)
         found = replace(found, uncertain=unseen(self.catalog, found))
-        return Traced(found, self.world)
+        return Traced(found, self.live)
 
     def _report(self, number: int, migration: Migration, line: int) -> None:
         if self.progress:
@@ -152,7 +153,7 @@ class _Tracer:
                 raise failed_at_the_end(error, migration, block.statements[-1], doing="tracing") from None
         self.connection.execute(self._prologue.encode())
         self.observer.deallocate_others()
-        self.world.end_of_file(at=len(self.effects) - 1)
+        self.live.end_of_file(at=len(self.effects) - 1)
 
     def _transaction(self, number: int, migration: Migration, block: Block) -> None:
         with self.connection.transaction():
@@ -161,33 +162,33 @@ class _Tracer:
             before = self.observer.counters()
             mark = Mark(before.xid)
             sent: Sent | None = None
-            undoing = _Undoing(self.world, self.effects, undone(block.statements), block.first)
+            undoing = _Undoing(self.live, self.effects, undone(block.statements), block.first)
             groups = list(together(block.statements, block.first))
             for group, after_it in zip(groups, [*groups[1:], []], strict=True):
                 self._report_now_and_then(number, migration, group[0][1].line)
                 if len(group) > 1:
-                    seen = self._bulk(number, migration, group, before, mark)
-                    mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
-                    before = seen.after
+                    observed = self._bulk(number, migration, group, before, mark)
+                    mark = Mark(mark.xid, max([mark.command, *(row.command for row in observed.rows)]))
+                    before = observed.after
                     continue
                 index, statement = group[0]
                 following = after_it[0][1] if len(after_it) == 1 else None
                 if sent is not None:
-                    seen = self._received(migration, sent, before)
+                    observed = self._received(migration, sent, before)
                 else:
-                    seen, mark = self._watched(migration, statement, before, mark)
-                mark = Mark(mark.xid, max([mark.command, *(row.command for row in seen.rows)]))
-                self.observer.restore_settings(seen.after)
-                sent = self._sent_ahead(following, seen, mark)
+                    observed, mark = self._watched(migration, statement, before, mark)
+                mark = Mark(mark.xid, max([mark.command, *(row.command for row in observed.rows)]))
+                self.observer.restore_settings(observed.after)
+                sent = self._sent_ahead(following, observed, mark)
                 try:
                     undoing.before(index)
-                    self._keep(number, index, statement, seen)
+                    self._keep(number, index, statement, observed)
                     undoing.after(index)
                 except BaseException:
                     if sent is not None:
                         sent.message.abandon()
                     raise
-                before = seen.after
+                before = observed.after
 
     def _bulk(
         self,
@@ -196,7 +197,7 @@ class _Tracer:
         group: Sequence[tuple[int, Statement]],
         before: Counters,
         mark: Mark,
-    ) -> Seen:
+    ) -> Observation:
         """Run statements of one kind in one message, and keep for each the effect of all of them."""
         first = group[0][1]
         sent = self.observer.send(replace(first, text=";\n".join(each.text for _, each in group)), mark)
@@ -205,59 +206,62 @@ class _Tracer:
         except psycopg.Error as error:
             _, failed = group[min(sent.message.completed, len(group) - 1)]
             raise migration_failed(error, migration, failed, doing="tracing") from None
-        seen = Seen(rows, before, after)
+        observed = Observation(rows, before, after)
         at = len(self.effects)
         place = (number, group[0][0], first.line)
-        effect = effect_of(self.world, self.observer, seen, text=first.text, place=place, at=at)
-        values = self.world.enums_said(sent.statement.text, effect.writes | effect.reads) - effect.touches
-        effect = effect._replace(reads=effect.reads | values)
+        effect = effect_of(self.live, self.observer, observed, text=first.text, place=place, at=at)
+        used = effect.writes | effect.reads
+        enums = self.live.enums_with_value_in(sent.statement.text, used) - effect.touches
+        effect = effect._replace(reads=effect.reads | enums)
         for (_, each), one in zip(group, shared(effect, group, at), strict=True):
             self.effects.append(one._replace(digest=_digest(each)))
-        return seen
+        return observed
 
-    def _sent_ahead(self, statement: Statement | None, seen: Seen, mark: Mark) -> Sent | None:
-        """Let the server run ``statement`` while what was ``seen`` of the one before is made out.
+    def _sent_ahead(self, statement: Statement | None, observed: Observation, mark: Mark) -> Sent | None:
+        """Let the server run ``statement`` while what was ``observed`` of the one before is made out.
 
         None where that asks the database something, or the statement isn't just sent.
         """
         if statement is None or runs_code(statement) or _goes_alone(statement):
             return None
-        if self.observer.deleted(seen.before, seen.after) or any(
-            r.catalog == PG_NAMESPACE for r in seen.rows
+        if self.observer.deleted(observed.before, observed.after) or any(
+            catalog_of(r) == PG_NAMESPACE for r in observed.rows
         ):
             return None
         return self.observer.send(statement, mark)
 
     def _watched(
         self, migration: Migration, statement: Statement, before: Counters, mark: Mark
-    ) -> tuple[Seen, Mark]:
+    ) -> tuple[Observation, Mark]:
         """Run a statement; more often, with relations hidden from it, where it goes by names it looks up.
 
         Gives the mark by which rows are told from then on, too.
         """
         if not runs_code(statement):
-            return self._seen(migration, statement, before, mark), mark
+            return self._observed(migration, statement, before, mark), mark
         self.probe.begin()
-        seen = self._seen(migration, statement, before, mark)
-        tied = self.probe.ties(statement, seen)
+        observed = self._observed(migration, statement, before, mark)
+        tied = self.probe.ties(statement, observed)
         if tied is None:
             self.probe.keep()
-            return seen, mark
+            return observed, mark
         after_probe = self.probe.mark
-        seen = self._seen(migration, statement, self.observer.counters(), after_probe)
-        return replace(seen, tied=tied), after_probe
+        observed = self._observed(migration, statement, self.observer.counters(), after_probe)
+        return replace(observed, tied=tied), after_probe
 
-    def _seen(self, migration: Migration, statement: Statement, before: Counters, mark: Mark) -> Seen:
+    def _observed(
+        self, migration: Migration, statement: Statement, before: Counters, mark: Mark
+    ) -> Observation:
         if not _goes_alone(statement):
             return self._received(migration, self.observer.send(statement, mark), before)
         after = self._by_itself(migration, statement)
-        return Seen(self.observer.rows(mark, self.observer.written(before, after)), before, after)
+        return Observation(self.observer.rows(mark, self.observer.written(before, after)), before, after)
 
-    def _received(self, migration: Migration, sent: Sent, before: Counters) -> Seen:
-        with self._told(migration, sent.statement):
+    def _received(self, migration: Migration, sent: Sent, before: Counters) -> Observation:
+        with self._with_place(migration, sent.statement):
             rows, after = self.observer.receive(sent, before)
         sets_only = sent.statement.kind == "VariableSetStmt"
-        if not sets_only and turns_off_counters(self.world, sent.statement.text):
+        if not sets_only and turns_off_counters(self.live, sent.statement.text):
             # It may have done so for a while: everything is looked at, and what it locked counts as written.
             rows = self.observer.rows(sent.mark)
             locks = {
@@ -265,8 +269,8 @@ class _Tracer:
                 for oid, (writes, count) in after.locks.items()
             }
             before = replace(before, deleted=self.observer.unknown())
-            return Seen(rows, before, after, locks=locks)
-        return Seen(rows, before, after)
+            return Observation(rows, before, after, locks=locks)
+        return Observation(rows, before, after)
 
     def _alone(self, number: int, migration: Migration, block: Block) -> None:
         """Outside a transaction a statement may be several, and its counters too: everything is looked at."""
@@ -291,10 +295,10 @@ class _Tracer:
             before = replace(before, deleted=self.observer.unknown(), locks={})
             after = replace(after, locks=locks, positions=went_on)
             self.observer.restore_settings(after)
-            self._keep(number, index, statement, Seen(rows, before, after))
+            self._keep(number, index, statement, Observation(rows, before, after))
 
     def _by_itself(self, migration: Migration, statement: Statement) -> Counters:
-        with self._told(migration, statement):
+        with self._with_place(migration, statement):
             self._execute(statement)
             return self.observer.counters()
 
@@ -306,18 +310,18 @@ class _Tracer:
                 self.connection.execute(self._settings.encode())
 
     @contextlib.contextmanager
-    def _told(self, migration: Migration, statement: Statement) -> Iterator[None]:
+    def _with_place(self, migration: Migration, statement: Statement) -> Iterator[None]:
         """What fails in here is told with its place."""
         try:
             yield
         except psycopg.Error as error:
-            there = self.world.elsewhere(error.diag.message_primary or "")
+            there = self.live.meant_elsewhere(error.diag.message_primary or "")
             raise migration_failed(error, migration, statement, doing="tracing", there=there) from None
 
-    def _keep(self, number: int, index: int, statement: Statement, seen: Seen) -> None:
+    def _keep(self, number: int, index: int, statement: Statement, observed: Observation) -> None:
         place = (number, index, statement.line)
         effect = effect_of(
-            self.world, self.observer, seen, text=statement.text, place=place, at=len(self.effects)
+            self.live, self.observer, observed, text=statement.text, place=place, at=len(self.effects)
         )
         session = _sets_session(statement)
         self.effects.append(effect._replace(digest=_digest(statement), session=session))
@@ -327,22 +331,22 @@ class _Tracer:
     def _requirements(self) -> dict[Unit, dict[Unit, str]]:
         """The links at the end, and those that PostgreSQL doesn't keep: partitions, sequences, function
         bodies."""
-        found: dict[Unit, dict[Unit, str]] = defaultdict(dict, self.world.requirements())
+        found: dict[Unit, dict[Unit, str]] = defaultdict(dict, self.live.requirements())
         for parent, child, how in self._owned():
-            one, other = self.world.unit((PG_CLASS, parent)), self.world.unit((PG_CLASS, child))
+            one, other = self.live.unit((PG_CLASS, parent)), self.live.unit((PG_CLASS, child))
             if one is not None and other is not None and one != other:
                 found[one].setdefault(other, how)
         for oid, definition, path in self._functions():
-            unit = self.world.unit((PG_PROC, oid))
-            if unit is None or self.world.object(unit) != (PG_PROC, oid):
+            unit = self.live.unit((PG_PROC, oid))
+            if unit is None or self.live.object(unit) != (PG_PROC, oid):
                 continue
             body = references.of_body(definition)
             for name in body.relations | body.declared:
-                used = self.world.relation(name, path)
+                used = self.live.relation(name, path)
                 if used is not None and used != unit:
                     found[unit].setdefault(used, "function body")
             for name in body.functions:
-                for used in self.world.functions(name, path):
+                for used in self.live.functions_named(name, path):
                     if used != unit:
                         found[unit].setdefault(used, "function body")
         return {unit: dict(sorted(targets.items())) for unit, targets in sorted(found.items())}
@@ -372,11 +376,11 @@ class _Tracer:
 
 
 class _Undoing:
-    """Goes back with the world and the effects where a transaction goes back to a savepoint."""
+    """Goes back with the live and the effects where a transaction goes back to a savepoint."""
 
-    def __init__(self, world: World, effects: list[Effect], found: Sequence[Undone], first: int) -> None:
+    def __init__(self, live: LiveObjects, effects: list[Effect], found: Sequence[Undone], first: int) -> None:
         """``found`` counts from the transaction's first statement, which is ``first`` in its file."""
-        self._world = world
+        self._live = live
         self._effects = effects
         self._first = {first + one.first for one in found}
         self._last = {first + one.last: first + one.first for one in found}
@@ -386,20 +390,20 @@ class _Undoing:
     def before(self, index: int) -> None:
         """Called before the effect of statement ``index`` is taken in."""
         if index in self._first:
-            self._saved[index] = saved_state.dumps(self._world), list(self._world.units)
+            self._saved[index] = saved_state.dumps(self._live), list(self._live.units)
 
     def after(self, index: int) -> None:
         """Called after the effect of statement ``index`` was taken in."""
         savepoint = self._last.get(index)
         if savepoint is None:
             return
-        world = saved_state.loads(*self._saved[savepoint])
-        assert world is not None
-        vars(self._world).update(vars(world))
+        live = saved_state.loads(*self._saved[savepoint])
+        assert live is not None
+        vars(self._live).update(vars(live))
         if index in self._outermost:
             count = index - savepoint + 1
             at = len(self._effects) - count
-            self._effects[at:] = without_effect(self._effects[at:], at, self._world.units)
+            self._effects[at:] = without_effect(self._effects[at:], at, self._live.units)
 
 
 def _schemas(search_path: str) -> list[str]:
