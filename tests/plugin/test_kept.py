@@ -35,7 +35,7 @@ def kept(cache: Path) -> str:
 
 
 def test_a_kept_database_is_there_again(kept: str) -> None:
-    dsn, server = start_again(kept)
+    dsn, _, server = start_again(kept)
     with psycopg.connect(dsn) as connection:
         assert connection.info.dbname == kept
     assert [standing.name for standing in named_server.standing()] == [server]

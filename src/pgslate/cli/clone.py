@@ -19,7 +19,13 @@ from pgslate.cli.output import Output
     show_default="an hour",
     help="How long it is wanted; after that, `pgslate reap` drops it when nobody is connected.",
 )
-@click.option("--kept", metavar="NAME", help="Start again what a failed test left behind, and print its DSN.")
+@click.option(
+    "--kept",
+    metavar="NAME",
+    is_flag=False,
+    flag_value="",
+    help="Start the kept database of a failed test again, and print its DSN; without NAME, the newest.",
+)
 def command(asked: Asked, seconds: float, kept: str | None) -> int:
     """A database of its own with what the TABLEs (or all) need; prints its DSN.
 
@@ -30,7 +36,7 @@ def command(asked: Asked, seconds: float, kept: str | None) -> int:
     if kept is not None:
         from pgslate.testing.kept import start_again
 
-        dsn, kept_server = start_again(kept)
+        dsn, kept, kept_server = start_again(kept)
         output.say(f"`pgslate down --name {kept_server}` ends the server")
         output.result(lambda: dsn, lambda: {"dsn": dsn, "name": kept})
         return 0

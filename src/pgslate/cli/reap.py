@@ -11,7 +11,11 @@ from pgslate.cli.output import Output
 
 @click.command("reap")
 @options.takes(options.TARGET)
-@click.option("--kept", is_flag=True, help="Also the databases of failed tests, which were kept.")
+@click.option(
+    "--kept",
+    is_flag=True,
+    help="Also the kept databases of failed tests; without a target, those of embedded servers.",
+)
 @click.option(
     "--unused-for",
     type=options.Seconds(),
@@ -28,11 +32,17 @@ def command(asked: Asked, kept: bool, unused_for: float, force: bool) -> int:
 
     Only databases that pgslate has named and this role owns, and none that somebody is connected to.
     """
-    from pgslate.clones.reaper import reap
+    from pgslate.clones.reaper import Reaped, reap
+    from pgslate.testing.kept import forget
 
     output = Output(asked)
-    with resolve.server(asked, output) as target:
-        done = reap(target, unused_for=unused_for, kept=kept, force=force)
+    if kept and (asked.embedded or not resolve.names_target(asked)):
+        done = Reaped(forget())  # the servers of test runs, whose data was kept, and no other
+    else:
+        with resolve.server(asked, output) as target:
+            done = reap(target, unused_for=unused_for, kept=kept, force=force)
+        if kept:
+            forget(done.clones)  # the server may be one that `pgslate clone --kept` started
 
     def text() -> str:
         lines = [f"dropped {name}" for name in (*done.clones, *done.templates)]

@@ -93,6 +93,11 @@ def _not_ready(target: Target, message: str, timeout: float, *, full: bool) -> S
     )
 
 
+def was_full(error: ServerNotReadyError) -> bool:
+    """Whether ``connect_patiently`` gave up because the server had no connection left."""
+    return any(_FULL.search(str(attempt)) for attempt in error.attempts)
+
+
 def is_lost(error: psycopg.Error) -> bool:
     """Whether the error means that the connection is gone, so that a new connection may work."""
     return isinstance(error, psycopg.OperationalError) and (

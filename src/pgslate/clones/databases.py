@@ -18,7 +18,14 @@ from pgslate.clones.registry import Registry
 from pgslate.clones.server_facts import ServerFacts
 from pgslate.clones.template import Template, drop_opened_template, ensure_template
 from pgslate.clones.template_contents import Contents, as_statements, contents_of, slice_for
-from pgslate.errors import TargetError, UsageError
+from pgslate.errors import (
+    CatalogError,
+    MigrationFailedError,
+    PgslateError,
+    ProofError,
+    TargetError,
+    UsageError,
+)
 from pgslate.targets.target import Target
 
 if TYPE_CHECKING:
@@ -77,9 +84,11 @@ class Databases:
         self.server = server
         self._as_of = as_of
         self._note = note
+        self._threads = threads
         self._lock = threading.Lock()
         self._locks: dict[_Key, threading.Lock] = {}  # one for each template
         self._templates: dict[_Key, _Prepared] = {}
+        self._failures: dict[_Key, PgslateError] = {}
         self.registry = Registry(
             server, lease=lease, timeout=timeout, ephemeral=ephemeral, note=note, application=application
         )
@@ -145,13 +154,18 @@ class Databases:
         selection = self._selection(tables, contracts, bundles)
         return self._prepared(_key(selection), partial(self._slice, selection)).template
 
-    def keep(self, clone: Clone, purpose: str, *, at_most: int) -> None:
-        """Keep a clone for people to look into, and drop the oldest if more than ``at_most`` are kept."""
+    def keep(self, clone: Clone, purpose: str, *, at_most: int) -> list[str]:
+        """Keep a clone for people to look into. Of all that are kept, drop the oldest beyond ``at_most``.
+
+        Returns the names of those that are dropped.
+        """
         self.registry.keep(clone.name, purpose)
         kept = self.registry.clones("kept")
-        for old in kept[: max(0, len(kept) - at_most)]:
+        oldest = kept[: max(0, len(kept) - at_most)]
+        for old in oldest:
             self.registry.adopt(old.name)
             self._pool.discard(old.name)
+        return [old.name for old in oldest]
 
     def give_back(self, name: str) -> bool:
         """Drop a clone that was handed over, by any process; return False if there is none of that name."""
@@ -193,12 +207,22 @@ class Databases:
         with self._lock:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
+            if key in self._failures:
+                raise self._failures[key].with_traceback(None)
             if key not in self._templates:
-                contents = contents_of(slice_(), self.registry.facts, as_of=self._as_of, note=self._note)
-                made = self.registry.facts.now
-                template = ensure_template(self.registry, contents, fallback=lambda: as_statements(contents))
-                self._templates[key] = _Prepared(contents, template, made)
+                try:
+                    self._templates[key] = self._prepare(slice_())
+                except (CatalogError, MigrationFailedError, ProofError) as error:
+                    if not self._threads:  # a service that runs for days tries again
+                        self._failures[key] = error  # every test would wait for the same failure
+                    raise
             return self._templates[key]
+
+    def _prepare(self, slice_: Slice) -> _Prepared:
+        contents = contents_of(slice_, self.registry.facts, as_of=self._as_of, note=self._note)
+        made = self.registry.facts.now
+        template = ensure_template(self.registry, contents, fallback=lambda: as_statements(contents))
+        return _Prepared(contents, template, made)
 
     # -- one clone
 

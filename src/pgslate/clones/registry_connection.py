@@ -19,9 +19,9 @@ import psycopg
 from psycopg import sql
 
 from pgslate.clones import database_names
-from pgslate.clones.connections import Note, connect_patiently, is_lost, silent
+from pgslate.clones.connections import Note, connect_patiently, is_lost, silent, was_full
 from pgslate.clones.server_facts import ServerFacts, facts_of
-from pgslate.errors import LockTimeoutError, PrivilegeError
+from pgslate.errors import LockTimeoutError, PrivilegeError, ServerNotReadyError
 from pgslate.targets.target import Target
 
 Result = TypeVar("Result")
@@ -73,13 +73,18 @@ class RegistryConnection:
 
     def connect(self) -> psycopg.Connection[Any]:
         """Open another connection to the registry's database, in autocommit mode; the caller closes it."""
-        connection = connect_patiently(
-            self.server.with_dbname(database_names.REGISTRY),
-            timeout=self._timeout,
-            note=self.note,
-            autocommit=True,
-            prepare_threshold=1,  # there are few statements, and each is sent many times
-        )
+        try:
+            connection = connect_patiently(
+                self.server.with_dbname(database_names.REGISTRY),
+                timeout=self._timeout,
+                note=self.note,
+                autocommit=True,
+                prepare_threshold=1,  # there are few statements, and each is sent many times
+            )
+        except ServerNotReadyError as error:
+            if not was_full(error):  # it is away: the next test need not wait for it again
+                self.hurry()
+            raise
         connection.execute(
             sql.SQL(_SESSION).format(application=sql.Literal(self._application)), prepare=False
         )

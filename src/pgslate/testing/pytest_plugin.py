@@ -5,8 +5,8 @@
         with pgslate_database.connect() as connection:
             ...
 
-Loaded into every pytest run of an environment that has pgslate, so next to nothing is imported here, and
-no server is started, before a test asks for a database.
+pytest loads it in every run of an environment that has pgslate. So it imports next to nothing, and starts no
+server, before a test wants a database.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _RUN: pytest.StashKey[Run] = pytest.StashKey()
 _BROKER: pytest.StashKey[Broker] = pytest.StashKey()
 _CLONE: pytest.StashKey[Clone] = pytest.StashKey()
 _FAILED: pytest.StashKey[bool] = pytest.StashKey()
-_TOLD: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
+_SUMMARY: pytest.StashKey[dict[str, Any]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("pgslate", "databases for tests (pgslate)")
-    for name, looks, said in NAMES:
-        group.addoption(option(name), dest=f"pgslate_{name}", metavar=looks, default=None, help=said)
-        parser.addini(f"pgslate_{name}", f"{said}; {option(name)} and PGSLATE_{name.upper()} win")
+    for name, value, about in NAMES:
+        group.addoption(option(name), dest=f"pgslate_{name}", metavar=value, default=None, help=about)
+        parser.addini(f"pgslate_{name}", f"{about}; {option(name)} and PGSLATE_{name.upper()} win")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "tables(*names): what pgslate_database holds: these tables and all they need (pgslate)"
+        "markers", "tables(*names): the tables of pgslate_database, with everything that they need (pgslate)"
     )
     config.addinivalue_line(
-        "markers", "contract(*names): what pgslate_database holds: the tables of contracts (pgslate)"
+        "markers", "contract(*names): the contracts whose tables pgslate_database has (pgslate)"
     )
 
 
@@ -63,28 +63,29 @@ def pgslate_server(pytestconfig: pytest.Config) -> Target:
 
 @pytest.fixture
 def pgslate_database(request: pytest.FixtureRequest) -> Iterator[Clone]:
-    """A database of this test's own, with what its markers name: ``.dsn``, ``.connect()``,
-    ``await .async_connect()``.
+    """A database of this test's own: ``.dsn``, ``.connect()``, ``await .async_connect()``.
 
-    Without a marker it holds every table.
+    It has the tables that the markers name; without a marker, every table.
     """
     item = request.node
-    tables, contracts = _selection(item)
+    item.stash[_FAILED] = False  # plugins that run a test again use the same item
     with _without_our_frames():
+        tables, contracts = _selection(item)
         run = _run(request.config)
         clone = item.stash[_CLONE] = run.database(tables, contracts, item.nodeid)
     try:
         yield clone
     finally:
-        failed = item.stash.get(_FAILED, False)
-        run.finish(clone, item.nodeid, failed=failed)
+        del item.stash[_CLONE]
+        with _without_our_frames():
+            run.finish(clone, item.nodeid, failed=item.stash[_FAILED])
 
 
 @pytest.fixture
 def pgslate_shared_database(request: pytest.FixtureRequest) -> Clone:
-    """A database that this process's tests with the same markers share: for those that undo what they do."""
-    tables, contracts = _selection(request.node)
+    """A database that all tests of this process with the same markers share; they undo what they do."""
     with _without_our_frames():
+        tables, contracts = _selection(request.node)
         return _run(request.config).shared(tables, contracts)
 
 
@@ -92,10 +93,10 @@ def pgslate_shared_database(request: pytest.FixtureRequest) -> Clone:
 def pgslate_transaction(request: pytest.FixtureRequest) -> Iterator[psycopg.Connection[Any]]:
     """A connection in a transaction that is rolled back after the test; a commit in it is an error.
 
-    The database is that of ``pgslate_shared_database``. Sequences keep what they have given out.
+    The database is that of ``pgslate_shared_database``. Sequences are not set back.
     """
-    tables, contracts = _selection(request.node)
     with _without_our_frames():
+        tables, contracts = _selection(request.node)
         _run(request.config).shared(tables, contracts)
     with _run(request.config).transaction(tables, contracts) as connection:
         yield connection
@@ -103,41 +104,56 @@ def pgslate_transaction(request: pytest.FixtureRequest) -> Iterator[psycopg.Conn
 
 @contextmanager
 def _without_our_frames() -> Iterator[None]:
-    """What we have to say to who wrote the test, and not through which of our functions it came."""
+    """Report an error of ours by its text alone, once, without a traceback through our functions."""
     try:
         yield
     except Exception as error:
         from pgslate.errors import PgslateError
 
         if isinstance(error, PgslateError):
-            pytest.fail(f"{type(error).__name__}: {error}", pytrace=False)
+            raise pytest.fail.Exception(f"{type(error).__name__}: {error}", pytrace=False) from None
         raise
 
 
 def _selection(item: pytest.Item) -> tuple[list[str], list[str]]:
-    """The tables and contracts that the markers of a test, its class and its module name."""
+    """The tables and contracts that the markers of a test, its class and its module name.
+
+    Raises UsageError for a marker with a list, with keywords, or without names.
+    """
+    from pgslate.errors import UsageError
+    from pgslate.testing.run import require_names
 
     def named(marker: str) -> list[str]:
-        found = [str(name) for mark in item.iter_markers(marker) for name in mark.args]
-        return sorted(set(found))
+        found: set[str] = set()
+        for mark in item.iter_markers(marker):
+            if mark.kwargs or not mark.args:
+                raise UsageError(
+                    f"@pytest.mark.{marker} names nothing"
+                    if not mark.kwargs
+                    else f"@pytest.mark.{marker} takes names, and no keyword {next(iter(mark.kwargs))}",
+                    fix=f'write @pytest.mark.{marker}("NAME"); without a marker the database has every table',
+                )
+            require_names(f"@pytest.mark.{marker}", mark.args)
+            found.update(mark.args)
+        return sorted(found)
 
     return named("tables"), named("contract")
 
 
 def _run(config: pytest.Config) -> Run:
-    """This process's share of the run; found out now if this is the first time."""
+    """This process's share of the run, made now if this is the first time."""
     if _RUN not in config.stash:
         from pgslate.testing.run import Run
         from pgslate.testing.settings import settings
 
-        told = settings(
+        chosen = settings(
             given=lambda name: config.getoption(f"pgslate_{name}", None),
             ini=lambda name: config.getini(f"pgslate_{name}"),
             start=str(config.rootpath),
         )
         worker = getattr(config, "workerinput", {})
         config.stash[_RUN] = Run(
-            told,
+            chosen,
             broker=worker.get("pgslate_broker"),
             first=worker.get("workerid", "gw0") == "gw0",
             name=f"pytest {worker.get('workerid', '')}".strip(),
@@ -145,7 +161,7 @@ def _run(config: pytest.Config) -> Run:
     return config.stash[_RUN]
 
 
-# -- what happened to a test
+# -- a test that failed
 
 
 @pytest.hookimpl(wrapper=True)
@@ -153,20 +169,21 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.failed and _CLONE in item.stash and report.when != "teardown":
+    if not report.failed or _RUN not in item.config.stash:
+        return report
+    run = item.config.stash[_RUN]
+    sentences = []
+    if _CLONE in item.stash:  # that is, until the fixture gives it back
         item.stash[_FAILED] = True
-        run = item.config.stash[_RUN]
         if run.keeps(failed=True):
-            report.sections.append(("pgslate", _how_to_look(run, item.stash[_CLONE])))
+            sentences.append(run.about_kept(item.stash[_CLONE]))
+    if call.excinfo is not None and call.when == "call":
+        hint = run.hint(call.excinfo.value, *_selection(item))
+        if hint is not None:
+            sentences.append(hint)
+    if sentences:
+        report.sections.append(("pgslate", "\n".join(sentences)))
     return report
-
-
-def _how_to_look(run: Run, clone: Clone) -> str:
-    if run.embedded:
-        return f"The database of this test is kept. To start it again: pgslate clone --kept {clone.name}"
-    from pgslate.testing.kept import psql_command
-
-    return f"The database of this test is kept. To look into it: {psql_command(clone.dsn)}"
 
 
 # -- the end of the run, and the server that all workers share
@@ -178,16 +195,16 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         run = config.stash[_RUN]
         if not hasattr(config, "workerinput"):
             run.close()
-            _tell(config, run.notes, run.kept, run.looking)
+            _collect(config, run.notes, run.kept, run.how_to_look)
             return
-        told = {"notes": run.notes, "kept": run.kept, "looking": run.looking}
-        config.workeroutput["pgslate"] = told  # type: ignore[attr-defined]  # xdist's
+        summary = {"notes": run.notes, "kept": run.kept, "how_to_look": run.how_to_look}
+        config.workeroutput["pgslate"] = summary  # type: ignore[attr-defined]  # xdist's
         run.close()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """pytest-xdist is about to start a worker: tell it whom to ask for a server."""
+    """pytest-xdist is about to start a worker: give it the address of the process that starts servers."""
     if sys.platform == "win32":  # each worker then starts a server of its own
         return
     config = node.config
@@ -204,34 +221,34 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
     """A worker of pytest-xdist has ended."""
-    told = getattr(node, "workeroutput", {}).get("pgslate")
-    if told:
-        _tell(node.config, told["notes"], told["kept"], told["looking"])
+    summary = getattr(node, "workeroutput", {}).get("pgslate")
+    if summary:
+        _collect(node.config, summary["notes"], summary["kept"], summary["how_to_look"])
 
 
-def _tell(config: pytest.Config, notes: list[str], kept: dict[str, str], looking: str) -> None:
-    so_far = config.stash.setdefault(_TOLD, {"notes": [], "kept": {}, "looking": looking})
+def _collect(config: pytest.Config, notes: list[str], kept: dict[str, str], how_to_look: str) -> None:
+    so_far = config.stash.setdefault(_SUMMARY, {"notes": [], "kept": {}, "how_to_look": how_to_look})
     so_far["notes"] += [note for note in notes if note not in so_far["notes"]]
     so_far["kept"].update(kept)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    told = config.stash.get(_TOLD, None)
-    if told is None or not (told["notes"] or told["kept"]):
+    summary = config.stash.get(_SUMMARY, None)
+    if summary is None or not (summary["notes"] or summary["kept"]):
         return
     terminalreporter.section("pgslate")
-    for note in told["notes"]:
+    for note in summary["notes"]:
         terminalreporter.line(note)
-    if told["kept"]:
-        terminalreporter.line(f"{len(told['kept'])} kept, {told['looking']}:")
-    for name, what in told["kept"].items():
-        terminalreporter.line(f"  {name}  {what}")
+    if summary["kept"]:
+        terminalreporter.line(f"{len(summary['kept'])} kept; {summary['how_to_look']}")
+    for name, test in summary["kept"].items():
+        terminalreporter.line(f"  {name}  {test}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _BROKER in config.stash:
-        config.stash[_BROKER].close(keep=config.stash.get(_TOLD, {}).get("kept", {}))
+        config.stash[_BROKER].close(keep=config.stash.get(_SUMMARY, {}).get("kept", {}))
         del config.stash[_BROKER]
     if _RUN in config.stash:
         config.stash[_RUN].close()
