@@ -113,11 +113,11 @@ class DatabaseTestCase(unittest.TestCase):
 
     def _callSetUp(self) -> None:  # noqa: N802  unittest's name
         with self._observed():
-            super()._callSetUp()  # type: ignore[misc]  not in the stubs
+            super()._callSetUp()  # type: ignore[misc]  # not in the stubs
 
     def _callTestMethod(self, method: Any) -> None:  # noqa: N802  unittest's name
         with self._observed():
-            super()._callTestMethod(method)  # type: ignore[misc]  not in the stubs
+            super()._callTestMethod(method)  # type: ignore[misc]  # not in the stubs
 
     @contextmanager
     def _observed(self) -> Iterator[None]:
