@@ -143,7 +143,7 @@ def test_no_folder_at_all_says_what_to_give(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         Project.open(config=written(tmp_path, ""))
     assert "--catalog" in caught.value.fix
-    assert "none of migrations, db/migrations, prisma/migrations, " in caught.value.message
+    assert "none of migrations, db/migrations, db/migration, " in caught.value.message
 
 
 def test_a_name_that_a_policy_would_give_selects_its_table(project: Path) -> None:
@@ -159,3 +159,12 @@ def test_a_contract_with_an_index_that_no_migration_makes_is_an_error(project: P
     with pytest.raises(UsageError, match="idx_event_by") as caught:
         Project.open().selection(contracts=["audit"])
     assert caught.value.fix == "did you mean idx_events_by?"
+
+
+@pytest.mark.parametrize("folder", ["db/migration", "src/main/resources/db/migration", "alembic"])
+def test_the_folders_of_other_tools_are_looked_into(tmp_path: Path, folder: str) -> None:
+    from pgslate.project.project import Project
+
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "V1__users.sql").write_text("CREATE TABLE users (id int);")
+    assert Project.open(start=tmp_path).catalog.root == tmp_path / folder

@@ -440,3 +440,12 @@ def test_sql_below_a_title_that_may_mean_the_way_back_is_an_error(load: Load) ->
 @pytest.mark.parametrize("mark", ["-- postgres-migrations disable-transaction", "-- atlas:txmode none"])
 def test_a_plain_file_may_say_that_it_needs_no_transaction(mark: str, load: Load) -> None:
     assert not load({"1_a.sql": f"{mark}\nSELECT 1;"}).migrations[0].transactional
+
+
+@pytest.mark.parametrize("mark", ["goose", "migrate"])
+def test_a_folder_in_which_only_some_files_have_the_mark_may_be_plain(load: Load, mark: str) -> None:
+    files = {"1_a.sql": f"-- +{mark} Up\nSELECT 1;", "2_b.sql": "SELECT 2;"}
+    with pytest.raises(CatalogError, match=r"2_b\.sql has no") as raised:
+        load(files)
+    assert 'format = "plain"' in raised.value.fix
+    assert [m.version for m in load(files, format="plain")] == ["1", "2"]

@@ -165,3 +165,16 @@ def test_a_directive_that_makes_no_sense_is_an_error(text: str, message: str, pl
         load({"a.sql": "SELECT 1;", "b.sql": text + "SELECT 2;"})
     assert str(raised.value.place or "") == place
     assert raised.value.fix
+
+
+def test_files_that_share_a_number_are_yoyos_where_one_can_be_rolled_back(load: Load) -> None:
+    files = dict.fromkeys(("0005_a.sql", "0006_c.sql", "0006_b.sql", "0006_b.rollback.sql"), "SELECT 1;")
+    catalog = load(files)
+    assert catalog.format == "yoyo"
+    assert [m.version for m in catalog] == ["0005_a", "0006_b", "0006_c"]
+    assert "share a number, and there is 0006_b.rollback.sql" in catalog.evidence
+
+
+def test_files_with_numbers_of_their_own_are_plain_though_one_can_be_rolled_back(load: Load) -> None:
+    files = dict.fromkeys(("0005_a.sql", "0006_b.sql", "0006_b.rollback.sql"), "SELECT 1;")
+    assert load(files).format == "plain"

@@ -92,7 +92,8 @@ class _Sections:
             raise CatalogError(
                 f"{self.file} has no '-- +goose Up'",
                 place=Place(self.file, 1),
-                fix="add '-- +goose Up' above its SQL",
+                fix="add '-- +goose Up' above its SQL; or, where these files are not goose's, write"
+                ' format = "plain" into pgslate.toml',
             )
         if self._substituting >= 0:
             self.substituted.append((self._substituting, len(self.text)))

@@ -48,7 +48,10 @@ def _migration(listing: Listing, file: str) -> Migration:
     ups = [section for section in found if section["way"] == "Up"]
     if not ups:
         raise CatalogError(
-            f"{file} has no '-- +migrate Up'", place=Place(file, 1), fix="add '-- +migrate Up' above its SQL"
+            f"{file} has no '-- +migrate Up'",
+            place=Place(file, 1),
+            fix="add '-- +migrate Up' above its SQL; or, where these files are not sql-migrate's, write"
+            ' format = "plain" into pgslate.toml',
         )
     ends = [section.start() for section in found[1:]] + [len(text)]
     spans = [(s.end(), end) for s, end in zip(found, ends, strict=True) if s["way"] == "Up"]

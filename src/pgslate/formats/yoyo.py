@@ -46,6 +46,18 @@ def recognise(listing: Listing) -> str | None:
         for found in said[file]:
             if (named := set(found["value"].split())) and named <= known:
                 return None if _are_numbered(said) else f"{file} has {found.group().strip()!r}"
+    return _shared_number(listing, files)
+
+
+def _shared_number(listing: Listing, files: tuple[str, ...]) -> str | None:
+    """The evidence where files share a number, as yoyo allows, and one of them can be rolled back."""
+    back = next((f for f in listing.top if f.endswith(".rollback.sql")), None)
+    numbers: dict[str, str] = {}
+    for file in files if back else ():
+        named = naming.version_and_name(_id(file))
+        other = numbers.setdefault(named[0], file) if named else file
+        if other != file:
+            return f"{other} and {file} share a number, and there is {back}"
     return None
 
 

@@ -8,7 +8,16 @@ from pgslate.errors import ConfigError
 from pgslate.project.configuration import Config
 
 # Where a catalog is looked for when nothing says where it is.
-_USUAL_FOLDERS = ("migrations", "db/migrations", "prisma/migrations", "supabase/migrations", "sql/migrations")
+_USUAL_FOLDERS = (
+    "migrations",
+    "db/migrations",
+    "db/migration",
+    "prisma/migrations",
+    "supabase/migrations",
+    "sql/migrations",
+    "src/main/resources/db/migration",
+    "alembic",
+)
 
 
 def configuration(
