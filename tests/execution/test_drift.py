@@ -165,6 +165,6 @@ END $$;"""
     run(database, f"CREATE ROLE {other}")
     with pytest.raises(VerificationError) as caught:
         apply(slice_, database)
-    assert "001_t.sql:3 may have made it" in caught.value.fix
+    assert "001_t.sql:4 may have made it" in caught.value.fix
     assert "[prelude]" in caught.value.fix
     assert "REVOKE" not in caught.value.fix

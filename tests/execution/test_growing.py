@@ -10,9 +10,11 @@ import pytest
 from pgslate.catalog.catalog import Catalog
 from pgslate.errors import MigrationFailedError
 from pgslate.project.project import Project
+from pgslate.report import plan as report
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
 from pgslate.verbs.apply import apply
+from pgslate.verbs.plan import plan
 
 from .looking import ledger, tables
 
@@ -77,3 +79,37 @@ def test_an_error_that_has_nothing_to_do_with_newer_files_is_told_as_ever(
     with pytest.raises(MigrationFailedError) as caught:
         apply(own, database)
     assert "it is there already" in caught.value.fix
+
+
+COPIED = {
+    "1_a.sql": "CREATE TABLE a (id int, kind text);",
+    "2_copy.sql": "CREATE TABLE a_in AS SELECT * FROM a;\nALTER TABLE a_in ADD job int;",
+    "3_job.sql": "ALTER TABLE a ADD job int;",
+}
+
+
+def test_a_file_that_copies_what_a_newer_one_changed_is_explained_and_planned(
+    tmp_path: Path, database: Target
+) -> None:
+    a, a_in = slices(tmp_path, COPIED, "a", "a_in")
+    apply(a, database)
+    why = "2_copy.sql is older than 3_job.sql, which was applied before it and changes"
+    (collision,) = plan(a_in, database).collisions
+    assert collision.startswith(why)
+    assert f"may fail: {why}" in report.text(plan(a_in, database), a_in)
+    with pytest.raises(MigrationFailedError) as caught:
+        apply(a_in, database)
+    assert caught.value.sqlstate == "42701"
+    assert f"\n{why}" in caught.value.message
+    assert "--assume-applied 2_copy.sql" in caught.value.fix
+
+
+def test_a_plan_that_grows_without_a_collision_warns_of_none(tmp_path: Path, database: Target) -> None:
+    files = {
+        "1_a.sql": "CREATE TABLE a ();",
+        "2_b.sql": "CREATE TABLE b ();",
+        "3_a.sql": "ALTER TABLE a ADD i int;",
+    }
+    a, b = slices(tmp_path, files, "a", "b")
+    apply(a, database)
+    assert plan(b, database).collisions == ()

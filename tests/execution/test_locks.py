@@ -230,3 +230,37 @@ def test_no_message_is_spent_on_poolers_where_the_server_is_reached_directly(
     wire = Wiretap(database, tmp_path)
     apply(slice_for(ONE), wire)
     assert wire.connections == 2  # the run's, and its lock's
+
+
+# -- locks on tables
+
+
+def test_the_wait_for_a_tables_lock_ends_with_the_timeout_and_names_the_holder(
+    slice_for: SliceOf, database: Target
+) -> None:
+    first = {"001_users.sql": "CREATE TABLE users (id int);"}
+    apply(slice_for(first), database)
+    slice_ = slice_for({**first, "002_email.sql": "ALTER TABLE users ADD email text;"})
+    with database.connect(application_name="long report") as other:
+        other.execute("LOCK TABLE users IN ACCESS SHARE MODE")
+        with pytest.raises(LockTimeoutError, match="application_name long report") as caught:
+            apply(slice_, database, lock_timeout=0.2)
+    assert str(caught.value.place) == "002_email.sql:1:1"
+    assert "Nothing of this run was kept." in caught.value.message
+    assert "lock_timeout in [session]" in caught.value.fix
+    apply(slice_, database, lock_timeout=0.2)
+
+
+def test_an_index_made_concurrently_waits_for_old_transactions_however_long(
+    slice_for: SliceOf, database: Target
+) -> None:
+    first = {"001_users.sql": "CREATE TABLE users (id int);"}
+    apply(slice_for(first), database)
+    index = "-- atlas:txmode none\n\nCREATE INDEX CONCURRENTLY i ON users (id);"
+    slice_ = slice_for({**first, "002_i.sql": index})
+    with database.connect() as other:
+        other.execute("LOCK TABLE users IN ROW EXCLUSIVE MODE")
+        release = threading.Timer(0.6, other.rollback)
+        release.start()
+        apply(slice_, database, lock_timeout=0.2)
+        release.join()

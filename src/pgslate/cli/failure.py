@@ -12,6 +12,7 @@ from typing import Any
 from pgslate.catalog.sqlstates import MEANINGS, ends_the_connection
 from pgslate.cli.streams import write
 from pgslate.errors import ConnectionLostError, PgslateError, TargetError, UsageError, without_passwords
+from pgslate.report.columns import shortened
 
 OUR_FAULT = 70  # EX_SOFTWARE of sysexits(3)
 _LOG = "look at the server's log, then run again"
@@ -40,7 +41,7 @@ def text(error: PgslateError) -> str:
         parts = [first, caret, *([rest] if rest else [])]
     applied = getattr(error, "applied", ())
     if applied:
-        parts.append(f"applied before it, and standing: {', '.join(applied)}")
+        parts.append(f"applied before it, and standing: {shortened(applied, most=10)}")
     if error.fix:
         parts.append(f"fix: {error.fix}")
     return without_passwords("\n".join(parts))

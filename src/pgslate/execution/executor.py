@@ -21,14 +21,16 @@ from pgslate.catalog import session
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.sqlstates import NEEDS_A_TRANSACTION_OF_ITS_OWN, ends_the_connection
 from pgslate.catalog.statements import Statement
-from pgslate.errors import PgslateError
-from pgslate.execution import growth, refusals, unfinished
+from pgslate.errors import LockTimeoutError, PgslateError
+from pgslate.execution import growth, locks, refusals, unfinished
 from pgslate.execution import ledger as ledgers
 from pgslate.execution.batch import Piece, RefusedError, send
 from pgslate.execution.ledger import SINCE_BEGIN, Ledger, LedgerRow, LedgerRun
 from pgslate.execution.locks import Lock
 from pgslate.execution.planner import Part, Plan, Step
 from pgslate.execution.progress import Progress
+from pgslate.report.columns import shortened
+from pgslate.trace.effects import Unit
 
 _BEGIN, _COMMIT, _ROLLBACK = Piece("BEGIN"), Piece("COMMIT"), Piece("ROLLBACK")
 _CLOCK = Piece("SELECT extract(epoch FROM pg_catalog.clock_timestamp())", asks=True)
@@ -67,6 +69,7 @@ class Execution:
         *,
         label: str,
         tool_version: str,
+        lock_timeout: float | None = None,
     ) -> None:
         self.done: list[AppliedMigration] = []
         self._connection = connection
@@ -77,6 +80,8 @@ class Execution:
         self._run = LedgerRun(str(uuid.uuid4()), "", "", tool_version, plan.form, plan.tables, plan.known)
         self._opening = self._first_pieces(ledger)
         self._part_kept = ""
+        # a file may set another; CONCURRENTLY, which is no part of a transaction, may wait for hours
+        self._bounded = () if lock_timeout is None else (_lock_timeout(lock_timeout),)
 
     @property
     def applied(self) -> tuple[str, ...]:
@@ -88,7 +93,8 @@ class Execution:
         """The sentence that says what of this run was kept."""
         if self.done:
             called = {step.migration.version: step.migration.shown for step in self._plan.steps}
-            kept = f"Applied before it, and kept: {', '.join(called[each.version] for each in self.done)}."
+            names = [called[each.version] for each in self.done]
+            kept = f"Applied before it, and kept: {shortened(names, most=10)}."
         else:
             kept = "Nothing of this run was kept." if not self._part_kept else ""
         return " ".join(part for part in (kept, self._part_kept) if part)
@@ -116,7 +122,7 @@ class Execution:
         MissingExtensionError, TargetError.
         """
         began = time.monotonic()
-        pieces = [_BEGIN, *self._opening, *map(Piece, definitions), *_RESET]
+        pieces = [_BEGIN, *self._bounded, *self._opening, *map(Piece, definitions), *_RESET]
         rows = [replace(self._row(step), duration_ms=None) for step in self._plan.steps]
         try:
             send(self._connection, [*pieces, ledgers.recording(rows)])
@@ -134,7 +140,7 @@ class Execution:
 
     def _together(self, group: Sequence[Step]) -> None:
         took: list[tuple[Step, float]] = []
-        before = [_BEGIN, *self._opening, _CLOCK]
+        before = [_BEGIN, *self._bounded, *self._opening, _CLOCK]
         for batch in _batches(group):
             took += self._batch(batch, before)
             before = [_CLOCK]
@@ -150,7 +156,7 @@ class Execution:
             self._progress.started(step)
             firsts.append(len(pieces))
             pieces += [Piece(statement.text, statement.data) for statement in _statements(step)]
-            pieces += [*(_RESET if step.may_leave_settings else ()), _CLOCK]
+            pieces += [*((*_RESET, *self._bounded) if step.may_leave_settings else ()), _CLOCK]
         try:
             clock = [float(answer) for answer in send(self._connection, pieces)]
         except RefusedError as refused:
@@ -186,7 +192,12 @@ class Execution:
 
     def _begun(self, parts: Sequence[Part]) -> list[Piece]:
         """The beginning of a transaction that is to hold the parts."""
-        return [_BEGIN, *(Piece(text) for part in parts for text in part.opening), *self._opening]
+        return [
+            _BEGIN,
+            *(Piece(text) for part in parts for text in part.opening),
+            *self._bounded,
+            *self._opening,
+        ]
 
     def _transaction(
         self,
@@ -386,9 +397,22 @@ class Execution:
             applied=self.applied,
             kept=self.kept,
         )
+        if refused.error.sqlstate == "55P03":
+            return self._lock_timed_out(error, step, index)
         if step.slice_ is None:
             return error
         return growth.explain(error, step.slice_, step.migration, index, self._plan.applied)
+
+    def _lock_timed_out(self, error: PgslateError, step: Step, index: int) -> LockTimeoutError:
+        """The error where a statement waited for a table's lock for too long; says who holds it."""
+        holder = locks.holders_of_tables(self._connection, _tables_of(step, index))
+        return LockTimeoutError(
+            error.message + (f"\nHeld by {holder}." if holder else ""),
+            holder=holder,
+            place=error.place,
+            fix="run again when that session is done; or give more time (--timeout, or lock_timeout in"
+            " [session] of pgslate.toml); if it hangs, end it with SELECT pg_terminate_backend(pid)",
+        )
 
     def _own_refused(self, error: psycopg.Error) -> PgslateError:
         if self._is_lost_by(error):
@@ -396,9 +420,30 @@ class Execution:
         return refusals.ledger_refusal(error, self._connection.info.dbname)
 
 
+def _lock_timeout(seconds: float) -> Piece:
+    """Bounds each wait for a lock of this transaction, where the session has no bound of its own."""
+    return Piece(
+        f"SELECT pg_catalog.set_config('lock_timeout', '{max(1, round(seconds * 1000))}', true)"
+        " WHERE pg_catalog.current_setting('lock_timeout') = '0'"
+    )
+
+
 def _numbered(step: Step) -> list[tuple[int, Statement]]:
     """The statements of a step, with their indexes in the file."""
     return [each for part in step.parts for each in part.statements]
+
+
+def _tables_of(step: Step, index: int) -> list[str]:
+    """The tables that a statement touches or reads, as it was traced; none where there is no trace."""
+    if step.slice_ is None:
+        return []
+    trace, catalog = step.slice_.trace, step.slice_.catalog
+    units: set[Unit] = set()
+    for each in trace.by_migration[catalog.migrations.index(step.migration)]:
+        effect = trace.effects[each]
+        if effect.statement == index:
+            units |= effect.touches | effect.reads | {target for _, target in effect.links}
+    return sorted(trace.units[unit].name for unit in units if trace.units[unit].kind == "table")
 
 
 def _statements(step: Step) -> list[Statement]:

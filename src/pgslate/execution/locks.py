@@ -14,7 +14,7 @@ Advisory locks belong to a database, so that two databases of a server don't wai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any
@@ -132,6 +132,25 @@ def refuse_poolers(connection: psycopg.Connection[Any], target: Target, backend:
             " the lock that keeps two runs apart doesn't hold there",
             fix="name the server itself in the DSN (or a pool in session mode)",
         )
+
+
+_TABLE_HOLDERS = """SELECT DISTINCT ON (l.pid) l.pid, a.application_name, a.usename, a.client_addr::text,
+    a.backend_start::text
+FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_catalog.pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+    AND l.relation = ANY (ARRAY(
+        SELECT pg_catalog.to_regclass(name)::oid FROM pg_catalog.unnest(%s::text[]) name))
+ORDER BY l.pid"""
+
+
+def holders_of_tables(connection: psycopg.Connection[Any], tables: Sequence[str]) -> str:
+    """The other sessions that hold a lock on one of the tables; "" where there is none, or nobody can say."""
+    try:
+        rows = connection.execute(_TABLE_HOLDERS, (list(tables),), prepare=False).fetchall()
+    except psycopg.Error:
+        return ""
+    return "; ".join(_describe(*row) for row in rows)
 
 
 def _try(connection: psycopg.Connection[Any], key: int) -> bool:

@@ -13,7 +13,7 @@ from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.statements import Statement, defers
 from pgslate.errors import UsageError
-from pgslate.execution import ledger_state
+from pgslate.execution import growth, ledger_state
 from pgslate.execution.ledger import EMPTY, Ledger, LedgerRow
 from pgslate.formats.bookkeeping import table_of
 from pgslate.schema.identifiers import parts
@@ -107,6 +107,7 @@ class Plan:
     ledger takes over. ``applied`` are the versions that stand before the run, ``known`` every version of the
     catalog; ``fresh`` says that no migration stands there yet. ``bookkeeping`` is run first: it makes the
     table of the tool that the catalog is written for, if it isn't there and something speaks of it.
+    ``collisions`` say which older files may fail on what newer ones, which are applied, have changed.
     """
 
     tables: tuple[str, ...]
@@ -119,6 +120,7 @@ class Plan:
     fresh: bool = True
     bookkeeping: str = field(default="", repr=False)
     exclusions: Callable[[], Iterable[Excluded]] = field(default=tuple, repr=False, compare=False)
+    collisions: tuple[str, ...] = ()
 
     @cached_property
     def excluded(self) -> tuple[Excluded, ...]:
@@ -206,6 +208,9 @@ def plan_of(
         fresh=ledger.is_empty,
         bookkeeping=_bookkeeping(slice_, pending),
         exclusions=partial(_excluded, slice_, ledger, pending, assumed),
+        collisions=growth.collisions(
+            slice_, pending, {version for version, row in ledger.by_version.items() if row.finished}
+        ),
     )
 
 

@@ -52,7 +52,7 @@ def run(
         slice_: What to apply.
         target: Where ``connection`` leads. The lock takes a second connection to it.
         connection: What the migrations are sent on; in autocommit mode.
-        lock_timeout: Seconds to wait for another run to end.
+        lock_timeout: Seconds to wait for another run to end, and for each lock on a table.
         allow_out_of_order: Run migrations that come below the last applied one, too.
         accept_edited: Migrations whose edit counts as what was applied, by version or file.
         assume_applied: Migrations to record as applied without running them, by version or file.
@@ -93,7 +93,14 @@ def run(
         if [step.migration for step in current.steps] != [step.migration for step in first.steps]:
             listener.planned(current)
         execution = Execution(
-            connection, lock, current, found, listener, label=target.label, tool_version=_version()
+            connection,
+            lock,
+            current,
+            found,
+            listener,
+            label=target.label,
+            tool_version=_version(),
+            lock_timeout=lock_timeout,
         )
         _execute(execution, connection, slice_, current, server)
     return RunResult(current, found, tuple(execution.done))

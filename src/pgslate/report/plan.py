@@ -25,6 +25,7 @@ def text(found: PlanResult, chosen: Slice, *, every: bool = True) -> str:
         lines.append(aligned([(_shown(chosen, each.version), plain(each.reason)) for each in listed]))
         if len(listed) < len(excluded):
             lines.append(f"  and {len(excluded) - len(listed)} more, with --verbose")
+    lines += [f"may fail: {each}" for each in found.collisions]
     lines += [f"widened after a failed proof: {why}" for why in found.widened]
     if found.changing:
         columns = ", ".join(found.changing[:_LISTED])

@@ -80,7 +80,7 @@ def apply(
     Args:
         slice_: What to apply, with its project's partition policies.
         target: The database.
-        lock_timeout: Seconds to wait for locks that others hold.
+        lock_timeout: Seconds to wait for another run, and for each lock that others hold on a table.
         statement_timeout: Seconds that each statement may take; by default as the server says.
         allow_out_of_order: Run migrations that come below the last applied one, too.
         accept_edited: Migrations whose edit counts as what was applied, by version or file.
@@ -91,7 +91,7 @@ def apply(
     Raises:
         LedgerError: Catalog and ledger contradict each other; nothing was run.
         MigrationFailedError: A statement failed. PrivilegeError and MissingExtensionError are kinds of it.
-        LockTimeoutError: Another run holds a lock.
+        LockTimeoutError: Another run, or another session, holds a lock.
         InterruptedRunError: Ctrl-C.
         VerificationError: Something is not as it should be.
         PartitionBlockedError: Something is in the way of a partition.

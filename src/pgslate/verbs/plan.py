@@ -54,7 +54,8 @@ class PlanResult:
     """What would run on a database, in order, and what would not.
 
     ``partitions`` are those that were asked for by name, and are made by policy. ``widened`` says what a
-    failed proof added to the slice, ``changing`` which columns hang on time or chance.
+    failed proof added to the slice, ``changing`` which columns hang on time or chance,
+    ``collisions`` which older migrations may fail on what newer ones, applied before them, have changed.
     """
 
     tables: tuple[str, ...]
@@ -64,11 +65,12 @@ class PlanResult:
     partitions: tuple[str, ...] = ()
     widened: tuple[str, ...] = ()
     changing: tuple[str, ...] = ()
+    collisions: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """``tables``, ``form``, ``migrations: [{version, file, statements, of, reasons}]``, ``excluded:
-        [{version, file, reason}]``, ``partitions``, ``widened`` and ``changing``; ``statements`` and ``of``
-        are counts."""
+        [{version, file, reason}]``, ``partitions``, ``widened``, ``changing`` and ``collisions``;
+        ``statements`` and ``of`` are counts."""
         return {
             "tables": list(self.tables),
             "form": self.form,
@@ -77,6 +79,7 @@ class PlanResult:
             "partitions": list(self.partitions),
             "widened": list(self.widened),
             "changing": list(self.changing),
+            "collisions": list(self.collisions),
         }
 
 
@@ -103,6 +106,7 @@ def plan(
         ServerNotReadyError: There is no connection.
     """
     assumed = tuple(assume_applied)
+    collisions: tuple[str, ...] = ()
     if target is None and not assumed:
         migrations, excluded = _for_an_empty_database(slice_)
     else:
@@ -116,6 +120,7 @@ def plan(
             assume_applied=assumed,
         )
         migrations, excluded = _from_plan(found)
+        collisions = found.collisions
     return PlanResult(
         tables=slice_.tables,
         form=slice_.form,
@@ -124,6 +129,7 @@ def plan(
         partitions=tuple(name for names in slice_.partitions.values() for name in names),
         widened=slice_.widened,
         changing=slice_.changing,
+        collisions=collisions,
     )
 
 
