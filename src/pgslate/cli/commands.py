@@ -87,6 +87,9 @@ def _version(context: click.Context, parameter: click.Parameter, asked: bool) ->
 @click.option(
     "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Print the version."
 )
+@click.option(
+    "--debug", is_flag=True, expose_value=False, help="Print the traceback of an error; also after the verb."
+)
 @click.pass_context
 def root(context: click.Context) -> None:
     """Name the tables. Get exactly the schema they need, proved, on any PostgreSQL.

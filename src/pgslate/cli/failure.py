@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import json
 import sys
@@ -23,7 +24,7 @@ def told(error: Exception, args: Sequence[str]) -> int:
     if "--debug" in args:
         import traceback
 
-        sys.stderr.write(without_passwords("".join(traceback.format_exception(error))) + "\n")
+        _say(sys.stderr, without_passwords("".join(traceback.format_exception(error))) + "\n")
     one = known(error)
     if wants_json(args):
         _say(sys.stdout, json.dumps(document(one), ensure_ascii=False) + "\n")
@@ -79,11 +80,27 @@ def known(error: Exception) -> PgslateError:
     if type(error).__module__.startswith("psycopg"):
         return _database(error)
     if isinstance(error, OSError):
-        where = f": {error.filename}" if error.filename else ""
-        return UsageError(f"{error.strerror or error}{where}", fix="check the path, its rights, and the disk")
+        return _system(error)
     return _OurFaultError(
         f"pgslate failed: {type(error).__name__}: {error}",
         fix="run again with --debug and report what it prints",
+    )
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def _system(error: OSError) -> UsageError:
+    """A file that can't be read or written; most that pgslate writes are its cache's or its servers'."""
+    from pgslate.targets.embedded.folders import cache_folder, state_folder
+
+    where = f": {error.filename}" if error.filename else ""
+    message = f"{error.strerror or error}{where}"
+    if error.errno not in _NO_ROOM:
+        return UsageError(message, fix="check the path, its rights, and the disk")
+    return UsageError(
+        f"{message}\n  the cache is in {cache_folder()}, servers of `pgslate up` are in {state_folder()}",
+        fix="free space there, or name folders that can be written to in PGSLATE_CACHE and PGSLATE_STATE",
     )
 
 

@@ -137,7 +137,9 @@ TARGET: tuple[Decorator, ...] = (
     click.option("--user", metavar="ROLE", help="With --kube: log in as this role."),
     click.option("--database", metavar="NAME", help="With --kube: which database."),
     click.option(
-        "--embedded", is_flag=True, help="The server of `pgslate up`, or one that is gone afterwards."
+        "--embedded",
+        is_flag=True,
+        help="The server of `pgslate up`; where none is up, apply and plan take one that is gone afterwards.",
     ),
     *TIMEOUT,
 )
@@ -223,7 +225,7 @@ _OUTPUT: tuple[Decorator, ...] = (
         help="For people, or for programs: one JSON document on stdout.",
     ),
     click.option("--verbose", "-v", is_flag=True, help="Say more, on stderr."),
-    click.option("--debug", is_flag=True, hidden=True, help="Print tracebacks."),
+    click.option("--debug", is_flag=True, help="Print the traceback of an error, on stderr."),
 )
 
 _SHARED = frozenset(f.name for f in fields(Asked))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pgslate.cli.options import Asked
-from pgslate.cli.streams import write
+from pgslate.cli.streams import is_terminal, write
 
 if TYPE_CHECKING:
     from pgslate.execution.progress import Progress
@@ -54,7 +54,7 @@ class Output:
     @contextmanager
     def progress(self, doing: str, things: str = "migrations") -> Iterator[Advance]:
         """Show how something goes on that may take seconds; nothing is left of it on a terminal."""
-        if sys.stderr.isatty():
+        if is_terminal(sys.stderr):
             from pgslate.report.live_progress import bar_of
 
             with bar_of(doing) as advance:
@@ -67,7 +67,7 @@ class Output:
         """Show how migrations are applied: a bar on a terminal, a line for each in a pipe."""
         from pgslate.report.live_progress import Bar, Lines
 
-        if sys.stderr.isatty():
+        if is_terminal(sys.stderr):
             with Bar() as bar:
                 yield bar
         else:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pgslate.cli import failure
 from pgslate.cli.options import Asked
 from pgslate.cli.output import Output
+from pgslate.cli.streams import is_terminal
 from pgslate.errors import InterruptedRunError, PgslateError, VerificationError, without_passwords
 from pgslate.report import verify as report
 from pgslate.report.live_progress import Lines
@@ -95,7 +96,7 @@ class _Told(Output):
 @contextmanager
 def _progress(output: Output, names: Sequence[str]) -> Iterator[Callable[[str, str], None]]:
     """A line for each on a terminal, which changes; in a pipe one when it ends, or with --verbose all."""
-    if sys.stderr.isatty() and not output.verbose:
+    if is_terminal(sys.stderr) and not output.verbose:
         from pgslate.report.live_progress import board_of
 
         with board_of(names) as tell:

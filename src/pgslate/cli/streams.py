@@ -24,6 +24,11 @@ def write(stream: Any, said: str) -> None:
         raise
 
 
+def is_terminal(stream: Any) -> bool:
+    """Whether a standard stream, or None where it was closed from the start, is a terminal."""
+    return stream is not None and bool(stream.isatty())
+
+
 def _to_nowhere(stream: Any) -> None:
     """What is still in the stream's buffer would fail again when Python ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

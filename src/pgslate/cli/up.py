@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import nullcontext
 
 import click
 
@@ -14,8 +15,15 @@ from pgslate.cli.output import Output
 @click.command("up")
 @options.takes(options.SELECTION, options.FORM, options.AS_OF, options.CATALOG)
 @click.option("--name", metavar="NAME", help="A server of its own, beside the project's.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="A port of 127.0.0.1 for it, the same each time.  [default: a free one]",
+)
+@click.option("--major", type=int, metavar="N", help="PostgreSQL's major version.  [default: the newest]")
 @click.option("--quiet", "-q", is_flag=True, help="Print only the DSN.")
-def command(asked: Asked, name: str | None, quiet: bool) -> int:
+def command(asked: Asked, name: str | None, port: int | None, major: int | None, quiet: bool) -> int:
     """An embedded server with what the TABLEs (or all) need, verified; prints its DSN.
 
     It stays up until `pgslate down` (with the same --name, if any). Run it again for the same server: what it
@@ -27,8 +35,8 @@ def command(asked: Asked, name: str | None, quiet: bool) -> int:
     output = Output(asked)
     with resolve.traced(asked, output) as project:
         chosen = resolve.chosen(asked, project)
-        with output.applying() as progress:
-            found = up(chosen, name=name, as_of=asked.as_of, progress=progress)
+        with nullcontext() if quiet else output.applying() as progress:
+            found = up(chosen, name=name, port=port, major=major, as_of=asked.as_of, progress=progress)
 
     def text() -> str:
         if quiet:

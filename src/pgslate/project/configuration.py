@@ -27,7 +27,9 @@ every = "month"
 from __future__ import annotations
 
 import difflib
+import os
 import re
+import shlex
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -115,11 +117,11 @@ class Config:
         """The file that ``find`` reads, or None. Raises ConfigError for a ``pyproject.toml`` on the way."""
         here = Path(start).absolute()
         for folder in (here, *here.parents):
-            if (folder / FILE_NAME).is_file():
-                return folder / FILE_NAME
+            if os.path.lexists(folder / FILE_NAME):  # a dangling link is no reason to take another catalog
+                return _of_this_user(folder / FILE_NAME)
             pyproject = folder / _PYPROJECT
             if pyproject.is_file() and "pgslate" in _read(pyproject).get("tool", {}):
-                return pyproject
+                return _of_this_user(pyproject)
         return None
 
     def contract(self, name: str) -> Contract:
@@ -158,9 +160,35 @@ def suggestion(word: str, known: Iterable[str]) -> str:
     return f"did you mean {', '.join(close)}?" if close else f"use one of {', '.join(names)}"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _of_this_user(path: Path) -> Path:
+    """Raise ConfigError for a file that was found, and that another user could have put there.
+
+    What it says chooses the SQL that runs, and of some formats the Python. Files of root, and as root those
+    of the user behind sudo, are taken.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
+        owner = path.stat().st_uid
+    except OSError:  # reading it says what is wrong
+        return path
+    trusted = {os.geteuid(), 0} | ({int(os.environ["SUDO_UID"])} if _is_sudo() else set())
+    if owner in trusted:
+        return path
+    raise ConfigError(
+        f"{path} belongs to another user (uid {owner}), who would choose what is run as you",
+        file=str(path),
+        fix=f"look at it, then take it by name: --config {shlex.quote(str(path))}",
+    )
+
+
+def _is_sudo() -> bool:
+    return os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdigit()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is not a file", file=str(path), fix="make it one, or name another file")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(
             f"{path} is not UTF-8: {error.reason} at byte {error.start}", fix="save it as UTF-8"

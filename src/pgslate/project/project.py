@@ -17,6 +17,7 @@ from pgslate.catalog.migration import Migration
 from pgslate.catalog.prelude import PreludeFile
 from pgslate.errors import ConfigError, UsageError
 from pgslate.project.configuration import Config, Contract, suggestion
+from pgslate.project.defines import check_defines
 from pgslate.project.own_folder import configuration, is_anothers_beside, is_own, usual_folder
 from pgslate.schema.identifiers import parts, qualified
 
@@ -78,6 +79,7 @@ class Project:
         said = configuration(catalog, config=config, start=start)
         said = replace(said, defines={**said.defines, **(defines or {})})
         folder = Path(catalog) if catalog is not None else said.catalog or usual_folder(said.file, start)
+        check_defines(defines or {}, folder)
         found = Catalog.load(
             folder,
             format=format or said.format,

@@ -12,6 +12,9 @@ def text(found: AffectedResult) -> str:
     for change in found.changes:
         gone = f", {counted(change.gone, 'statement')} gone" if change.gone else ""
         note = f" ({change.note})" if change.note else ""
+        if change.note and not (change.statements or change.gone):
+            lines.append(f"{change.contract}: {change.note}")
+            continue
         lines.append(f"{change.contract}: {len(change.statements)} new{gone}{note}")
         lines += [f"  {file}:{line}  {opening}" for file, line, opening in change.statements]
     if found.untouched:

@@ -66,7 +66,7 @@ def affected(project: Project, revision: str) -> AffectedResult:
     changes: list[AffectedContract] = []
     untouched: list[str] = []
     for name, tables in project.contract_tables().items():
-        change = _change(project, name, tables, before)
+        change = _change(project, name, tables, before, revision)
         if change is None:
             untouched.append(name)
         else:
@@ -75,13 +75,13 @@ def affected(project: Project, revision: str) -> AffectedResult:
 
 
 def _change(
-    project: Project, name: str, tables: tuple[str, ...], before: lockfile.Lock | None
+    project: Project, name: str, tables: tuple[str, ...], before: lockfile.Lock | None, revision: str
 ) -> AffectedContract | None:
     trace = project.trace
     asked = lockfile.units_of(project.catalog, trace, tables)
     now = slice_of(project.catalog, trace, asked, form="statements").effects
     if before is None:
-        return AffectedContract(name, (), 0, "there was no lock that can be read")
+        return AffectedContract(name, (), 0, f"not comparable: {revision} has no lock that can be read")
     known = before.slices.get(f"contract {name}", {}).get("statements")
     if known is None:
         return AffectedContract(name, (), 0, "the contract is new")

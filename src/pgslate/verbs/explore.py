@@ -36,16 +36,21 @@ def explore(project: Project, path: str | Path = "catalog.html") -> ExploreResul
     It has every table with its slice (files, statements, objects) and the reasons, a matrix of files by
     tables, and a search box. Raises ConfigError where the file can't be written, and what tracing raises.
     """
-    from pgslate.report.explore import page
-
     target = Path(path)
     try:
-        target.write_text(page(gathered(project)), encoding="utf-8")
+        target.write_text(page_of(project), encoding="utf-8")
     except OSError as error:
         raise ConfigError(
             f"{target} can't be written: {error.strerror}", fix="give a path in a folder that is there"
         ) from None
     return ExploreResult(target)
+
+
+def page_of(project: Project) -> str:
+    """The page itself, as HTML."""
+    from pgslate.report.explore import page
+
+    return page(gathered(project))
 
 
 def gathered(project: Project) -> dict[str, Any]:

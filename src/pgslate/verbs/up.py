@@ -12,12 +12,13 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pgslate.errors import MissingExtensionError
+from pgslate.errors import MissingExtensionError, TargetError
 from pgslate.slices.slice import Slice
 from pgslate.targets.embedded import named_server
 
 if TYPE_CHECKING:
     from pgslate.execution.progress import Progress
+    from pgslate.targets.embedded.named_server import Standing
     from pgslate.targets.target import Target
 
 
@@ -54,6 +55,8 @@ def up(
     slice_: Slice,
     *,
     name: str | None = None,
+    port: int | None = None,
+    major: int | None = None,
     as_of: datetime | None = None,
     progress: Progress | None = None,
 ) -> UpResult:
@@ -64,12 +67,15 @@ def up(
     Args:
         slice_: What the server's database should have.
         name: A server of its own, beside the project's.
+        port: The port of 127.0.0.1 that it listens on; by default a free one.
+        major: PostgreSQL's major version; by default the newest that is installed and has the extensions.
         as_of: The moment (UTC) that partition policies count from; by default the server's clock.
         progress: Told of each step.
 
     Raises:
         MissingExtensionError: No installed server has the extensions that the slice needs.
-        TargetError: No server is installed, or it can't be started.
+        TargetError: No server is installed, or it can't be started; or it is up already, with another port
+            or major version.
         ApplyError: A migration failed, or may not run.
         VerificationError: Something is not as it should be.
     """
@@ -85,8 +91,13 @@ def up(
         prepare(slice_, target)
         apply(slice_, target, as_of=as_of, progress=progress)
 
-    server = named_server.up(called, key=slice_.key, prepare=prepare, extensions=slice_.extensions)
+    server = named_server.up(
+        called, key=slice_.key, prepare=prepare, extensions=slice_.extensions, major=major, port=port
+    )
+    if not server.started:
+        _refuse_another(server, port, major)
     if not server.started or server.from_kept:
+        from pgslate.errors import LedgerError
         from pgslate.verbs.apply import apply
 
         # what it lacks is applied: more tables, the partitions of a new month
@@ -98,9 +109,25 @@ def up(
                 f" what they need; or {error.fix}"
             )
             raise
+        except LedgerError as error:  # an edited file, say: this server is there to be thrown away
+            error.fix = "pgslate down, then pgslate up, which begins anew with the files as they are now"
+            raise
     return UpResult(
         server.dsn, called, server.server, slice_.tables, slice_.form, server.started, server.from_kept
     )
+
+
+def _refuse_another(server: Standing, port: int | None, major: int | None) -> None:
+    """Raise TargetError where the server that is up isn't the one that is asked for."""
+    has = []
+    if port is not None and port != server.port:
+        has.append(f"listens on port {server.port}")
+    if major is not None and major != int(server.server.partition(".")[0]):
+        has.append(f"is PostgreSQL {server.server}")
+    if has:
+        raise TargetError(
+            f"the server that is up {' and '.join(has)}", fix="pgslate down, then pgslate up again"
+        )
 
 
 def name_of(slice_: Slice) -> str:

@@ -72,6 +72,7 @@ def up(
     dbname: str = "postgres",
     extensions: Iterable[str] = (),
     major: int | None = None,
+    port: int | None = None,
     installation: Installation | None = None,
     tmpfs: bool | None = None,
     max_connections: int = 100,
@@ -82,7 +83,7 @@ def up(
     A new one begins with the data kept under ``key``. Where there is none, ``prepare`` is called once with
     the database ``dbname`` of a fresh server, and what it made there is kept under ``key`` for the next time,
     if that can be; if it raises, no server is left and nothing is kept. A server that runs is returned as it
-    is: compare ``key``.
+    is: compare ``key``. A new one listens on ``port``, by default on a free one.
 
     Raises ``MissingExtensionError`` or ``TargetError`` as ``Server.start`` does, and what ``prepare`` raises.
     """
@@ -104,7 +105,7 @@ def up(
         fresh = Standing(name, key, dbname, 0, how.installation.version, run.path, crashed=entry is not None)
         _write(fresh)
         try:
-            standing = _start(run, how, fresh, prepare)
+            standing = _start(run, how, fresh, prepare, port)
         except BaseException:
             _remove(fresh)
             raise
@@ -131,7 +132,11 @@ def standing() -> tuple[Standing, ...]:
 
 
 def _start(
-    run: RunDirectory, how: Recipe, fresh: Standing, prepare: Callable[[Target], object] | None
+    run: RunDirectory,
+    how: Recipe,
+    fresh: Standing,
+    prepare: Callable[[Target], object] | None,
+    wanted: int | None,
 ) -> Standing:
     # what is kept holds the database too, so its name is part of the key
     kept_as = f"up\n{fresh.key}\n{fresh.dbname}" if fresh.key else None
@@ -142,8 +147,12 @@ def _start(
         if kept_as is not None:
             with contextlib.suppress(OSError, TargetError):  # it is prepared again the next time
                 data_directory.keep(run.data, how.installation, kept_as, origin=origin)
-    watcher, port = launch(run, how, port=port, detached=True)
+    watcher, port = launch(run, how, port=wanted or port, detached=True)
     watcher.detach()
+    if wanted not in (None, port):
+        raise TargetError(
+            f"port {wanted} of 127.0.0.1 is taken", fix="end the program that listens on it, or give another"
+        )
     return dataclasses.replace(fresh, port=port, started=True, from_kept=origin.has_key)
 
 
