@@ -8,10 +8,10 @@ statement there is. So a slice that was proved is never wrong, only larger than 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 
@@ -21,11 +21,15 @@ from pgslate.dump.kept_snapshot import snapshot_of
 from pgslate.errors import FormUnavailableError
 from pgslate.slices.prover import Prover
 from pgslate.slices.row_digests import Reference
-from pgslate.slices.slice import Form, Slice, known_widening, slice_of
+from pgslate.slices.shared_replay import Step, steps
+from pgslate.slices.slice import FORMS, Form, Slice, known_widening, slice_of
 from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
 from pgslate.trace.scratch_server import scratch_server
 
 _TRIES = 12
+
+_PART = 40
+"""Groups of slices that one prover takes at once."""
 
 
 @dataclass(frozen=True)
@@ -126,31 +130,36 @@ def prove_many(
     """
     if not asked:
         return Proofs((), None)  # and no server is started
-    groups: dict[tuple[Form, frozenset[int]], list[int]] = {}
-    for index, (units, form) in enumerate(asked):
-        attempt = slice_of(catalog, trace, units, form=form)
-        key = (form, attempt.required if form == "objects" else attempt.effects)
-        groups.setdefault(key, []).append(index)
+    groups = _alike(catalog, trace, asked)
     found: list[Proof | None] = [None] * len(asked)
     done = itertools.count(1)
 
-    def one(provers: SimpleQueue[Prover], members: list[int]) -> None:
+    def some(provers: SimpleQueue[Prover], chunk: Sequence[_Group]) -> None:
         prover = provers.get()
         try:
-            units = tuple(dict.fromkeys(unit for index in members for unit in asked[index][0]))
-            form = asked[members[0]][1]
-            together = prove(prover, catalog, trace, units, form)
-            for index in members:
-                if together.failures:
-                    found[index] = prove(prover, catalog, trace, asked[index][0], form)
+            together = [_together(catalog, trace, asked, group) for group in chunk]
+            left: list[_Group] = []
+            for group, holds in zip(chunk, prover.holding(together), strict=True):
+                if holds:
+                    keep(group, [known(prover, index) for index in group.members])
                 else:
-                    names = tuple(trace.units[unit].name for unit in asked[index][0])
-                    own = slice_of(catalog, trace, asked[index][0], tables=names, form=form)
-                    found[index] = replace(together, slice=own)
-                if progress:
-                    progress(next(done), len(asked))
+                    left.append(group)
+            for group in left:  # now: what a shared transaction holds, a role's name, would be waited for
+                keep(group, [prove(prover, catalog, trace, *asked[index]) for index in group.members])
         finally:
             provers.put(prover)
+
+    def known(prover: Prover, index: int) -> Proof:
+        units, form = asked[index]
+        names = tuple(trace.units[unit].name for unit in units)
+        own = slice_of(catalog, trace, units, tables=names, form=form)
+        return Proof(own, prover.server.major, (), known_widening(trace, units, form))
+
+    def keep(group: _Group, proofs: Sequence[Proof]) -> None:
+        for index, proof in zip(group.members, proofs, strict=True):
+            found[index] = proof
+            if progress:
+                progress(next(done), len(asked))
 
     wants_objects = any(form == "objects" for _, form in asked)
     with ExitStack() as stack, ThreadPoolExecutor(1) as aside, ThreadPoolExecutor(max(1, workers)) as pool:
@@ -172,7 +181,7 @@ def prove_many(
             prover = stack.enter_context(open_prover(server, snapshot=final, reference=reference))
             all_provers.append(prover)
             provers.put(prover)
-        tasks = [pool.submit(one, provers, members) for members in groups.values()]
+        tasks = [pool.submit(some, provers, chunk) for chunk in _chunks(groups, workers)]
         try:
             for task in tasks:
                 task.result()
@@ -181,3 +190,44 @@ def prove_many(
             raise
         latest = max((p.reference_for(catalog) for p in all_provers), key=lambda r: len(r.changing))
     return Proofs(tuple(proof for proof in found if proof is not None), latest)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Indexes of slices that replay the same; their form, and what they replay of each file, to sort by."""
+
+    form: Form
+    steps: tuple[Step, ...]
+    members: tuple[int, ...]
+
+
+def _alike(catalog: Catalog, trace: Trace, asked: Sequence[tuple[tuple[Unit, ...], Form]]) -> list[_Group]:
+    """The slices in groups that replay the same; groups that begin alike stand together."""
+    members: dict[tuple[Form, frozenset[int]], list[int]] = {}
+    paths: dict[tuple[Form, frozenset[int]], tuple[Step, ...]] = {}
+    for index, (units, form) in enumerate(asked):
+        attempt = slice_of(catalog, trace, units, form=form)
+        key = (form, attempt.required if form == "objects" else attempt.effects)
+        members.setdefault(key, []).append(index)
+        if key not in paths:
+            paths[key] = () if form == "objects" else steps(attempt)
+    groups = [_Group(key[0], paths[key], tuple(indexes)) for key, indexes in members.items()]
+    return sorted(groups, key=lambda group: (group.form, group.steps))
+
+
+def _together(
+    catalog: Catalog, trace: Trace, asked: Sequence[tuple[tuple[Unit, ...], Form]], group: _Group
+) -> Slice:
+    """The slice for all units of a group."""
+    units = tuple(dict.fromkeys(unit for index in group.members for unit in asked[index][0]))
+    names = tuple(trace.units[unit].name for unit in units)
+    return slice_of(catalog, trace, units, tables=names, form=group.form)
+
+
+def _chunks(groups: Sequence[_Group], workers: int) -> Iterator[Sequence[_Group]]:
+    """The groups in parts of one form each, a few for each worker."""
+    for form in FORMS:
+        those = [group for group in groups if group.form == form]
+        size = max(1, min(_PART, -(-len(those) // max(1, workers))))
+        for at in range(0, len(those), size):
+            yield those[at : at + size]

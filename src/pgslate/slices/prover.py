@@ -4,9 +4,9 @@ Three things are compared for every required object: its definition, the rows of
 a sequence. Definitions are the trace's. Rows and positions are those of a replay of the whole catalog on the
 same server (see ``row_digests``), done once.
 
-Most slices are proved without a database of their own: the prover replays them in a transaction of a database
-that it keeps, compares, and rolls back. Where that can't be, or where a slice fails so, it is replayed in a
-new database, transaction by transaction, as it will be applied; only that failure counts.
+Most slices are proved without a database of their own, many in one transaction that is rolled back: see
+``shared_replay``. A slice that can't be proved so is replayed in a new database, transaction by transaction,
+as it will be applied; only that failure counts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any
 
 import psycopg
@@ -23,17 +24,19 @@ from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile, run_prelude
 from pgslate.dump.definitions import Snapshot, script_of
 from pgslate.dump.kept_snapshot import snapshot_of
+from pgslate.errors import FormUnavailableError
 from pgslate.schema.compare import compare
 from pgslate.schema.read import read
 from pgslate.slices import failure
 from pgslate.slices.failure import Failure
-from pgslate.slices.replay import ReplayFailedError, fits_one_transaction, replay, replay_all, text_of
+from pgslate.slices.replay import ReplayFailedError, replay, replay_all
 from pgslate.slices.row_digests import Reference, changing_between, read_outcome
+from pgslate.slices.shared_replay import SharedReplay, fits
 from pgslate.slices.slice import Slice
 from pgslate.targets.embedded.server import Server
 
-_STATEMENTS_KEPT = 4000
-"""Statements rolled back in one database before another takes its place, for they leave dead rows in its
+_TOGETHER = 40
+"""Slices proved in one database before another takes its place: what is rolled back leaves dead rows in the
 system catalogs."""
 
 _numbers = itertools.count(1)
@@ -64,14 +67,11 @@ class Prover:
         self._admin = server.target().connect(autocommit=True)
         self._roles = self._all_roles()
         self._template = "template0"
-        self._kept: psycopg.Connection[Any] | None = None
-        self._rolled_back = 0
         self._may_roll_back = True
         if prelude:
             self._make_template()
 
     def close(self) -> None:
-        self._close_kept()
         if self._prelude:
             self.server.drop_database(self._template)
         self._drop_roles()
@@ -100,7 +100,6 @@ class Prover:
     def reference_for(self, catalog: Catalog) -> Reference:
         """What slices of the catalog are compared with: rows and positions, from two replays of all of it."""
         if self.reference is None:
-            self._close_kept()  # the catalog may make roles that own something
             with self._database() as connection:
                 replay_all(catalog, connection)
                 first = Reference(everything=read_outcome(connection))
@@ -108,7 +107,6 @@ class Prover:
         return self.reference
 
     def _replay_again(self, catalog: Catalog, before: Reference) -> Reference:
-        self._close_kept()
         with self._database() as connection:
             replay_all(catalog, connection)
             everything = read_outcome(connection)
@@ -118,10 +116,6 @@ class Prover:
 
     def _check(self, attempt: Slice) -> Failure | None:
         self.reference_for(attempt.catalog)
-        if self._may_roll_back and (attempt.form == "objects" or fits_one_transaction(attempt)):
-            if self._holds_in_a_transaction(attempt):
-                return None
-            self._close_kept()  # its session is as the failure left it
         with self._database() as connection:
             try:
                 self._run(attempt, connection)
@@ -131,37 +125,45 @@ class Prover:
                 return failure.of_script(attempt, error)
             return self._differs(attempt, connection)
 
-    # -- in a transaction that is rolled back
+    def holding(self, attempts: Sequence[Slice]) -> Iterator[bool]:
+        """For each slice whether it was proved in a transaction that it shares with others.
 
-    def _holds_in_a_transaction(self, attempt: Slice) -> bool:
-        connection = self._kept_connection()
-        text = self._script(attempt) if attempt.form == "objects" else text_of(attempt)
-        self._rolled_back += len(attempt.effects)
-        try:
-            with connection.transaction(force_rollback=True):
-                connection.execute(text.encode(), prepare=False)
-                return self._differs(attempt, connection) is None
-        except psycopg.Error:
-            return False
+        False says nothing of a slice but that it has to be checked by itself.
+        """
+        at = 0
+        while at < len(attempts):
+            together = list(takewhile(self._may_share, attempts[at : at + _TOGETHER]))
+            if together:
+                yield from self._sharing(together)
+            else:
+                yield False
+            at += max(1, len(together))
 
-    def _kept_connection(self) -> psycopg.Connection[Any]:
-        if self._rolled_back > _STATEMENTS_KEPT:
-            self._close_kept()
-        if self._kept is None:
-            name = f"pgslate_proof_{next(_numbers)}"
-            self.server.create_database(name, template=self._template)
-            self._rolled_back = 0
-            self._kept = self.server.target(name).connect(
-                settings=self._settings, autocommit=True, prepare_threshold=None
-            )
-        return self._kept
+    def _may_share(self, attempt: Slice) -> bool:
+        return self._may_roll_back and (attempt.form == "objects" or fits(attempt))
 
-    def _close_kept(self) -> None:
-        if self._kept is not None:
-            name = self._kept.info.dbname
-            self._kept.close()
-            self._kept = None
-            self.server.drop_database(name)
+    def _sharing(self, attempts: Sequence[Slice]) -> Iterator[bool]:
+        self.reference_for(attempts[0].catalog)
+        with self._database() as connection:
+            if attempts[0].form != "objects":
+
+                def holds(attempt: Slice) -> bool:
+                    return self._differs(attempt, connection) is None
+
+                yield from SharedReplay(attempts[0].catalog, connection).each(attempts, holds)
+                return
+            for attempt in attempts:
+                try:
+                    with connection.transaction(force_rollback=True):
+                        connection.execute(self._script(attempt).encode(), prepare=False)
+                        outcome = self._differs(attempt, connection) is None
+                except psycopg.Error:
+                    if connection.closed:
+                        raise
+                    outcome = False
+                except FormUnavailableError:
+                    outcome = False
+                yield outcome
 
     # -- in a database of its own
 

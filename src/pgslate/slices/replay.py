@@ -1,25 +1,22 @@
 """Running a slice on an empty database without a ledger: for proofs, templates and scratch databases.
 
-A slice is replayed in its files' transactions, as it is applied. For a proof it may also be replayed in one
-transaction that is rolled back in the end, which spares a database: see ``fits_one_transaction``.
+A slice is replayed in its files' transactions, as it is applied.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import psycopg
 
 from pgslate.catalog import session
-from pgslate.catalog.blocks import Block
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.prelude import PreludeFile, run_prelude
 from pgslate.catalog.single_statement import run_statement
 from pgslate.catalog.sqlstates import migration_failed
-from pgslate.catalog.statements import Statement, copies_out, defers
+from pgslate.catalog.statements import Statement, copies_out
 from pgslate.slices.slice import Slice
 
 
@@ -55,49 +52,6 @@ def replay_all(
     for index, migration in enumerate(catalog):
         _file(connection, index, migration, frozenset(range(len(migration.statements))))
         connection.execute(session.RESET.encode())
-
-
-_NOT_TOGETHER = re.compile(r"standard_conforming_strings|\bon\s+commit\b", re.IGNORECASE)
-"""What makes a statement mean something else where its transaction goes on with the next file."""
-
-
-def fits_one_transaction(slice_: Slice) -> bool:
-    """Whether the slice comes out the same where its files share one transaction.
-
-    It may not where statements need transactions of their own, or leave something to the end of one, or where
-    COPY data stands between them.
-    """
-    for block, statements in _blocks(slice_):
-        if block.opening or not block.transactional:
-            return False
-        for statement in statements:
-            if statement.data is not None or copies_out(statement) or statement.kind == "TransactionStmt":
-                return False
-            if defers(statement) or _NOT_TOGETHER.search(statement.text):
-                return False
-    return True
-
-
-def text_of(slice_: Slice) -> str:
-    """The statements of a slice that fits one transaction, as one message; each file begins a new session."""
-    texts: list[str] = []
-    for index, migration in zip(slice_.migrations, slice_.files, strict=True):
-        chosen = frozenset(slice_.statements(index))
-        for block in migration.blocks:
-            numbered = enumerate(block.statements, start=block.first)
-            texts += [statement.text for number, statement in numbered if number in chosen]
-        texts.append(session.RESET)
-    return "\n;\n".join(texts)
-
-
-def _blocks(slice_: Slice) -> Iterable[tuple[Block, list[Statement]]]:
-    """The blocks of the slice's files that it has statements of, with these."""
-    for index, migration in zip(slice_.migrations, slice_.files, strict=True):
-        chosen = frozenset(slice_.statements(index))
-        for block in migration.blocks:
-            statements = [s for n, s in enumerate(block.statements, start=block.first) if n in chosen]
-            if statements:
-                yield block, statements
 
 
 def _file(
