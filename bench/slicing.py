@@ -26,10 +26,10 @@ from pgslate.dump.definitions import script_of
 from pgslate.dump.outcome import take
 from pgslate.slices import lockfile
 from pgslate.slices.lockfile import Lock
-from pgslate.slices.selection import relations
 from pgslate.slices.slice import slice_of, whole
 from pgslate.targets.embedded.server import Server
 from pgslate.trace import document
+from pgslate.trace.effects import relations
 from pgslate.trace.trace_cache import trace_of
 from pgslate.trace.tracer import trace
 

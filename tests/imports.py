@@ -40,6 +40,37 @@ def floors_of(imports: Imports) -> dict[str, int]:
     return floors
 
 
+def rooms_of(imports: Imports) -> Imports:
+    """The rooms (folders of the package, and its own files) that each room imports.
+
+    Rooms that import each other count as one; its name is that of all of them.
+    """
+    used: dict[str, set[str]] = {}
+    for name, modules in imports.items():
+        if "." in name:
+            used.setdefault(_room(name), set()).update(_room(module) for module in modules if "." in module)
+    reached = {room: _reached(room, used) for room in used}
+    one = {room: "+".join(sorted({r for r in reached[room] if room in reached[r]} | {room})) for room in used}
+    return {
+        one[room]: frozenset(one[u] for r in used if one[r] == one[room] for u in used[r]) - {one[room]}
+        for room in used
+    }
+
+
+def _room(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
+def _reached(room: str, used: Mapping[str, set[str]]) -> set[str]:
+    found: set[str] = set()
+    ahead = [room]
+    while ahead:
+        for below in used[ahead.pop()] - found:
+            found.add(below)
+            ahead.append(below)
+    return found
+
+
 def _dotted(path: Path) -> str:
     parts = path.with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -206,7 +206,7 @@ def _write(connection: psycopg.Connection[Any]) -> str:
 
 def _slice_of(project: Project) -> tuple[str, ...]:
     """Tables whose slice has as many tables as we want, or nearly."""
-    from pgslate.slices.selection import relations
+    from pgslate.trace.effects import relations
 
     units = project.trace.units
     names = [units[unit].name for unit in relations(project.trace) if units[unit].kind == "table"]

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from pgslate.execution.executor import AppliedMigration
     from pgslate.execution.ledger import LedgerRow, LedgerRun
     from pgslate.execution.progress import Progress
-    from pgslate.execution.run import prepare
+    from pgslate.execution.slice_run import prepare
     from pgslate.lint_rules.finding import Finding, Findings
     from pgslate.partitions.coverage import Survey
     from pgslate.partitions.ensure import Ensured
@@ -208,7 +208,7 @@ _HOMES = {
     "list_partitions": "verbs.partitions",
     "lock": "verbs.lock",
     "plan": "verbs.plan",
-    "prepare": "execution.run",
+    "prepare": "execution.slice_run",
     "prove": "verbs.prove",
     "reap": "clones.reaper",
     "serve": "verbs.serve",

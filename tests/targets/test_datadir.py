@@ -14,9 +14,9 @@ from tests.targets.processes import OWNER, python, said
 
 from pgslate.errors import TargetError
 from pgslate.targets.embedded.accounts import server_account
+from pgslate.targets.embedded.choice import choose
 from pgslate.targets.embedded.data_directory import MOST_KEPT, copy_kept, keep
 from pgslate.targets.embedded.data_directory import kept as kept_under
-from pgslate.targets.embedded.installations import choose
 from pgslate.targets.embedded.server import Server
 
 
@@ -57,7 +57,7 @@ KILLED_WHILE_IT_KEEPS = """
 import os, signal, sys
 from pathlib import Path
 from pgslate.targets.embedded.data_directory import keep
-from pgslate.targets.embedded.installations import choose
+from pgslate.targets.embedded.choice import choose
 
 def kill(event, arguments):
     if event == "open" and str(arguments[0]).endswith("PG_VERSION"):

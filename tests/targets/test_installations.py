@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from pgslate.errors import MissingExtensionError, TargetError
-from pgslate.targets.embedded.installations import Installation, choose, installations
+from pgslate.targets.embedded.choice import choose
+from pgslate.targets.embedded.installations import Installation, installations
 from pgslate.targets.embedded.server import Server
 
 

@@ -10,7 +10,7 @@ from tests.slices.judging import court
 
 from pgslate import apply, verify
 from pgslate.errors import ConfigError, MigrationFailedError
-from pgslate.execution.run import prepare
+from pgslate.execution.slice_run import prepare
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target

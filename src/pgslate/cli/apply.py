@@ -55,7 +55,7 @@ def command(asked: Asked) -> int:
 
 def _applied(asked: Asked, output: Output, project: Project, chosen: Slice) -> tuple[ApplyResult, str]:
     """What was done to the target, and its label."""
-    from pgslate.execution.run import LOCK_TIMEOUT
+    from pgslate.execution.slice_run import LOCK_TIMEOUT
     from pgslate.verbs.apply import apply
 
     with resolve.target(asked, output, project, chosen) as target, output.applying() as progress:

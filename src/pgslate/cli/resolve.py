@@ -227,7 +227,7 @@ def _embedded(output: Output, opened: Project, chosen: Slice | None) -> Iterator
         raise TargetError(
             "no embedded server is up for this project", fix="pgslate up, with the tables it should have"
         )
-    from pgslate.execution.run import prepare
+    from pgslate.execution.slice_run import prepare
     from pgslate.targets.embedded import embedded
 
     with embedded(extensions=chosen.extensions) as found:

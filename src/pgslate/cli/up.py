@@ -29,7 +29,7 @@ def command(asked: Asked, name: str | None, port: int | None, major: int | None,
     It stays up until `pgslate down` (with the same --name, if any). Run it again for the same server: what it
     lacks is applied to it.
     """
-    from pgslate.report.columns import counted
+    from pgslate.plain_text import counted
     from pgslate.verbs.up import up
 
     output = Output(asked)

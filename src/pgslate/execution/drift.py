@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from pgslate.execution.ledger import Ledger
 from pgslate.formats.bookkeeping import table_of
-from pgslate.report.columns import shortened
+from pgslate.plain_text import shortened
 from pgslate.schema import fixes
 from pgslate.schema.difference import MISSING, NOTHING, Difference
 from pgslate.schema.identifiers import qualified

@@ -14,7 +14,7 @@ from pgslate.catalog.sqlstates import place_of
 from pgslate.catalog.statements import Statement
 from pgslate.errors import EditedMigrationError, MissingMigrationError, OutOfOrderError, PartlyAppliedError
 from pgslate.execution.ledger import Ledger, LedgerRow, checksum_of
-from pgslate.report.columns import counted
+from pgslate.plain_text import counted
 from pgslate.slices.slice import Slice
 
 

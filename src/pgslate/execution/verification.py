@@ -14,7 +14,7 @@ from pgslate.partitions.coverage import Coverage, Survey
 from pgslate.partitions.ensure import survey
 from pgslate.partitions.existing import identity
 from pgslate.partitions.policy import PartitionPolicy, Window
-from pgslate.report.columns import counted
+from pgslate.plain_text import counted
 from pgslate.schema.compare import ANYBODY, compare
 from pgslate.schema.difference import MISSING, Difference
 from pgslate.schema.identifiers import qualified

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from pgslate.lint_rules.finding import Case, Finding
-from pgslate.slices.selection import relations
 from pgslate.slices.slice import slice_of
-from pgslate.trace.effects import Trace, Unit
+from pgslate.trace.effects import Trace, Unit, relations
 
 _WORST = 5
 """Migrations looked at: those that bring the most statements into slices that don't need them."""

@@ -10,8 +10,8 @@ from pgslate.errors import ConfigError, UnknownTableError
 from pgslate.partitions.policy import PartitionPolicy
 from pgslate.project.configuration import Config
 from pgslate.schema.identifiers import parts, qualified
-from pgslate.slices.selection import relations, select
-from pgslate.trace.effects import Trace
+from pgslate.slices.selection import select
+from pgslate.trace.effects import Trace, relations
 
 EVERYTHING = "*"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgslate.report.columns import counted
+from pgslate.plain_text import counted
 from pgslate.verbs.affected import AffectedResult
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pgslate.lint_rules.finding import Findings
-from pgslate.report.columns import counted, plain
+from pgslate.plain_text import counted, plain
 
 
 def text(found: Findings) -> str:

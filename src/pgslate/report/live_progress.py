@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pgslate.report.columns import counted
+from pgslate.plain_text import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pgslate.report.columns import counted
+from pgslate.plain_text import counted
 from pgslate.verbs.lock import LockCheck, LockResult
 
 

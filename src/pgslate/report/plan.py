@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgslate.report.columns import aligned, counted, plain
+from pgslate.plain_text import aligned, counted, plain
 from pgslate.slices.slice import Slice
 from pgslate.verbs.plan import PlannedMigration, PlanResult
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pgslate.report.columns import aligned, counted
+from pgslate.plain_text import aligned, counted
 
 if TYPE_CHECKING:
     from pgslate.execution.ledger import LedgerRow

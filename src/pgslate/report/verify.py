@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pgslate.report.columns import aligned, counted
+from pgslate.plain_text import aligned, counted
 from pgslate.slices.slice import Slice
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pgslate.report.columns import aligned, counted, plain
+from pgslate.plain_text import aligned, counted, plain
 from pgslate.slices.reasons import ASKED, StatementReason
 from pgslate.verbs.why import WhyMigration, WhyRelations, WhyTable
 

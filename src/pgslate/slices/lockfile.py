@@ -23,10 +23,10 @@ from pgslate.catalog.migration import shown
 from pgslate.catalog.prelude import PreludeFile
 from pgslate.errors import CatalogError, LockVersionError
 from pgslate.slices.row_digests import EVERY_COLUMN, NO_REFERENCE, Outcome, Reference, Rows
-from pgslate.slices.selection import relations, select
+from pgslate.slices.selection import select
 from pgslate.slices.slice import FORMS, Form, Slice, is_touched, slice_of
 from pgslate.trace import document
-from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
+from pgslate.trace.effects import NOTHING, Trace, Unit, Widening, relations
 from pgslate.trace.trace_cache import trace_of
 
 if TYPE_CHECKING:

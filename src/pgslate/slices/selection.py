@@ -9,9 +9,7 @@ from pathlib import Path
 from pgslate.catalog.catalog import Catalog
 from pgslate.errors import UnknownTableError
 from pgslate.schema.identifiers import parts
-from pgslate.trace.effects import Trace, Unit
-
-RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
+from pgslate.trace.effects import RELATIONS, Trace, Unit, relations
 
 
 def select(catalog: Catalog, trace: Trace, tables: Iterable[str]) -> tuple[Unit, ...]:
@@ -21,15 +19,6 @@ def select(catalog: Catalog, trace: Trace, tables: Iterable[str]) -> tuple[Unit,
     says what the name may have been meant for, or which migration drops the table.
     """
     return tuple(_find(catalog, trace, table) for table in tables)
-
-
-def relations(trace: Trace) -> tuple[Unit, ...]:
-    """Every relation there is at the end, in the order in which they were made."""
-    return tuple(
-        unit
-        for unit, info in enumerate(trace.units)
-        if info.dropped is None and info.kind in RELATIONS and parts(info.name)[0] != "pg_temp"
-    )
 
 
 def _find(catalog: Catalog, trace: Trace, table: str) -> Unit:

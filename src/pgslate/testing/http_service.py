@@ -38,12 +38,12 @@ from pgslate.clones.registry import STATES
 from pgslate.errors import PgslateError, TargetError, UsageError
 from pgslate.targets.target import Target
 from pgslate.targets.url import url_with
-from pgslate.verbs.clone import HOUR
 
 if TYPE_CHECKING:
     from pgslate.project.project import Project
 
 #: The longest that a database may be lent for, in seconds; the largest body that is read, in bytes.
+HOUR = 3600.0
 LONGEST, LARGEST = 24 * HOUR, 1 << 16
 
 #: Seconds between two looks at what others left behind.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pgslate.schema.identifiers import parts
-from pgslate.slices.selection import RELATIONS
+from pgslate.trace.effects import RELATIONS
 
 if TYPE_CHECKING:
     from pgslate.project.project import Project

@@ -13,7 +13,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from pgslate.schema.identifiers import parts
 from pgslate.schema.model import Schema
+
+#: The kinds of units that a user can ask for by name.
+RELATIONS = ("table", "view", "materialized view", "foreign table", "sequence")
 
 Unit = int
 """The number of a unit: an index into ``Trace.units``."""
@@ -185,3 +189,12 @@ class Trace:
     def schema(self) -> Schema:
         """The definitions of everything at the end; made when first asked for, since a plan needs none."""
         return Schema.from_json(self.definitions)
+
+
+def relations(trace: Trace) -> tuple[Unit, ...]:
+    """Every relation there is at the end, in the order in which they were made."""
+    return tuple(
+        unit
+        for unit, info in enumerate(trace.units)
+        if info.dropped is None and info.kind in RELATIONS and parts(info.name)[0] != "pg_temp"
+    )

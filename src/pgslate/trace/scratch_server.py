@@ -58,7 +58,7 @@ def scratch_server(
 
 def chosen(catalog: Catalog, prelude: Sequence[PreludeFile], major: int | None = None) -> Installation:
     """The installed server that has what the catalog and its prelude need. Raises as ``scratch_server``."""
-    from pgslate.targets.embedded.installations import choose
+    from pgslate.targets.embedded.choice import choose
 
     asked = extensions(catalog, prelude)
     built_with = features(catalog, prelude)

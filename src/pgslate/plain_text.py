@@ -1,4 +1,4 @@
-"""Aligned columns of plain text: no boxes, no colours, nothing that breaks when it is copied."""
+"""Plain text for people: aligned columns, numbers with their nouns. No boxes, no colours."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""A catalog: a folder of versioned migrations, divided into statements with their places."""

@@ -1,0 +1,1 @@
+"""The rules of ``pgslate lint``: one file for each family."""

@@ -1,0 +1,1 @@
+"""A project: a catalog with its configuration; the way from names to a slice."""

@@ -1,0 +1,1 @@
+"""The verbs: for each, one function and one frozen result, in the file of its name."""
