@@ -13,7 +13,7 @@ from typing import Any
 from pgslate.catalog.sqlstates import MEANINGS, ends_the_connection
 from pgslate.cli.streams import write
 from pgslate.errors import ConnectionLostError, PgslateError, TargetError, UsageError, without_passwords
-from pgslate.report.columns import shortened
+from pgslate.plain_text import shortened
 
 OUR_FAULT = 70  # EX_SOFTWARE of sysexits(3)
 _LOG = "look at the server's log, then run again"

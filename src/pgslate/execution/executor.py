@@ -29,7 +29,7 @@ from pgslate.execution.ledger import SINCE_BEGIN, Ledger, LedgerRow, LedgerRun
 from pgslate.execution.locks import Lock
 from pgslate.execution.planner import Part, Plan, Step
 from pgslate.execution.progress import Progress
-from pgslate.report.columns import shortened
+from pgslate.plain_text import shortened
 from pgslate.trace.effects import Unit
 
 _BEGIN, _COMMIT, _ROLLBACK = Piece("BEGIN"), Piece("COMMIT"), Piece("ROLLBACK")

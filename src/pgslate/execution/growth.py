@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.sqlstates import means_a_changed_object
 from pgslate.errors import PgslateError
-from pgslate.report.columns import plain
+from pgslate.plain_text import plain
 from pgslate.slices.slice import Slice
 from pgslate.trace.effects import Effect, Unit
 
