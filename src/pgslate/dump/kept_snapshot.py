@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile
 from pgslate.trace.scratch_server import scratch_server
-from pgslate.trace.trace_cache import is_used, key_of, traces_folder, write_cached
+from pgslate.trace.trace_cache import day_of, is_used, key_of, traces_folder, write_cached
 
 if TYPE_CHECKING:
     from pgslate.dump.definitions import Snapshot
@@ -29,7 +29,9 @@ def snapshot_of(
 
     major = major if any(major == one.major for one in installations()) else None
     kind = f"snapshot-{VERSION}-{major or 0}"
-    path = traces_folder() / f"{key_of(catalog, prelude, len(catalog)).replace('trace', kind)}.json"
+    key = key_of(catalog, prelude, len(catalog)).replace("trace", kind)
+    day = "".join(filter(str.isalnum, day_of(catalog, prelude)))  # what the clock made is of its day
+    path = traces_folder() / f"{key}{day and '-' + day}.json"
     try:
         kept = Snapshot.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError):

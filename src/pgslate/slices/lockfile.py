@@ -15,6 +15,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from pgslate.slices.row_digests import EVERY_COLUMN, NO_REFERENCE, Outcome, Refe
 from pgslate.slices.selection import select
 from pgslate.slices.slice import FORMS, Form, Slice, is_touched, slice_of
 from pgslate.trace import document
+from pgslate.trace.clock import is_over
 from pgslate.trace.effects import NOTHING, Trace, Unit, Widening, relations
 from pgslate.trace.trace_cache import trace_of
 
@@ -263,6 +265,8 @@ def locked_trace(catalog: Catalog, prelude: Sequence[PreludeFile], path: Path) -
     except LockVersionError:
         return None
     if found is None or found.trace.migrations != tuple((m.version, m.checksum) for m in catalog):
+        return None
+    if is_over(found.trace, datetime.now(UTC)):
         return None
     return found.trace if found.surroundings == surroundings(catalog, prelude) else None
 

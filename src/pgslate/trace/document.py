@@ -14,7 +14,7 @@ from typing import Any
 from pgslate.trace import garbage_collector
 from pgslate.trace.effects import Effect, Trace, Uncertainty, UnitInfo
 
-VERSION = 11
+VERSION = 12
 """Of the document's layout and of what tracing observes: another number, and traces are made anew."""
 
 _UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes", "reads")
@@ -43,6 +43,7 @@ def dumps(trace: Trace, files: Mapping[str, str], extra: Mapping[str, Iterable[s
         "migrations": migrations,
         "requires": [_line([unit, _grouped(targets)]) for unit, targets in sorted(trace.requires.items())],
         "uncertain": [_line([u.migration, u.statement, u.line, u.what]) for u in trace.uncertain],
+        **({"expires": [_line(trace.expires)]} if trace.expires else {}),
         "definitions": [_definition(entry) for entry in trace.definitions["objects"]],
         **(extra or {}),
     }
@@ -89,6 +90,7 @@ def _trace(document: Mapping[str, Any]) -> Trace:
         },
         definitions={"major": document["spelled"], "objects": document["definitions"]},
         uncertain=tuple(Uncertainty(*each) for each in document["uncertain"]),
+        expires="".join(document.get("expires", ())),
     )
 
 
@@ -104,6 +106,8 @@ def _effect(effect: Effect) -> list[Any]:
             told[name] = [list(link) for link in sorted(links)]
     if effect.session:
         told["session"] = True
+    if effect.clock:
+        told["clock"] = True
     if effect.together:
         told["together"] = list(effect.together)
     return [effect.statement, effect.line, effect.digest, told]
@@ -113,7 +117,7 @@ def _to_effect(migration: int, told: list[Any]) -> Effect:
     statement, line, digest, what = told
     given: dict[str, Any] = {}
     for name, values in what.items():
-        if name == "session":
+        if name in ("session", "clock"):
             given[name] = values
         elif name == "together":
             given[name] = tuple(values)

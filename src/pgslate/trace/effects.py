@@ -59,8 +59,9 @@ class Effect(NamedTuple):  # a lock has thousands: a frozen dataclass takes five
     there; where the first is there, it fails without the second. ``takes`` and ``frees`` are names, with
     their namespace; ``passes`` are names that were free before and after it, and that code which it ran may
     have taken in between. ``session`` marks a change of session state (SET, set_config), which a later
-    statement may rely on. ``together`` are the first and the last of some effects that run together or not at
-    all: up to a ROLLBACK TO SAVEPOINT that left something behind, or statements that were looked at once.
+    statement may rely on, ``clock`` that names or bounds were made from the current time. ``together`` are
+    the first and the last of some effects that run together or not at all: up to a ROLLBACK TO SAVEPOINT that
+    left something behind, or statements that were looked at once.
     """
 
     migration: int
@@ -84,6 +85,7 @@ class Effect(NamedTuple):  # a lock has thousands: a frozen dataclass takes five
     frees: frozenset[str] = frozenset()
     passes: frozenset[str] = frozenset()
     session: bool = False
+    clock: bool = False
     together: tuple[int, ...] = ()
 
     @property
@@ -147,6 +149,8 @@ class Trace:
     """The forms and units whose slices a lock has proved."""
     changing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """By table, the columns whose values hang on time or chance (``*``: all), where a lock says so."""
+    expires: str = ""
+    """When what was made from the current time would come out otherwise: ISO 8601, UTC; empty for never."""
 
     @cached_property
     def touching(self) -> Mapping[Unit, tuple[int, ...]]:

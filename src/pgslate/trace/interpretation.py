@@ -9,6 +9,7 @@ from pgslate.schema.identifiers import parts
 from pgslate.trace import references
 from pgslate.trace.catalog_rows import Row
 from pgslate.trace.changes import Changes
+from pgslate.trace.clock import is_made_of_clock
 from pgslate.trace.effects import Effect, Link, Unit
 from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.loops import NO_TIES, Thing, Ties
@@ -87,6 +88,13 @@ def effect_of(
     changed = {unit for unit in changes.changes if unit in named.relations or unit in mentioned}
     drops = {u for u in changes.dropped if u in named.relations or u in called or u in mentioned}
     marked = changes.marks - changes.redefined - writes - named.functions - ran - numbered
+    relations_made = (live.units[unit] for unit in changes.creates if live.units[unit].kind in RELATIONS)
+    clock = is_made_of_clock(
+        [parts(info.name)[-1].lower() for info in relations_made],
+        [name for name in changes.takes if name.startswith("partition:")],
+        words=words,
+        text=text,
+    )
     live.storage.set_positions(observed.after.positions)
     return Effect(
         migration=place[0],
@@ -107,6 +115,7 @@ def effect_of(
         attaches=frozenset(changes.attaches),
         takes=frozenset(changes.takes - changes.frees),
         frees=frozenset(changes.frees - changes.takes),
+        clock=clock,
         passes=frozenset(live.taken_and_freed(words, changes.frees) if named.is_code or ran else ()),
     )
 

@@ -13,6 +13,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,9 @@ from pgslate.catalog.prelude import PreludeFile
 from pgslate.errors import MigrationFailedError, SqlSyntaxError, TargetError
 from pgslate.targets.embedded.folders import cache_folder
 from pgslate.trace import document
+from pgslate.trace.clock import WORDS, is_over
 from pgslate.trace.effects import Trace
+from pgslate.trace.references import words
 from pgslate.trace.scratch_server import SCRATCH, chosen, scratch_server
 
 if TYPE_CHECKING:  # imported when something has to be traced: a plan that finds its trace needs no driver
@@ -159,6 +162,8 @@ def _cached(catalog: Catalog, prelude: Sequence[PreludeFile], done: int) -> tupl
         found, whole = document.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None, ""
+    if is_over(found, datetime.now(UTC)):
+        return None, ""  # it was made for another day
     is_used(path)
     return found, "".join(map(str, whole.get("live", ())))
 
@@ -178,6 +183,18 @@ def _store(
     text = document.dumps(found.trace, {m.version: m.file for m in catalog}, kept)
     write_cached(traces_folder() / f"{key}.json", text)
     _forget_oldest(traces_folder())
+
+
+def day_of(catalog: Catalog, prelude: Sequence[PreludeFile] = ()) -> str:
+    """The time to keep something by that is made of the catalog; nothing where the clock doesn't matter.
+
+    Where the catalog's trace isn't in the cache, a catalog that speaks of the clock is kept for a day.
+    """
+    found, _ = _cached(catalog, prelude, len(catalog))
+    if found is not None:
+        return found.expires
+    speaks = any(not words(migration.source).isdisjoint(WORDS) for migration in catalog)
+    return datetime.now(UTC).date().isoformat() if speaks else ""
 
 
 def write_cached(path: Path, text: str) -> None:

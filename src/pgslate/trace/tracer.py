@@ -31,6 +31,7 @@ from pgslate.targets.target import Target
 from pgslate.trace import references, saved_state
 from pgslate.trace.bulk import shared, together
 from pgslate.trace.catalog_rows import catalog_of
+from pgslate.trace.clock import expiry
 from pgslate.trace.effects import Effect, Trace, Unit, UnitInfo
 from pgslate.trace.hints import hinted
 from pgslate.trace.interpretation import Observation, effect_of, turns_off_counters
@@ -117,6 +118,7 @@ class _Tracer:
             self.live.begin(self.observer.everything(), self.observer.positions())
 
     def run(self) -> Traced:
+        began = self.connection.execute("SELECT pg_catalog.now()").fetchall()[0][0]
         for number, migration in enumerate(self.catalog.migrations[self._done :], start=self._done):
             self._report(number, migration, 0)
             self._migration(number, migration)
@@ -128,6 +130,7 @@ class _Tracer:
             effects=tuple(self.effects),
             requires=self._requirements(),
             definitions=read(self.connection).to_json(),
+            expires=expiry(began, self.effects),
         )
         found = hinted(self.catalog, found)
         found = replace(found, uncertain=unseen(self.catalog, found))

@@ -21,6 +21,8 @@ from pgslate.trace import references
 from pgslate.trace.effects import Effect, Trace, Uncertainty, Unit, relations
 from pgslate.trace.hints import hints_of
 
+_CLOCK = "names or bounds of what it makes depend on the clock: traced anew when their time is over"
+
 _FUNCTIONS = ("function", "procedure")
 _OPENS_BODY = re.compile(rb"\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$|[eE]?'")
 _DML = ("InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt")
@@ -72,6 +74,8 @@ def unseen(catalog: Catalog, trace: Trace) -> tuple[Uncertainty, ...]:
     for index, effect in enumerate(trace.effects):
         migration = catalog.migrations[effect.migration]
         statement = migration.statements[effect.statement]
+        if effect.clock:
+            found.append(Uncertainty(effect.migration, effect.statement, effect.line, _CLOCK))
         if statement.kind == "DoStmt":
             spots = [*_of_block(statement.text, effect, trace)]
         elif index in defined:
