@@ -10,7 +10,7 @@ from tests.execution.looking import index_is_valid, ledger, rows, run, tables
 from tests.execution.wiretap import Wiretap
 
 from pgslate.catalog.catalog import Catalog
-from pgslate.errors import EditedMigrationError, MigrationFailedError, VerificationError
+from pgslate.errors import EditedMigrationError, MigrationFailedError, UsageError, VerificationError
 from pgslate.execution.planner import Plan, Step
 from pgslate.execution.progress import Silent
 from pgslate.project.project import Project
@@ -238,7 +238,8 @@ def test_nothing_of_a_session_reaches_the_next_file(slice_for: SliceOf, database
     }
     slice_ = slice_for(files)
     apply(slice_, database)
-    expected = [("public", "postgres", "postgres", "0", "", None, 0, 0)]
+    # lock_timeout is the run's own bound again, and not what the file before had set
+    expected = [("public", "postgres", "postgres", "1min", "", None, 0, 0)]
     assert rows(database, "SELECT * FROM seen") == expected
 
 
@@ -370,3 +371,40 @@ def test_planning_against_a_database_only_reads(slice_for: SliceOf, database: Ta
     assert len(planned.migrations) == 3
     assert wire.messages() == ["Query", "Terminate"]
     assert ledger(database) == []
+
+
+# -- databases that another tool made
+
+USERS = {
+    "001_users.sql": "CREATE TABLE users (id int);",
+    "002_email.sql": "ALTER TABLE users ADD email text;",
+}
+
+
+def test_a_database_of_another_tool_is_taken_over_by_one_command(
+    slice_for: SliceOf, database: Target
+) -> None:
+    run(database, *USERS.values())
+    apply(slice_for(USERS), database, assume_applied=["all"])
+    assert rows(database, "SELECT file, form FROM pgslate.ledger ORDER BY 1") == [
+        ("001_users.sql", "assumed"),
+        ("002_email.sql", "assumed"),
+    ]
+    more = {**USERS, "003_orders.sql": "CREATE TABLE orders ();"}
+    assert [each.file for each in apply(slice_for(more), database).applied] == ["003_orders.sql"]
+
+
+def test_what_another_tool_did_not_apply_is_found_when_it_is_taken_over(
+    slice_for: SliceOf, database: Target
+) -> None:
+    run(database, USERS["001_users.sql"])
+    with pytest.raises(VerificationError, match=r"public\.users\.email"):
+        apply(slice_for(USERS), database, assume_applied=["all"])
+
+
+def test_a_pattern_names_what_another_tool_applied(slice_for: SliceOf, database: Target) -> None:
+    run(database, USERS["001_users.sql"])
+    done = apply(slice_for(USERS), database, assume_applied=["001*"])
+    assert [each.file for each in done.applied] == ["002_email.sql"]
+    with pytest.raises(UsageError, match="no migration of the catalog matches"):
+        apply(slice_for(USERS), database, assume_applied=["9*"])

@@ -65,6 +65,7 @@ def test_a_plan_says_what_runs_with_reasons_and_what_does_not(slice_for: SliceOf
         "partitions": [],
         "widened": [],
         "changing": [],
+        "collisions": [],
     }
 
 

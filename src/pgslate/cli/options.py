@@ -212,7 +212,7 @@ LEDGER: tuple[Decorator, ...] = (
         "--assume-applied",
         multiple=True,
         metavar="FILE",
-        help="Record a migration as applied without running it: other means did.",
+        help="Record a file (or a pattern, or all) as applied without running it: other means did.",
     ),
 )
 _OUTPUT: tuple[Decorator, ...] = (

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,6 +20,11 @@ from pgslate.formats.bookkeeping import table_of
 from pgslate.schema.identifiers import parts
 from pgslate.slices import reasons as why
 from pgslate.slices.slice import Slice
+
+EVERY = "all"
+"""In place of a migration's name: every one of the catalog, as where another tool applied them all."""
+
+_PATTERN = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,8 @@ def plan_of(
 ) -> Plan:
     """What to run of ``slice_`` on a database whose ledger is ``ledger`` (by default: none).
 
-    ``accept_edited`` and ``assume_applied`` name migrations by version, file or name. Raises UsageError for a
+    ``accept_edited`` and ``assume_applied`` name migrations by version, file or name, by a pattern of these
+    (``2024*``), or as "all". Raises UsageError for a
     name the catalog doesn't have; MissingMigrationError, EditedMigrationError, OutOfOrderError and
     PartlyAppliedError where ledger and catalog contradict each other.
     """
@@ -284,6 +291,9 @@ def _excluded(
 def _named(catalog: Catalog, names: Iterable[str]) -> list[Migration]:
     found = []
     for name in names:
+        if name == EVERY or _PATTERN.search(name):
+            found += _matching(catalog, name)
+            continue
         migration = catalog.find(name)
         if migration is None:
             raise UsageError(
@@ -291,6 +301,18 @@ def _named(catalog: Catalog, names: Iterable[str]) -> list[Migration]:
                 fix="give its version or file, as `pgslate plan` shows it",
             )
         found.append(migration)
+    return found
+
+
+def _matching(catalog: Catalog, pattern: str) -> list[Migration]:
+    """The migrations whose file or version the pattern matches. Raises UsageError where there is none."""
+    wanted = "*" if pattern == EVERY else pattern
+    found = [m for m in catalog if any(fnmatchcase(n, wanted) for n in (m.file, m.version, m.shown))]
+    if not found:
+        raise UsageError(
+            f"no migration of the catalog matches {pattern!r}",
+            fix="give a pattern of versions or files, as `pgslate plan` shows them",
+        )
     return found
 
 
