@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.slices.judging import court
 
+from pgslate import apply
+from pgslate.project.project import Project
 from pgslate.slices.slice import FORMS, Form
 from pgslate.targets.embedded.server import Server
+from pgslate.targets.target import Target
 
 NOTE_EVERY_TABLE = """CREATE TABLE made (name text);
 CREATE FUNCTION note_table() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
@@ -76,3 +81,18 @@ def test_a_publication_that_comes_along_is_dropped_where_a_later_file_drops_it(s
     ) as case:
         assert case.files("users") == ["1", "3"]
         assert len(case.statements("users")) == 1
+
+
+def test_a_database_that_grows_does_not_keep_what_acts_on_new_tables(
+    tmp_path: Path, database: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSLATE_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "001_trigger.sql").write_text(NOTE_EVERY_TABLE + "CREATE TABLE users (id int);\n")
+    (folder / "002_drop.sql").write_text("DROP EVENT TRIGGER note_table;\n")
+    (folder / "003_plain.sql").write_text("CREATE TABLE plain (id int);\n")
+    apply(Project.open(folder).slice("users"), database)
+    apply(Project.open(folder).slice("plain"), database)
+    with database.connect(autocommit=True) as connection:
+        assert connection.execute("SELECT name FROM made").fetchall() == [("public.users",)]
