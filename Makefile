@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVICES := workflowexecution datastorage gateway aianalysis notification remediationorchestrator signalprocessing
 
-.PHONY: help setup docs demo test test-long coverage test-e2e $(SERVICES:%=test-e2e-%) test-kubernetes lint format bench lock clean
+.PHONY: help setup docs demo test test-long coverage test-e2e $(SERVICES:%=test-e2e-%) test-kubernetes test-regress lint format bench lock clean
 
 help:  ## List what make can do
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "make %-28s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ $(SERVICES:%=test-e2e-%): test-e2e-%: setup  ## One service's suite
 
 test-kubernetes: setup  ## The Kubernetes tests against the current kubeconfig's cluster, in a namespace of their own
 	@PGSLATE_TEST_KUBERNETES=1 $(BIN)/python -m pytest -q tests/kubernetes
+
+test-regress: setup  ## PostgreSQL's own regression tests as catalogs, from a source tree: make test-regress PGSRC=DIR
+	@$(BIN)/python -m bench.regress $(PGSRC)
 
 lint: setup  ## ruff and mypy --strict
 	@$(BIN)/ruff check .
