@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,9 @@ from tests.imports import circle_in, floors_of, imports_of, rooms_of
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {"pgslate": ROOT / "src", "datastorage": ROOT / "datastorage" / "src"}
+
+#: Words that only this house would use so: see docs/style.md.
+PRIVATE_WORDS = "told said seen met standing book lend lends lent world court foresight"
 
 MOST_FLOORS, MOST_ROOMS = 13, 30
 OF_THE_VERBS = ("verbs", "cli", "report")
@@ -37,6 +41,19 @@ def test_a_files_name_stands_once() -> None:
         if path.parts[-2] not in OF_THE_VERBS and path.stem not in ("__init__", "__main__")
     ]
     assert [name for name, number in Counter(files).items() if number > 1] == []
+
+
+def test_datastorage_has_no_private_words() -> None:
+    found = [
+        f"{path.name}: {match.group()}"
+        for path in SOURCES["datastorage"].rglob("*.py")
+        for match in _private_words().finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+def _private_words() -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-z])(?:{'|'.join(PRIVATE_WORDS.split())})(?![a-z])", re.IGNORECASE)
 
 
 def test_nothing_imports_a_room_above_its_own() -> None:

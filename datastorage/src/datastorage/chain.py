@@ -1,9 +1,9 @@
 """The hash chain, recomputed: which events and which links are not what they were when they were recorded.
 
-An event whose columns were changed no longer has its hash. An event that was removed, exchanged or put in
-without a link shows against the links' lists. A link that was changed, removed or put in no longer fits the
-one after it. Not to be seen from inside is the loss of a lane's last links together with their events: keep
-what ``heads`` gives somewhere else, and compare.
+An event whose columns were changed no longer has its hash. An event that was removed, exchanged or added
+without a link contradicts the lists of the links. A link that was changed, removed or added no longer fits
+the link after it. One loss can't be found from inside the database: that of a lane's last links together
+with their events. To find it, keep the result of ``heads`` elsewhere, and compare.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ VERBS = {
     "serve": "Serve the HTTP API.",
     "emit": "Replay a service's typical run through the client.",
     "load": "Post events as fast as asked, and say how long that took.",
-    "retention": "Drop the months that may go; a dry run unless told otherwise.",
+    "retention": "Drop the months that may go; a dry run without --drop.",
     "verify-chain": "Recompute every hash and link, and name what was tampered with.",
     "token": "Make a token, and the line to keep of it.",
     "grant": "Let a role insert and select, and nothing else.",
@@ -58,7 +58,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return 130
     except Exception as error:
-        return _told(error)
+        return _exit_status(error)
     return status if isinstance(status, int) else 0
 
 
@@ -67,7 +67,7 @@ def dsn_option(text: str) -> Callable[[Callable[..., object]], Callable[..., obj
     return click.option("--dsn", envvar="DATASTORAGE_DSN", required=True, metavar="URL", help=text)
 
 
-def _told(error: Exception) -> int:
+def _exit_status(error: Exception) -> int:
     """Errors of the database and of the file system, for the reader; a fault of ours keeps its traceback."""
     import psycopg
 
@@ -86,7 +86,7 @@ def _told(error: Exception) -> int:
 
 
 def _without_password(text: str) -> str:
-    """libpq never says a password; a URL that can't be parsed is said whole by whoever tried."""
+    """The text without passwords: an error quotes a URL that could not be parsed as a whole."""
     import re
 
     return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1@", re.sub(r"password=\S+", "password=...", text))

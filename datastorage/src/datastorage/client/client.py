@@ -262,13 +262,13 @@ class AuditClient:
             part = parts.popleft()
             outcome = deliver(self._http, part)
             if isinstance(outcome, Delivered):
-                self._book(sent=part)
+                self._count(sent=part)
             elif isinstance(outcome, TooLarge):
                 half = len(part) // 2
                 parts.extendleft((part[half:], part[:half]))
             elif isinstance(outcome, Refused):
                 wrong = dict(outcome.items)
-                self._book(refused=[(part[place], reason) for place, reason in outcome.items])
+                self._count(refused=[(part[place], reason) for place, reason in outcome.items])
                 log.error("the service refuses %d events: %s", len(wrong), outcome.items[0][1])
                 if rest := [item for place, item in enumerate(part) if place not in wrong]:
                     parts.appendleft(rest)
@@ -278,7 +278,7 @@ class AuditClient:
                 return outcome
         return None
 
-    def _book(self, *, sent: Iterable[Item] = (), refused: Iterable[tuple[Item, str]] = ()) -> None:
+    def _count(self, *, sent: Iterable[Item] = (), refused: Iterable[tuple[Item, str]] = ()) -> None:
         sent, refused = list(sent), list(refused)
         if refused:
             self._spool.refuse(refused)

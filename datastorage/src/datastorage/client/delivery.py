@@ -119,6 +119,6 @@ def _wrong_items(text: str, size: int) -> tuple[tuple[int, str], ...]:
     for wrong in errors if isinstance(errors, list) else ():
         item = wrong.get("item") if isinstance(wrong, dict) else None
         if isinstance(item, int) and not isinstance(item, bool) and 0 <= item < size:
-            said = ": ".join(str(wrong[key]) for key in ("field", "message") if wrong.get(key))
-            reasons.setdefault(item, said or str(document.get("detail", "refused")))
+            answer = ": ".join(str(wrong[key]) for key in ("field", "message") if wrong.get(key))
+            reasons.setdefault(item, answer or str(document.get("detail", "refused")))
     return tuple(sorted(reasons.items()))

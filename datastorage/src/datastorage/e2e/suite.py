@@ -1,4 +1,4 @@
-"""What every service's suite checks: its events arrive, in order, found by the right index."""
+"""The checks of every service's suite: its events arrive, in order, and the right index finds them."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _matches(event_type: str, known: str) -> bool:
 _OTHERS = SQL("""
     INSERT INTO audit_events
         (event_timestamp, event_date, event_type, event_category, event_action, event_outcome, correlation_id)
-    SELECT t, (t AT TIME ZONE 'UTC')::date, 'other.kind.seen', 'kind', 'seen', 'success', 'other-' || n
+    SELECT t, (t AT TIME ZONE 'UTC')::date, 'other.kind.made', 'kind', 'made', 'success', 'other-' || n
     FROM CAST('2025-12-05 12:00Z' AS timestamptz) AS t, generate_series(1, 2000) AS n
 """)
 _INDEX_PARENTS = SQL("""

@@ -130,8 +130,8 @@ class KubernetesEnvironment:
         parts = [f"--- service\n{self._process.logs()}"] if self._process else []
         for pod in self._api.get(path_of("pods", self.namespace)).get("items", []):
             name = pod["metadata"]["name"]
-            said = self._api.text(path_of("pods", self.namespace, name, sub="log"))
-            parts.append(f"--- pod {name}\n{said}")
+            text = self._api.text(path_of("pods", self.namespace, name, sub="log"))
+            parts.append(f"--- pod {name}\n{text}")
         return "\n".join(parts)
 
     def close(self) -> None:

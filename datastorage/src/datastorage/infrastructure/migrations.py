@@ -3,7 +3,7 @@
     config = default_migration_config("test", kubeconfig_path)
     apply_migrations(replace(config, tables=("audit_events",)), sys.stdout)
 
-They raise errors that can be told apart: ``ServerNotReadyError``, ``MigrationFailedError``,
+They raise different errors for different causes: ``ServerNotReadyError``, ``MigrationFailedError``,
 ``MissingTablesError``.
 """
 

@@ -174,7 +174,7 @@ def create_app(
     )
     async def list_holds() -> Response:
         """The correlations on hold."""
-        return Response(await holds.standing(store), media_type=JSON)
+        return Response(await holds.on_hold(store), media_type=JSON)
 
     # ---- workflows
 

@@ -27,7 +27,7 @@ _RECORD = SQL(
     "INSERT INTO audit_legal_holds (correlation_id, action, reason, actor) VALUES (%s, %s, %s, %s)"
     " RETURNING row_to_json(audit_legal_holds)::text"
 ).as_bytes()
-_STANDING = SQL(
+_ON_HOLD = SQL(
     "SELECT json_build_object('data', COALESCE(json_agg(h ORDER BY h.recorded_at), '[]'))::text"
     " FROM audit_correlations_on_hold AS h"
 ).as_bytes()
@@ -39,6 +39,6 @@ async def record(store: Store, entry: NewHold) -> str:
     return str(rows[0][0])
 
 
-async def standing(store: Store) -> str:
+async def on_hold(store: Store) -> str:
     """The correlations on hold, oldest first, as a JSON document with ``data``."""
-    return str((await store.fetch(_STANDING))[0][0])
+    return str((await store.fetch(_ON_HOLD))[0][0])

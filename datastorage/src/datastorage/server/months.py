@@ -27,7 +27,7 @@ _BOUNDS = SQL("""
 
 
 class Months:
-    """Which days can be stored; asks the database only about days it hasn't seen covered."""
+    """Which days can be stored; asks the database only about days that it has not found covered before."""
 
     def __init__(self, store: Store, make: Maker | None) -> None:
         self._store = store

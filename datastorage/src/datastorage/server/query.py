@@ -41,7 +41,7 @@ _CONDITIONS = {
     # month of which PostgreSQL knows nothing yet, it would then read all of it.
     "correlation_id": SQL("e.correlation_id = ANY (%s::text[])"),
     "event_type": SQL("e.event_type = %s"),
-    # What LIKE 'prefix%' means to text_pattern_ops; said so, it needs no plan for each prefix.
+    # LIKE 'prefix%', written as text_pattern_ops reads it: one plan then serves every prefix.
     "event_type_prefix": SQL("e.event_type ~>=~ %s AND e.event_type ~<~ %s"),
     "actor_type": SQL("e.actor_type = %s"),
     "actor_id": SQL("e.actor_id = %s"),

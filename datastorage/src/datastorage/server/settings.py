@@ -1,4 +1,4 @@
-"""What the service is told when it starts: where its database is, who may call it, and its limits."""
+"""The settings that the service starts with: its database, who may call it, and its limits."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from datastorage.server.settings import Settings
 #: ids.
 ATTEMPTS = 3
 
-#: What a connection is told first; its parameter is the timeout of a statement in ms. Every statement of the
-#: service has an index, and none depends on the values it is sent with: one plan for all, made once a
-#: connection, and not one that reads whole tables because they were empty then.
+#: The first statement of a connection; its parameter is the timeout of a statement in ms. Every statement of
+#: the service has an index, and none depends on the values it is sent with: one plan serves all. It is made
+#: once for each connection, and not one that reads whole tables because they were empty then.
 SESSION = (
     "SELECT set_config('timezone', 'UTC', false), set_config('enable_seqscan', 'off', false),"
     " set_config('plan_cache_mode', 'force_generic_plan', false), set_config('jit', 'off', false),"
