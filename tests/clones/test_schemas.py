@@ -115,3 +115,70 @@ def test_migrations_that_name_a_schema_are_told_to_do_so(database: Target, tmp_p
     (tmp_path / "001_a.sql").write_text("CREATE TABLE public.a (x int);")
     with Schemas(database, Project.open(tmp_path)) as schemas, pytest.raises(TargetError, match=r"public\.a"):
         schemas.database("a")
+
+
+OUTSIDE = {
+    "another schema": "CREATE SCHEMA warehouse; CREATE TABLE a (x int);",
+    "a table there": "CREATE SCHEMA warehouse; CREATE TABLE warehouse.a (x int);",
+    "an extension": (
+        "CREATE EXTENSION pg_trgm; CREATE TABLE a (x text); CREATE INDEX ON a USING gin (x gin_trgm_ops);"
+    ),
+    "a role": "CREATE ROLE storekeeper; CREATE TABLE a (x int); GRANT SELECT ON a TO storekeeper;",
+    "a publication": "CREATE TABLE a (x int); CREATE PUBLICATION news FOR TABLE a;",
+    "an event trigger": (
+        "CREATE TABLE a (x int); CREATE FUNCTION e() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+        " CREATE EVENT TRIGGER watch ON ddl_command_end EXECUTE FUNCTION e();"
+    ),
+    "default privileges": (
+        "CREATE TABLE a (x int); ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC;"
+    ),
+    "made in a block": "DO $$ BEGIN EXECUTE 'CREATE SCHEMA warehouse'; END $$; CREATE TABLE a (x int);",
+    "a function in public": (
+        "CREATE FUNCTION public.one() RETURNS int LANGUAGE sql RETURN 1;"
+        " CREATE TABLE a (x int DEFAULT one());"
+    ),
+    "a type in public, within a savepoint": (
+        "DO $$ BEGIN CREATE TYPE public.size AS ENUM ('s'); EXCEPTION WHEN division_by_zero THEN END $$;"
+        " CREATE TABLE a (x size);"
+    ),
+}
+
+
+def everything_in(target: Target) -> list[tuple[str]]:
+    """The schemas, functions, types, publications, triggers on events and default rights of a database."""
+    with target.connect() as connection:
+        return connection.execute(
+            "SELECT 'n', nspname::text FROM pg_namespace UNION SELECT 'p', proname::text FROM pg_proc"
+            " UNION SELECT 't', typname::text FROM pg_type"
+            " UNION SELECT 'u', pubname::text FROM pg_publication"
+            " UNION SELECT 'e', evtname::text FROM pg_event_trigger"
+            " UNION SELECT 'd', oid::text FROM pg_default_acl"
+            " UNION SELECT 'x', extname::text FROM pg_extension"
+            " UNION SELECT 'r', rolname::text FROM pg_roles ORDER BY 1, 2"
+        ).fetchall()
+
+
+@pytest.mark.parametrize("what", OUTSIDE)
+def test_whatever_is_made_outside_of_the_schema_is_refused_and_leaves_nothing(
+    database: Target, tmp_path: Path, what: str
+) -> None:
+    (tmp_path / "001_a.sql").write_text(OUTSIDE[what])
+    project = Project.open(tmp_path)
+    project.selection([])  # traces the catalog
+    before = everything_in(database)
+    with Schemas(database, project) as schemas:
+        for _ in range(2):
+            with pytest.raises(TargetError) as caught:
+                schemas.database()  # with every table, and all that the migrations make
+            assert "CREATEDB" in caught.value.fix
+            assert everything_in(database) == before
+
+
+def test_a_statement_that_the_tables_do_not_need_is_not_run_and_not_refused(
+    database: Target, tmp_path: Path
+) -> None:
+    (tmp_path / "001_a.sql").write_text("CREATE SCHEMA warehouse; CREATE TABLE a (x int);")
+    before = everything_in(database)
+    with Schemas(database, Project.open(tmp_path)) as schemas:
+        schemas.database("a").close()
+    assert everything_in(database) == before

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +21,8 @@ from pgslate.clones.databases import Databases
 from pgslate.errors import UsageError
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
-from pgslate.testing.http_service import Listener, Service, serve_databases
+from pgslate.testing.http_listener import Listener, serve_databases
+from pgslate.testing.http_service import Service
 
 from .conftest import SHOP
 from .looking import clones, tables_of
@@ -169,9 +173,121 @@ def test_metrics_are_those_of_the_whole_server(client: Client) -> None:
     assert 'pgslate_requests_total{method="GET",status="200"}' in text
 
 
-def test_an_unknown_method_is_told_as_all_else_is(client: Client) -> None:
-    status, error = client("PATCH", "/databases", {})
-    assert (status, error["fix"]) == (501, "use GET, POST or DELETE")
+@pytest.mark.parametrize(
+    ("method", "path"), [("PATCH", "/databases"), ("POST", "/healthz"), ("GET", "/databases/x")]
+)
+def test_a_method_that_a_path_does_not_have_is_405(client: Client, method: str, path: str) -> None:
+    status, error = client(method, path, {})
+    assert status == 405
+    assert "DELETE /databases/NAME" in error["fix"]
+
+
+def test_a_method_that_nobody_has_is_501(client: Client) -> None:
+    assert client("BREW", "/databases", {})[0] == 501
+
+
+def raw(client: Client, *parts: bytes) -> socket.socket:
+    """A connection of one's own, with these bytes sent."""
+    place = urlsplit(client.url)
+    connection = socket.create_connection((place.hostname, place.port), timeout=20)
+    for part in parts:
+        connection.sendall(part)
+    return connection
+
+
+def statuses(connection: socket.socket) -> list[int]:
+    """The statuses of all answers on a connection, until the service closes it."""
+    answers = b""
+    with connection:
+        while chunk := connection.recv(65536):
+            answers += chunk
+    return [int(status) for status in re.findall(rb"HTTP/1.1 (\d+)", answers)]
+
+
+LAST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+HOST = b"Host: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"DELETE /databases/none", 404),
+        (b"GET /healthz", 200),
+        (b"GET /nowhere", 404),
+        (b"OPTIONS /databases", 405),
+        (b"PUT /databases", 405),
+    ],
+)
+def test_a_body_never_becomes_the_next_request(client: Client, line: bytes, status: int) -> None:
+    body = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    length = b"Content-Length: %d\r\n\r\n" % len(body)
+    connection = raw(client, line + b" HTTP/1.1\r\n" + HOST + length + body, LAST)
+    assert statuses(connection) == [status, 200]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (b"Content-Length: -1\r\n", 400),
+        (b"Content-Length: x\r\n", 400),
+        (b"Content-Length: +2\r\n", 400),
+        (b"Content-Length: 2\r\nContent-Length: 3\r\n", 400),
+        (b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", 400),
+        (b"Transfer-Encoding: chunked\r\n", 411),
+        (b"Content-Length: 99999999999999999999\r\n", 413),
+        (b"", 411),
+    ],
+)
+@pytest.mark.parametrize("method", [b"POST", b"DELETE"])
+def test_a_body_of_unknown_or_excessive_length_closes_the_connection(
+    client: Client, method: bytes, headers: bytes, status: int
+) -> None:
+    if method == b"DELETE" and not headers:
+        status = 405  # it has no body, and may have none
+    request = method + b" /databases HTTP/1.1\r\nContent-Type: application/json\r\n" + HOST
+    answers = statuses(raw(client, request + headers + b"\r\n", LAST))
+    assert answers == ([405, 200] if status == 405 else [status])
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"GET /heal",
+        b"GET /healthz HTTP/1.1\r\nHost: loc",
+        b"",
+        b"POST /databases HTTP/1.1\r\nContent-Length: 9\r\n\r\n{",
+    ],
+)
+def test_a_request_that_does_not_arrive_in_time_is_dropped(
+    server: Server, shop: Project, monkeypatch: pytest.MonkeyPatch, beginning: bytes
+) -> None:
+    monkeypatch.setattr("pgslate.testing.http_listener.REQUEST_TIME", 0.2)
+    with served(server, shop) as client:
+        assert statuses(raw(client, beginning)) == []
+        assert client("GET", "/healthz")[0] == 200
+
+
+def test_a_byte_now_and_then_does_not_extend_the_time_of_a_request(
+    server: Server, shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgslate.testing.http_listener.REQUEST_TIME", 0.3)
+    with served(server, shop) as client, raw(client, b"GET /") as connection:
+        connection.settimeout(0.05)
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while sent < 200:
+                with contextlib.suppress(TimeoutError):
+                    if not connection.recv(1):
+                        break
+                connection.sendall(b"x")
+                sent += 1
+    assert sent < 200
+
+
+def test_tables_and_a_contract_in_one_request_are_refused(client: Client) -> None:
+    status, error = client("POST", "/databases", {"tables": ["stock"], "contract": "till"})
+    assert status == 400
+    assert "in one request" in error["message"]
 
 
 def test_an_unknown_path_is_told_which_there_are(client: Client) -> None:

@@ -1,9 +1,12 @@
 """A schema for each test, for a role that may not make databases: slower, and not for every catalog.
 
-The statements form is replayed with the schema in front of the search path. It is one transaction, so that a
-migration that names another schema is found out before anybody sees what it made there. The settings of
-``[session]`` hold in it, but for a search path. No prelude is run: what it makes is for the whole server or
-database, such as roles, and has to be there already, made by somebody who may.
+The statements form is replayed with the schema in front of the search path. A slice is refused before
+anything is made if its trace shows that it makes or changes something outside of one schema: another schema,
+an extension, a role, a publication. The trace can't tell ``CREATE TABLE public.a`` from ``CREATE TABLE a``,
+so the replay is one transaction, rolled back if anything was made outside of the test's schema.
+
+The settings of ``[session]`` hold, except for the search path. No prelude is run: it makes things for the
+whole server or database, such as roles, and somebody who may must have made them already.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from pgslate.clones import database_names
 from pgslate.clones.clone import Clone
 from pgslate.clones.connections import connect_patiently
 from pgslate.errors import ProofError, TargetError
+from pgslate.schema.identifiers import parts, qualified
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target, dsn_with
 
@@ -38,7 +42,7 @@ _CONCURRENTLY = re.compile(r"(\bINDEX\s+)CONCURRENTLY\b", re.IGNORECASE)
 
 
 class Schemas:
-    """Schemas for tests in the database of ``server``, with the tables of one project."""
+    """Makes schemas for tests in the database of ``server``, with the tables of one project."""
 
     def __init__(self, server: Target, project: Project, *, as_of: datetime | None = None) -> None:
         self.server = server
@@ -51,12 +55,13 @@ class Schemas:
     def database(
         self, *tables: str, contracts: Sequence[str] = (), bundles: Sequence[str] = (), purpose: str = ""
     ) -> Clone:
-        """A schema of its own with what the tables need, and a DSN whose search path begins with it.
+        """Make a schema with everything that the tables need; the DSN's search path begins with it.
 
-        Raises TargetError where the migrations name another schema, and MigrationFailedError.
+        Raises TargetError if the migrations make something outside of the schema, and MigrationFailedError.
         """
         selection = self.project.selection(tables, contracts=contracts, bundles=bundles)
         slice_ = self._slice(selection)
+        _require_one_schema(slice_)
         with connect_patiently(self.server, autocommit=True) as connection:
             name = _make_schema(connection, purpose)
         clone = Clone(
@@ -74,7 +79,7 @@ class Schemas:
         return clone
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: each schema is dropped when its test gives it back."""
 
     def __enter__(self) -> Schemas:
         return self
@@ -115,7 +120,7 @@ class Schemas:
 
 
 def _settings(slice_: Slice) -> dict[str, str]:
-    """What the catalog's sessions begin with, but for the search path, which the DSN gives."""
+    """The settings of the catalog's sessions, without the search path, which the DSN gives."""
     settings = slice_.catalog.settings
     return {name: value for name, value in settings.items() if name.lower() != "search_path"}
 
@@ -138,24 +143,13 @@ def _run(connection: psycopg.Connection[Any], statement: Statement) -> None:
 
 
 def _check(connection: psycopg.Connection[Any], slice_: Slice, name: str) -> None:
-    """Raise where something was made outside of the schema, or a table is not in it.
-
-    A transaction holds the strongest lock on each relation that it made or altered.
-    """
-    outside = connection.execute(
-        "SELECT DISTINCT format('%%I.%%I', n.nspname, c.relname) FROM pg_catalog.pg_locks l"
-        " JOIN pg_catalog.pg_class c ON c.oid = l.relation"
-        " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE l.pid = pg_catalog.pg_backend_pid() AND l.mode = 'AccessExclusiveLock'"
-        " AND n.nspname <> %s AND n.nspname NOT LIKE 'pg\\_%%' ORDER BY 1",
-        [name],
-    ).fetchall()
+    """Raise if something was made outside of the schema, or if a table is not in it."""
+    outside = connection.execute(_OUTSIDE, {"schema": name, "schemas": database_names.CLONES}).fetchall()
     if outside:
         listed = ", ".join(row[0] for row in outside)
         raise TargetError(
-            f"the migrations name a schema of their own: they made {listed} instead of tables in {name}",
-            fix="give the role CREATEDB, so that each test can have a database; or take the schema's name out"
-            " of the migrations",
+            f"the migrations name a schema of their own: they made {listed} instead of objects in {name}",
+            fix=_FIX,
         )
     there = {
         row[0]
@@ -171,9 +165,52 @@ def _check(connection: psycopg.Connection[Any], slice_: Slice, name: str) -> Non
         )
 
 
-def _required_tables(slice_: Slice) -> list[tuple[str, str]]:
-    from pgslate.schema.identifiers import qualified
+_FIX = (
+    "give the role CREATEDB, so that each test can have a database; or take the schema's name out of the"
+    " migrations"
+)
 
+# A transaction holds the strongest lock on each relation that it made or altered. Rows of other catalogs that
+# it wrote have its transaction number or, in a subtransaction, a later one: their age is not above 0.
+_OUTSIDE = """
+SELECT DISTINCT format('%%I.%%I', n.nspname, o.name) FROM (
+    SELECT c.relnamespace, c.relname::text FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c
+        ON c.oid = l.relation WHERE l.pid = pg_catalog.pg_backend_pid() AND l.mode = 'AccessExclusiveLock'
+    UNION ALL SELECT pronamespace, proname::text FROM pg_catalog.pg_proc WHERE age(xmin) <= 0
+    UNION ALL SELECT typnamespace, typname::text FROM pg_catalog.pg_type WHERE age(xmin) <= 0
+    UNION ALL SELECT oprnamespace, oprname::text FROM pg_catalog.pg_operator WHERE age(xmin) <= 0
+    UNION ALL SELECT opcnamespace, opcname::text FROM pg_catalog.pg_opclass WHERE age(xmin) <= 0
+    UNION ALL SELECT collnamespace, collname::text FROM pg_catalog.pg_collation WHERE age(xmin) <= 0
+    UNION ALL SELECT cfgnamespace, cfgname::text FROM pg_catalog.pg_ts_config WHERE age(xmin) <= 0
+    UNION ALL SELECT dictnamespace, dictname::text FROM pg_catalog.pg_ts_dict WHERE age(xmin) <= 0
+) o(namespace, name) JOIN pg_catalog.pg_namespace n ON n.oid = o.namespace
+WHERE n.nspname <> %(schema)s AND n.nspname !~ %(schemas)s AND n.nspname NOT LIKE 'pg\\_%%' ORDER BY 1"""
+
+
+def _require_one_schema(slice_: Slice) -> None:
+    """Raise TargetError if a statement of the slice makes or changes something outside of one schema."""
+    path = slice_.catalog.settings.get("search_path", "")
+    home = parts(path.split(",")[0].strip())[0] if path else "public"
+    units = slice_.trace.units
+    for index in sorted(slice_.effects):
+        effect = slice_.trace.effects[index]
+        for verb, touched in (
+            ("makes", effect.creates),
+            ("drops", effect.drops | effect.cascades),
+            ("writes to", effect.writes),
+            ("changes", effect.changes | effect.sweeps),
+        ):
+            for unit in sorted(touched):
+                info = units[unit]
+                if qualified(info.name)[0] not in (home, "pg_temp"):
+                    file = slice_.catalog.migrations[effect.migration].file
+                    raise TargetError(
+                        f"{file}:{effect.line} {verb} {info}, which can't be in a schema of the test's own",
+                        fix=_FIX,
+                    )
+
+
+def _required_tables(slice_: Slice) -> list[tuple[str, str]]:
     units = (slice_.trace.units[unit] for unit in slice_.required)
     return [qualified(unit.name) for unit in units if unit.kind == "table"]
 

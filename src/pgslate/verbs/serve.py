@@ -7,7 +7,7 @@ from datetime import datetime
 
 from pgslate.project.project import Project
 from pgslate.targets.target import Target
-from pgslate.testing.http_service import serve_databases
+from pgslate.testing.http_listener import serve_databases
 
 
 def _silent(url: str) -> None:
