@@ -15,7 +15,7 @@ from pgslate.verbs.apply import apply
 def test_each_way_to_end_a_transaction_keeps_what_was_in_it(
     slice_for: SliceOf, database: Target, ending: str
 ) -> None:
-    text = f"BEGIN; CREATE TABLE a (); {ending}; BEGIN; CREATE TABLE b (); CREATE TABLE taken (); {ending};"
+    text = f"BEGIN; CREATE TABLE a (); {ending}; CREATE TABLE b (); CREATE TABLE taken ();"
     slice_ = slice_for({"001_a.sql": text})
     run(database, "CREATE TABLE taken ()")
     with pytest.raises(MigrationFailedError):
