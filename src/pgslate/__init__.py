@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pgslate.catalog.catalog import Catalog
     from pgslate.catalog.migration import Migration
-    from pgslate.clones.reaper import Reaped, reap
+    from pgslate.clones.reaper import ReapResult
     from pgslate.errors import (
         ApplyError,
         CatalogError,
@@ -92,6 +92,7 @@ if TYPE_CHECKING:
     )
     from pgslate.verbs.plan import ExcludedMigration, PlannedMigration, PlanResult, plan
     from pgslate.verbs.prove import ProveResult, prove
+    from pgslate.verbs.reap import reap
     from pgslate.verbs.serve import serve
     from pgslate.verbs.snapshot import SnapshotResult, snapshot
     from pgslate.verbs.status import StatusResult, status
@@ -171,7 +172,7 @@ _HOMES = {
     "Proof": "slices.proof",
     "ProofError": "errors",
     "ProveResult": "verbs.prove",
-    "Reaped": "clones.reaper",
+    "ReapResult": "clones.reaper",
     "RelationSize": "verbs.why",
     "ServerNotReadyError": "errors",
     "ServiceNotFoundError": "errors",
@@ -210,7 +211,7 @@ _HOMES = {
     "plan": "verbs.plan",
     "prepare": "execution.slice_run",
     "prove": "verbs.prove",
-    "reap": "clones.reaper",
+    "reap": "verbs.reap",
     "serve": "verbs.serve",
     "servers_up": "verbs.down",
     "snapshot": "verbs.snapshot",
@@ -283,7 +284,7 @@ __all__ = [
     "Proof",
     "ProofError",
     "ProveResult",
-    "Reaped",
+    "ReapResult",
     "RelationSize",
     "ServerNotReadyError",
     "ServiceNotFoundError",

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 
 
-def aligned(rows: Sequence[Sequence[object]], *, indent: str = "  ", right: Sequence[int] = ()) -> str:
+def aligned(
+    rows: Sequence[Sequence[object]], *, indent: str = "  ", right: Sequence[int] = (), within: int = 0
+) -> str:
     """The rows with their columns aligned, two spaces apart; ``right`` are the columns flush right.
+
+    With ``within``, a last column that doesn't fit into so many columns goes on below itself, between words.
 
     >>> print(aligned([("a", 1), ("long", 100)], indent="", right=[1]))
     a       1
@@ -23,8 +31,37 @@ def aligned(rows: Sequence[Sequence[object]], *, indent: str = "  ", right: Sequ
         for n, cell in enumerate(row):
             room = " " * (widths[n] - width(cell))
             padded.append(room + cell if n in right else cell + room)
-        lines.append((indent + "  ".join(padded)).rstrip())
+        lines += _wrapped((indent + "  ".join(padded)).rstrip(), within, width(indent) + _before_last(widths))
     return "\n".join(lines)
+
+
+def _before_last(widths: Sequence[int]) -> int:
+    return sum(widths[:-1]) + 2 * max(0, len(widths) - 1)
+
+
+_LEAST = 24
+"""Columns of text that are worth a hanging indent of their own; else the text hangs by six."""
+
+
+def _wrapped(line: str, within: int, hang: int) -> list[str]:
+    if not within or width(line) <= within:
+        return [line]
+    hanging = " " * (hang if within - hang >= _LEAST else 6)
+    return textwrap.wrap(
+        line,
+        within,
+        subsequent_indent=hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+        drop_whitespace=True,
+    )
+
+
+def terminal_width() -> int:
+    """The width that people read at: of the terminal, or COLUMNS; 0 in a pipe, where lines may be long."""
+    if not os.environ.get("COLUMNS", "").isdigit() and not (sys.stdout and sys.stdout.isatty()):
+        return 0
+    return shutil.get_terminal_size().columns
 
 
 def width(text: str) -> int:

@@ -146,3 +146,18 @@ def test_down_ends_a_server_of_the_time_before_there_was_a_configuration(project
     (project / "pgslate.toml").write_text('catalog = "migrations"\n')
     ran = run("down")
     assert (ran.status, "stopped" in ran.out) == (0, True)
+
+
+def test_a_plan_wraps_between_words_below_its_column(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = ", ".join(f"a_rather_long_name_{n} int REFERENCES users" for n in range(3))
+    (project / "db" / "004_venues.sql").write_text(f"CREATE TABLE venues ({columns});\n")
+    (project / "db" / "005_more.sql").write_text(
+        "ALTER TABLE venues ADD x int; COMMENT ON TABLE venues IS '';\n"
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = run("plan", "venues").out
+    assert max(map(len, narrow.splitlines())) <= 80
+    monkeypatch.delenv("COLUMNS")
+    assert narrow.split() == run("plan", "venues").out.split()

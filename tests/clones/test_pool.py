@@ -16,12 +16,12 @@ import pytest
 
 from pgslate.clones.connections import connect_patiently
 from pgslate.clones.databases import Databases
-from pgslate.clones.reaper import reap
 from pgslate.clones.template import Template
 from pgslate.errors import ServerNotReadyError, TargetError
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
+from pgslate.verbs.reap import reap
 
 from .conftest import Open
 from .looking import clones, tables_of

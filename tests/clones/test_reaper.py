@@ -12,10 +12,11 @@ from psycopg import sql
 
 from pgslate.clones import database_names
 from pgslate.clones.databases import Databases
-from pgslate.clones.reaper import reap, reap_in
+from pgslate.clones.reaper import reap_in
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
+from pgslate.verbs.reap import reap
 
 from .conftest import SHOP, Open
 from .looking import clones, templates

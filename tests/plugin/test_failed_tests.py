@@ -13,10 +13,10 @@ import psycopg
 import pytest
 
 from pgslate.cli import main
-from pgslate.clones.reaper import reap
 from pgslate.errors import MigrationFailedError
 from pgslate.targets.embedded import named_server
 from pgslate.targets.embedded.server import Server
+from pgslate.verbs.reap import reap
 
 from .conftest import ROOT, RunPytest
 

@@ -13,8 +13,8 @@ import pytest
 
 from pgslate.cli import main
 from pgslate.clones import database_names
-from pgslate.clones.reaper import reap
 from pgslate.targets.embedded.server import Server
+from pgslate.verbs.reap import reap
 
 from .conftest import ROOT, RunPytest
 

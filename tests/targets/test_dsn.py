@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from tests.targets.pooler import Pooler
 
-from pgslate.errors import ServerNotReadyError, TargetError
+from pgslate.errors import ServerNotReadyError, TargetError, UsageError
 from pgslate.targets.dsn import attempts_in, session_is_pooled, wait_by, wait_for
 from pgslate.targets.embedded.launch import free_port
 from pgslate.targets.embedded.server import Server
@@ -175,7 +175,7 @@ def test_a_wrong_password_is_told_at_once_and_not_shown(guarded: Server) -> None
     ],
 )
 def test_a_malformed_dsn_is_told_without_its_password(dsn: str) -> None:
-    with pytest.raises(TargetError, match="percent-encoded") as raised:
+    with pytest.raises(UsageError, match="percent-encoded") as raised:
         wait_for(dsn)
     assert "hunter2" not in str(raised.value)
     assert raised.value.__cause__ is None
@@ -301,3 +301,42 @@ def test_a_reference_that_kubernetes_left_as_it_was_is_told_apart_from_a_host() 
         check_environment({"PGHOST": "$(ORDERS_DB_SERVICE_HOST)", "PGPORT": "5432"})
     assert "older than the pod" in caught.value.fix
     check_environment({"PGHOST": "10.96.0.7", "PGPORT": "5432"})
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        ("postgresql+psycopg://u@h/d", r"leave out \+psycopg"),
+        ("postgres+asyncpg://u@h/d", r"leave out \+asyncpg"),
+        ("port=abc", "port is no number"),
+        ("postgresql://h:99999/d", "port is no number"),
+    ],
+)
+def test_a_dsn_that_can_not_work_is_an_error_of_usage(dsn: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        wait_for(dsn)
+
+
+def test_a_url_without_anything_in_it_means_the_environment(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGHOST", "127.0.0.1")
+    monkeypatch.setenv("PGPORT", str(server.port))
+    monkeypatch.setenv("PGUSER", "postgres")
+    assert wait_for("postgresql://").label == f"postgres on 127.0.0.1:{server.port} as postgres"
+
+
+def test_a_host_of_the_environment_that_nobody_knows_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "nosuch.invalid")
+    with pytest.raises(ServerNotReadyError, match=r"nosuch\.invalid") as raised:
+        wait_for("", timeout=0.1)
+    assert "host None" not in str(raised.value)
+
+
+def test_who_waits_is_told_so_after_a_second() -> None:
+    clock, said = Clock(), list[str]()
+    with pytest.raises(ServerNotReadyError):
+        wait_by("host=127.0.0.1 port=1", timeout=3, waiting=said.append, clock=clock, pause=clock.pause)
+    (line,) = said
+    assert "waiting for" in line
+    assert "--timeout" in line

@@ -32,12 +32,13 @@ def command(asked: Asked, kept: bool, unused_for: float, force: bool) -> int:
 
     Only databases that pgslate has named and this role owns, and none that somebody is connected to.
     """
-    from pgslate.clones.reaper import Reaped, reap
+    from pgslate.clones.reaper import ReapResult
     from pgslate.testing.kept import forget
+    from pgslate.verbs.reap import reap
 
     output = Output(asked)
     if kept and (asked.embedded or not resolve.names_target(asked)):
-        done = Reaped(forget())  # the servers of test runs, whose data was kept, and no other
+        done = ReapResult(forget())  # the servers of test runs, whose data was kept, and no other
     else:
         with resolve.server(asked, output) as target:
             done = reap(target, unused_for=unused_for, kept=kept, force=force)

@@ -18,14 +18,13 @@ from pgslate.clones.clone import drop
 from pgslate.clones.registry import IS_DUE, Registry
 from pgslate.clones.template import drop_template
 from pgslate.errors import LockTimeoutError
-from pgslate.targets.target import Target
 
 UNUSED_FOR = 24 * 3600.0
 """Seconds without use after which a template is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reaped:
+class ReapResult:
     """The names of the databases that were dropped, and of those that were due but are ``in_use``."""
 
     clones: tuple[str, ...] = ()
@@ -41,25 +40,6 @@ class Reaped:
         }
 
 
-def reap(
-    server: Target, *, unused_for: float = UNUSED_FOR, kept: bool = False, force: bool = False
-) -> Reaped:
-    """Drop what tests that ended left on a server.
-
-    Args:
-        server: any database of the server that the role may connect to. unused_for: seconds without use after
-        which a template is dropped. kept: drop the databases of failed tests as well. force: drop clones
-        before their lease is over and clones that have sessions, unless their runner is alive.
-
-    Raises TargetError, and LockTimeoutError if another process has been reaping for a minute.
-    """
-    registry = Registry(server, application="pgslate reap")
-    try:
-        return reap_in(registry, unused_for=unused_for, kept=kept, force=force)
-    finally:
-        registry.close()
-
-
 def reap_in(
     registry: Registry,
     *,
@@ -67,8 +47,8 @@ def reap_in(
     kept: bool = False,
     force: bool = False,
     timeout: float = 60.0,
-) -> Reaped:
-    """As ``reap``, with an open registry; wait ``timeout`` seconds for another reaper."""
+) -> ReapResult:
+    """Drop what tests that ended left; wait ``timeout`` seconds for another reaper."""
     dropped: list[str] = []
     in_use: list[str] = []
     templates: list[str] = []
@@ -93,7 +73,7 @@ def reap_in(
                 in_use.append(name)
         connection.execute(_FORGET)
         connection.execute(_FORGET_STATES)
-    return Reaped(tuple(dropped), tuple(templates), tuple(in_use))
+    return ReapResult(tuple(dropped), tuple(templates), tuple(in_use))
 
 
 def _due(connection: psycopg.Connection[Any], lease: float, *, kept: bool, force: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgslate.plain_text import aligned, counted, plain
+from pgslate.plain_text import aligned, counted, plain, terminal_width
 from pgslate.slices.slice import Slice
 from pgslate.verbs.plan import PlannedMigration, PlanResult
 
@@ -17,12 +17,13 @@ def text(found: PlanResult, chosen: Slice, *, every: bool = True) -> str:
     """The plan for people. Without ``every``, a long list of what would not run is cut."""
     excluded = found.excluded
     lines = [_headline(chosen, len(found.migrations))]
-    lines.append(aligned([_row(chosen, each) for each in found.migrations]))
+    lines.append(aligned([_row(chosen, each) for each in found.migrations], within=terminal_width()))
     lines += [f"  partition {name}, by policy" for name in found.partitions]
     if excluded:
         lines.append(f"not run: {len(excluded)} of {counted(len(chosen.catalog), 'migration')}")
         listed = excluded if every or len(excluded) <= _LISTED else excluded[: _LISTED - 1]
-        lines.append(aligned([(_shown(chosen, each.version), plain(each.reason)) for each in listed]))
+        rows = [(_shown(chosen, each.version), plain(each.reason)) for each in listed]
+        lines.append(aligned(rows, within=terminal_width()))
         if len(listed) < len(excluded):
             lines.append(f"  and {len(excluded) - len(listed)} more, with --verbose")
     lines += [f"may fail: {each}" for each in found.collisions]

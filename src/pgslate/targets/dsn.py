@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import re
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from pgslate.errors import ServerNotReadyError, TargetError
+from pgslate.errors import ServerNotReadyError, TargetError, UsageError
 from pgslate.targets.target import Target, label_of
 
 #: The oldest server that pgslate works on, as libpq numbers versions.
@@ -96,6 +97,7 @@ def wait_for(
     Raises:
         ServerNotReadyError: No connection within the timeout; with every attempt.
         TargetError: The server refuses, or is older than PostgreSQL 14.
+        UsageError: The DSN can't be read.
     """
     return wait_by(dsn, timeout=timeout, waiting=waiting)
 
@@ -121,7 +123,9 @@ def wait_by(
             with Target(dsn).connect(connect_timeout=said.get("connect_timeout", seconds)) as connection:
                 return _target(dsn, connection)
         except psycopg.OperationalError as error:
-            latest = attempts_in(str(error), label_of(dsn))
+            # psycopg resolves names itself, and knows those of the environment by none
+            message = str(error).replace("host None", f"host {os.environ.get('PGHOST', '')!r}")
+            latest = attempts_in(message, label_of(dsn))
         attempts += latest
         _refuse(dsn, latest)
         left = until - clock()
@@ -177,14 +181,31 @@ def attempts_in(message: str, label: str) -> list[Attempt]:
 
 def _checked(dsn: str) -> dict[str, object]:
     said: dict[str, object] = {}
+    scheme = dsn.partition("://")[0]
+    if "+" in scheme and scheme.startswith("postgres"):  # SQLAlchemy's spelling
+        driver = scheme.partition("+")[2]
+        raise UsageError(
+            f"libpq knows no URL that begins with {scheme}://",
+            fix=f"leave out +{driver}: postgresql://role@host:port/database",
+        )
     with contextlib.suppress(psycopg.ProgrammingError):  # libpq quotes what it stumbled over: half a password
         said = dict(conninfo_to_dict(dsn))
-    if (dsn.strip() and not said) or "@" in str(said.get("host", "")):  # a password's own @, not encoded
-        raise TargetError(
+    short = dsn.strip() in ("postgresql://", "postgres://")  # all of it from the environment
+    if (dsn.strip() and not said and not short) or "@" in str(
+        said.get("host", "")
+    ):  # a password's own @, not encoded
+        raise UsageError(
             "the DSN is neither a libpq URL nor a conninfo string",
             fix="write it as postgresql://role@host:port/database; in a URL, special characters of a password"
             " are percent-encoded (@ is %40, / is %2F)",
         )
+    for port in str(said.get("port") or "5432").split(","):
+        if port and not (port.isdigit() and 0 < int(port) < 65536):
+            raise UsageError(  # which is not quoted: it may be a part of a password
+                "the DSN's port is no number from 1 to 65535",
+                fix="correct it; in a URL, special characters of a password are percent-encoded"
+                " (@ is %40, / is %2F)",
+            )
     return said
 
 

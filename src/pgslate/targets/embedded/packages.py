@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from pgslate.targets.embedded.installations import Installation
+
+class Installation(Protocol):
+    """What is asked of an installed server: see ``installations``."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def bin(self) -> Path: ...
+    @property
+    def major(self) -> int: ...
+    @property
+    def extensions(self) -> frozenset[str]: ...
+
 
 # What PostgreSQL itself brings (its manual, appendix F), as far as every packager builds it.
 _CONTRIB = """
