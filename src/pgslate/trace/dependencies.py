@@ -1,7 +1,8 @@
 """What leans on what in the scratch database: the rows of pg_depend and pg_shdepend, kept in step.
 
-Rows that were written are seen, rows that were deleted are not. Those of an object that is gone are gone with
-it; whether that was all, their number tells, and only where it is another one is everything asked for again.
+The observer sees rows that a statement wrote, but not rows that it deleted. Rows of a dropped object
+disappear with it. To notice any other deletion, the number of rows is compared; only where it differs are all
+read again.
 """
 
 from __future__ import annotations

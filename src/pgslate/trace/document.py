@@ -75,9 +75,9 @@ def loads(text: str) -> tuple[Trace, Mapping[str, Any]]:
 
 def _trace(document: Mapping[str, Any]) -> Trace:
     effects = [
-        _to_effect(index, told)
+        _to_effect(index, entry)
         for index, (_, _, _, statements) in enumerate(document["migrations"])
-        for told in statements
+        for entry in statements
     ]
     return Trace(
         migrations=tuple((version, checksum) for version, _, checksum, _ in document["migrations"]),
@@ -95,26 +95,26 @@ def _trace(document: Mapping[str, Any]) -> Trace:
 
 
 def _effect(effect: Effect) -> list[Any]:
-    told: dict[str, Any] = {}
+    entry: dict[str, Any] = {}
     for name in (*_UNITS, *_NAMES):
         values = getattr(effect, name)
         if values:
-            told[name] = sorted(values)
+            entry[name] = sorted(values)
     for name in _LINKS:
         links = getattr(effect, name)
         if links:
-            told[name] = [list(link) for link in sorted(links)]
+            entry[name] = [list(link) for link in sorted(links)]
     if effect.session:
-        told["session"] = True
+        entry["session"] = True
     if effect.clock:
-        told["clock"] = True
+        entry["clock"] = True
     if effect.together:
-        told["together"] = list(effect.together)
-    return [effect.statement, effect.line, effect.digest, told]
+        entry["together"] = list(effect.together)
+    return [effect.statement, effect.line, effect.digest, entry]
 
 
-def _to_effect(migration: int, told: list[Any]) -> Effect:
-    statement, line, digest, what = told
+def _to_effect(migration: int, entry: list[Any]) -> Effect:
+    statement, line, digest, what = entry
     given: dict[str, Any] = {}
     for name, values in what.items():
         if name in ("session", "clock"):

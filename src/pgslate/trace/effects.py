@@ -28,7 +28,7 @@ Link = tuple[Unit, Unit]
 
 @dataclass(frozen=True, slots=True)
 class UnitInfo:
-    """A unit's kind and name as pg_identify_object says them, when it was last seen.
+    """A unit's kind and name as pg_identify_object says them, when it was last read.
 
     ``made`` and ``dropped`` are indexes into ``Trace.effects``: the statement that made it (None: it was
     there before the first) and the one that dropped it (None: it is there at the end).

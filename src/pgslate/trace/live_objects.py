@@ -400,7 +400,7 @@ class LiveObjects:
         return (source, target)
 
     def _change_types(self, changes: Changes) -> None:
-        """A type is another one with a cast or an operator that PostgreSQL finds without being told."""
+        """A type is another one with a cast or an operator that PostgreSQL uses unnamed."""
         types = self.types.resolving(
             changes.links | changes.unlinks, changes.creates, changes.dropped, self.units
         )

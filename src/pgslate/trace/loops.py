@@ -41,10 +41,10 @@ class Ties:
 NO_TIES = Ties()
 
 
-def ties(usual: frozenset[Thing], met: Sequence[Unit], others: Sequence[Unit], run: Run) -> Ties:
+def ties(usual: frozenset[Thing], touched: Sequence[Unit], others: Sequence[Unit], run: Run) -> Ties:
     """What a statement ties together that changes and makes ``usual`` where every relation is there.
 
-    It is known to have come upon the relations ``met``; of ``others`` it may have looked up no more than the
+    It is known to have come upon the relations ``touched``; of ``others`` it may have looked up no more than the
     names.
     """
 
@@ -55,8 +55,8 @@ def ties(usual: frozenset[Thing], met: Sequence[Unit], others: Sequence[Unit], r
 
     if not holds(()):  # something else every time: nothing can be told from it
         return NO_TIES
-    relations = [*met, *_that_matter(others, holds)]
-    if (all(map(holds, _halves(met))) and len(relations) == len(met)) or len(relations) > _ONE_BY_ONE:
+    relations = [*touched, *_that_matter(others, holds)]
+    if (all(map(holds, _halves(touched))) and len(relations) == len(touched)) or len(relations) > _ONE_BY_ONE:
         return NO_TIES
     pairs: set[tuple[Thing, Unit]] = set()
     callers: dict[Unit, set[Unit]] = {}  # by a relation without which the statement fails, what calls for it

@@ -53,7 +53,7 @@ class Mark:
     """What was before a statement: rows younger than this are its effects.
 
     ``xid`` is the transaction (or, outside one, a transaction before the statement), ``command`` the last
-    command seen in it.
+    command read in it.
     """
 
     xid: str

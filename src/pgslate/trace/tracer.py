@@ -152,7 +152,7 @@ class _Tracer:
                 continue
             try:
                 self._transaction(number, migration, block)
-            except psycopg.IntegrityError as error:  # of a statement it would have been told by now
+            except psycopg.IntegrityError as error:  # at COMMIT: a statement would have failed itself
                 raise failed_at_the_end(error, migration, block.statements[-1], doing="tracing") from None
         self.connection.execute(self._prologue.encode())
         self.observer.deallocate_others()
@@ -238,7 +238,7 @@ class _Tracer:
     ) -> tuple[Observation, Mark]:
         """Run a statement; more often, with relations hidden from it, where it goes by names it looks up.
 
-        Gives the mark by which rows are told from then on, too.
+        Returns the mark for the rows of the statements that follow, too.
         """
         if not runs_code(statement):
             return self._observed(migration, statement, before, mark), mark
@@ -314,7 +314,7 @@ class _Tracer:
 
     @contextlib.contextmanager
     def _with_place(self, migration: Migration, statement: Statement) -> Iterator[None]:
-        """What fails in here is told with its place."""
+        """Raise an error of the server again with the place of the statement."""
         try:
             yield
         except psycopg.Error as error:

@@ -180,7 +180,7 @@ def _of_block(text: str, effect: Effect, trace: Trace) -> Iterator[tuple[int, st
 def _passed_over(
     branches: Iterable[Branch], changed: set[str], opened: set[str]
 ) -> Iterator[tuple[int, str]]:
-    """The branches that did not leave a trace: of those within each other, only the outermost is told."""
+    """The branches that did not leave a trace: of those within each other, only the outermost is named."""
     for branch in branches:
         if branch.operations and not any(_was_seen(each, changed, opened) for each in branch.operations):
             first = branch.operations[0]
