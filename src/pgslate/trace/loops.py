@@ -44,8 +44,8 @@ NO_TIES = Ties()
 def ties(usual: frozenset[Thing], touched: Sequence[Unit], others: Sequence[Unit], run: Run) -> Ties:
     """What a statement ties together that changes and makes ``usual`` where every relation is there.
 
-    It is known to have come upon the relations ``touched``; of ``others`` it may have looked up no more than the
-    names.
+    It is known to have come upon the relations ``touched``; of ``others`` it may have looked up no more than
+    the names.
     """
 
     def holds(hidden: Iterable[Unit]) -> bool:
