@@ -236,3 +236,22 @@ def test_a_full_disk_is_told_as_such(
             assert tables_of(database.dsn) == ["stock"]
         databases.close()
         assert clones(server) == []
+
+
+def test_on_a_full_disk_what_tests_gave_back_is_dropped_and_tried_again(
+    small_disk: Path, shop: Project, databases_on: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    with Server.start(tmpfs=False) as server:
+        databases = databases_on(server, shop, ahead=0)
+        given_back = [databases.database("stock") for _ in range(3)]
+        for each in given_back:
+            each.close()  # fewer than are dropped at once
+        assert {each.name for each in given_back} & set(clones(server))
+        ballast = small_disk / "ballast"
+        room = os.statvfs(small_disk)
+        ballast.write_bytes(bytes(room.f_bavail * room.f_frsize - (4 << 20)))
+        with databases.database("stock") as database:
+            assert tables_of(database.dsn) == ["stock"]
+        assert not {each.name for each in given_back} & set(clones(server))
+        ballast.unlink()
