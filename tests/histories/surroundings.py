@@ -59,7 +59,37 @@ def grant_schema(m: Model, c: Choices) -> Sql:
 
 def default_privileges(m: Model, c: Choices) -> Sql:
     schema, role = c.pick(m.schemas), quoted(c.pick(ROLES))
-    return [f"ALTER DEFAULT PRIVILEGES IN SCHEMA {quoted(schema)} GRANT SELECT ON TABLES TO {role}"]
+    default = f"ALTER DEFAULT PRIVILEGES IN SCHEMA {quoted(schema)}"
+    if c.one_in(3):
+        return [f"{default} REVOKE SELECT ON TABLES FROM {role}"]
+    return [f"{default} GRANT SELECT ON TABLES TO {role}"]
+
+
+_NOTING = """CREATE OR REPLACE FUNCTION public.note_table() RETURNS event_trigger LANGUAGE plpgsql AS $note$
+DECLARE made record;
+BEGIN
+    FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
+        IF made.object_type = 'table' THEN
+            EXECUTE format('COMMENT ON TABLE %s IS %L', made.object_identity, 'noted');
+        END IF;
+    END LOOP;
+END $note$"""
+
+
+def event_trigger(m: Model, c: Choices) -> Sql:
+    """One that comments on every new table; made, switched off, or dropped."""
+    there = m.of("event trigger")
+    if not there:
+        m.add(Thing("event trigger", "note_table"))
+        return [
+            _NOTING,
+            "CREATE EVENT TRIGGER note_table ON ddl_command_end WHEN TAG IN ('CREATE TABLE')"
+            " EXECUTE FUNCTION public.note_table()",
+        ]
+    if c.one_in(3):
+        return [f"ALTER EVENT TRIGGER note_table {c.pick(('DISABLE', 'ENABLE'))}"]
+    m.drop(*there)
+    return ["DROP EVENT TRIGGER note_table"]
 
 
 def policy(m: Model, c: Choices) -> Sql:
