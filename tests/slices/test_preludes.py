@@ -65,4 +65,4 @@ def test_a_prelude_that_makes_a_role_twice_is_told_to_mind_that(server: Server) 
         pass
     with server.target().connect(autocommit=True) as connection:
         connection.execute("DROP ROLE pgslate_twice")
-    assert "let it run twice" in caught.value.fix
+    assert "let the prelude run twice" in caught.value.fix

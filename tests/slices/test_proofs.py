@@ -51,7 +51,7 @@ def test_a_proof_is_made_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_a_server_to_prove_on_a_slice_is_as_it_was_cut(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def none_here(*_: object) -> None:
+    def none_here(*_: object, **__: object) -> None:
         raise TargetError("no server is installed", fix="")
 
     project = Project.open(folder)

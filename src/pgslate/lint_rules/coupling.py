@@ -79,4 +79,5 @@ def _as_files_of_their_own(trace: Trace, migration: int) -> Trace:
         effect._replace(migration=count + index) if effect.migration == migration else effect
         for index, effect in enumerate(trace.effects)
     )
-    return replace(trace, effects=effects)
+    migrations = trace.migrations + (trace.migrations[migration],) * len(effects)
+    return replace(trace, effects=effects, migrations=migrations)
