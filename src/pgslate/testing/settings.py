@@ -1,4 +1,4 @@
-"""What a test run is told: by the command line, else the environment, else pytest's ini, else a default.
+"""The settings of a test run: from the command line, else the environment, else pytest's ini, else a default.
 
 Each setting has one name, and with it an option (``--pgslate-keep``), a variable (``PGSLATE_KEEP``) and an
 ini key (``pgslate_keep``).

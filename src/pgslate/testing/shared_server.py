@@ -1,7 +1,7 @@
 """The embedded server that all workers of a test run share: started by who runs them, when one first asks.
 
 The controller of pytest-xdist listens on a socket in a folder only it can enter; a worker asks for a server
-with certain extensions, and is told its DSN. So the server lives as long as the run, whichever worker is
+with certain extensions, and receives its DSN. So the server lives as long as the run, whichever worker is
 killed, and a run that needs none starts none. It listens all the same: a worker has no other way to ask.
 """
 
@@ -51,7 +51,7 @@ def start_server(extensions: Iterable[str] = (), major: int | None = None) -> Se
 
 
 class Broker:
-    """Starts servers for the processes that are told ``address``; ``close`` ends them.
+    """Starts servers for the processes that know its ``address``; ``close`` ends them.
 
     Raises OSError where there can be no socket.
     """
