@@ -32,18 +32,14 @@ def command(asked: Asked, kept: bool, unused_for: float, force: bool) -> int:
 
     Only databases that pgslate has named and this role owns, and none that somebody is connected to.
     """
-    from pgslate.clones.reaper import ReapResult
-    from pgslate.testing.kept import forget
     from pgslate.verbs.reap import reap
 
     output = Output(asked)
     if kept and (asked.embedded or not resolve.names_target(asked)):
-        done = ReapResult(forget())  # the servers of test runs, whose data was kept, and no other
+        done = reap(kept=True)
     else:
         with resolve.server(asked, output) as target:
             done = reap(target, unused_for=unused_for, kept=kept, force=force)
-        if kept:
-            forget(done.clones)  # the server may be one that `pgslate clone --kept` started
 
     def text() -> str:
         lines = [f"dropped {name}" for name in (*done.clones, *done.templates)]
