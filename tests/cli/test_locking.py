@@ -83,3 +83,20 @@ def test_the_lock_of_another_folder_is_not_written_over(tmp_path: Path, run: Run
     refused = run("lock", "--catalog", str(tmp_path / "two"))
     assert (refused.status, "is another catalog's" in refused.err) == (2, True)
     assert (tmp_path / "pgslate.lock").read_text() == before
+
+
+def test_values_that_differ_at_each_replay_are_listed_in_lines_of_the_terminals_width(
+    project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = ", ".join(f"made_at_{number:02} timestamptz DEFAULT clock_timestamp()" for number in range(9))
+    (project / "db" / "999_visits.sql").write_text(
+        f"CREATE TABLE visits (id int, {columns});\nINSERT INTO visits VALUES (1);"
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    printed = run("lock").out.splitlines()
+    head = next(index for index, line in enumerate(printed) if line.startswith("proofs compare no values"))
+    listed = printed[head + 1 :]
+    assert ", ".join(f"public.visits.made_at_{number:02}" for number in range(9)) == " ".join(
+        line.strip() for line in listed
+    )
+    assert max(map(len, listed)) <= 80

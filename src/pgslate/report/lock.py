@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import wrap
 
-from pgslate.plain_text import counted
+from pgslate.plain_text import counted, terminal_width
 from pgslate.verbs.lock import LockCheck, LockResult
 
 
@@ -27,8 +28,16 @@ def _lines(locked: LockResult) -> Iterable[str]:
         yield f"can't be had: {name}: {cause}"
     for name, unproved in locked.unproved.items():
         yield f"UNPROVED {name}: {unproved}"
-    for name in locked.changing:
-        yield f"changing {name}: its rows hang on time or chance, and are not compared"
+    if locked.changing:
+        yield "proofs compare no values of these, since each replay of the catalog gives others:"
+        yield from wrap(
+            ", ".join(locked.changing),
+            width=terminal_width() or 100,  # in a pipe, too: the list may be long
+            initial_indent="  ",
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
     for file, line, what in locked.unseen:
         yield f"unseen   {file}:{line}: {what}"
 
