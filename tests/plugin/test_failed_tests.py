@@ -29,7 +29,7 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     monkeypatch.setenv("PGSLATE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir(mode=0o755)
     yield
-    for server in named_server.standing():
+    for server in named_server.named_servers():
         named_server.down(server.name)
 
 

@@ -21,7 +21,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A cache and state folder of this test's own; what it leaves up is taken down."""
     monkeypatch.setenv("PGSLATE_CACHE", str(tmp_path))
     yield tmp_path
-    for server in named_server.standing():
+    for server in named_server.named_servers():
         named_server.down(server.name)
 
 
@@ -38,7 +38,7 @@ def test_a_kept_database_is_there_again(kept: str) -> None:
     dsn, _, server = start_again(kept)
     with psycopg.connect(dsn) as connection:
         assert connection.info.dbname == kept
-    assert [standing.name for standing in named_server.standing()] == [server]
+    assert [one.name for one in named_server.named_servers()] == [server]
 
 
 def test_one_whose_data_was_forgotten_is_told_to_be_gone_and_nothing_is_left_up(
@@ -48,4 +48,4 @@ def test_one_whose_data_was_forgotten_is_told_to_be_gone_and_nothing_is_left_up(
         data_directory.forget(place)
     with pytest.raises(UsageError, match=f"{kept} is no longer kept"):
         start_again(kept)
-    assert named_server.standing() == ()
+    assert named_server.named_servers() == ()

@@ -210,9 +210,9 @@ def test_what_failed_on_an_embedded_server_can_be_started_again(
         down = re.search(r"`pgslate (down --name \S+)`", said.err)
         assert down, said.err
         assert main(down[1].split()) == 0
-        assert named_server.standing() == ()
+        assert named_server.named_servers() == ()
     finally:
-        for standing in named_server.standing():
+        for standing in named_server.named_servers():
             named_server.down(standing.name)
 
 

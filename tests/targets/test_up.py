@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from tests.targets.processes import output, python, wait_for_end
 
-from pgslate.targets.embedded.named_server import down, standing, up
+from pgslate.targets.embedded.named_server import down, named_servers, up
 from pgslate.targets.embedded.run_directory import server_pid
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target
@@ -30,7 +30,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def nothing_left_up(cache: Path) -> Iterator[None]:
     yield
-    for server in standing():
+    for server in named_servers():
         down(server.name)
 
 
@@ -54,7 +54,7 @@ def test_a_second_up_finds_the_first_ones_server() -> None:
 
 def test_servers_of_different_names_are_different() -> None:
     assert up("one").port != up("two").port
-    assert [server.name for server in standing()] == ["one", "two"]
+    assert [server.name for server in named_servers()] == ["one", "two"]
 
 
 def test_down_ends_the_server_and_removes_its_data() -> None:
@@ -62,7 +62,7 @@ def test_down_ends_the_server_and_removes_its_data() -> None:
     assert down("app")
     assert not server.directory.exists()
     assert not server.running
-    assert standing() == ()
+    assert named_servers() == ()
     assert not down("app")
 
 
@@ -118,7 +118,7 @@ def test_a_failed_preparation_leaves_no_server_and_nothing_kept() -> None:
 
     with pytest.raises(psycopg.errors.DivisionByZero):
         up("app", key="failed", prepare=fail)
-    assert standing() == ()
+    assert named_servers() == ()
     assert not up("app", key="failed", prepare=make_table).from_kept
 
 
@@ -142,7 +142,7 @@ def test_what_stays_up_is_written_down_in_a_folder_of_ones_own(
 ) -> None:
     up("elsewhere")
     monkeypatch.setenv("PGSLATE_STATE", str(tmp_path))
-    assert standing() == ()
+    assert named_servers() == ()
     assert not down("elsewhere")
     monkeypatch.undo()
     assert down("elsewhere")

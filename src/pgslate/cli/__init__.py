@@ -25,7 +25,7 @@ _COLLECT_AFTER = 20_000
 """New objects between two garbage collections. Python's own 700 costs a short command a sixth of its time:
 nothing is found while modules and a lock are loaded."""
 
-_SAID = "interrupted; what was not committed is gone, and running again goes on from there\n"
+_INTERRUPTED = "interrupted; what was not committed is gone, and running again goes on from there\n"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -51,10 +51,10 @@ def main(args: Sequence[str] | None = None) -> int:
         return asked.exit_code
     except (KeyboardInterrupt, click.Abort):
         if sys.stderr is not None:
-            sys.stderr.write(_SAID)
+            sys.stderr.write(_INTERRUPTED)
         return INTERRUPTED
     except Exception as error:
-        return failure.told(error, given)
+        return failure.report(error, given)
     return status if isinstance(status, int) else 0
 
 
@@ -68,7 +68,7 @@ def _never_fail_to_print() -> None:
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:
     if sys.stderr is not None:
-        sys.stderr.write(_SAID)
+        sys.stderr.write(_INTERRUPTED)
         sys.stderr.flush()
     os._exit(INTERRUPTED)
 

@@ -44,8 +44,8 @@ def command(asked: Asked) -> int:
 
             chosen = {part.kube: resolve.chosen(part, project) for part in parts}
 
-            def one(part: Asked, told: Output) -> Answer:
-                done, label = _applied(part, told, project, chosen[part.kube])
+            def one(part: Asked, its_output: Output) -> Answer:
+                done, label = _applied(part, its_output, project, chosen[part.kube])
                 return Answer(report.text(done, label), done.as_json())
 
             return on_each(parts, asked, output, one)

@@ -61,7 +61,7 @@ class Verbs(click.Group):
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
-            formatter.write_dl([(verb, said) for verb, _, said in VERBS])
+            formatter.write_dl([(verb, summary) for verb, _, summary in VERBS])
 
 
 def _version(context: click.Context, parameter: click.Parameter, asked: bool) -> None:

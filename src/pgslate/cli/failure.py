@@ -1,4 +1,4 @@
-"""How a failure is told: to a reader on stderr; with ``--format json``, also to a program on stdout."""
+"""Reports a failure: to a reader on stderr; with ``--format json``, also to a program on stdout."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ OUR_FAULT = 70  # EX_SOFTWARE of sysexits(3)
 _LOG = "look at the server's log, then run again"
 
 
-def told(error: Exception, args: Sequence[str]) -> int:
-    """Tell of ``error`` as the command line ``args`` asks for, and return the exit status it means."""
+def report(error: Exception, args: Sequence[str]) -> int:
+    """Print ``error`` in the form that the command line ``args`` asks for, and return its exit status."""
     if "--debug" in args:
         import traceback
 
@@ -117,16 +117,16 @@ def _usage(error: Any) -> UsageError:
 def _database(error: Exception) -> PgslateError:
     """A PostgreSQL error outside a migration: the connection went away, or a query of ours was refused."""
     state = getattr(error, "sqlstate", None)
-    said = str(error).strip() or type(error).__name__
+    message = str(error).strip() or type(error).__name__
     meaning = MEANINGS.get(state or "")
     if ends_the_connection(state):
         cause = f" ({meaning.means})" if meaning else ""
         return ConnectionLostError(
-            f"the connection to the server was lost: {said}{cause}",
+            f"the connection to the server was lost: {message}{cause}",
             fix=f"{meaning.fix if meaning else _LOG}; a run goes on from the ledger",
         )
     return TargetError(
-        f"PostgreSQL refused: {said} (SQLSTATE {state}{f': {meaning.means}' if meaning else ''})",
+        f"PostgreSQL refused: {message} (SQLSTATE {state}{f': {meaning.means}' if meaning else ''})",
         fix=meaning.fix if meaning else _LOG,
     )
 
@@ -135,6 +135,6 @@ def _clean(value: Any) -> Any:
     return without_passwords(value) if isinstance(value, str) else value
 
 
-def _say(stream: Any, said: str) -> None:
+def _say(stream: Any, message: str) -> None:
     with contextlib.suppress(OSError):  # the status still tells
-        write(stream, said)
+        write(stream, message)

@@ -23,7 +23,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a command line said of the shared options; a verb that doesn't take one finds its default."""
+    """The shared options of a command line; an option that the verb doesn't take has its default."""
 
     tables: tuple[str, ...] = ()
     contract: tuple[str, ...] = ()
@@ -87,12 +87,12 @@ class Moment(click.ParamType[Any]):
         return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
-def _defines(context: click.Context, parameter: click.Parameter, said: Sequence[str]) -> dict[str, str]:
-    for one in said:
+def _defines(context: click.Context, parameter: click.Parameter, given: Sequence[str]) -> dict[str, str]:
+    for one in given:
         name, equals, _ = one.partition("=")
         if not (name and equals):
             raise click.BadParameter(f"{one!r} is not NAME=VALUE", context, parameter)
-    return {name: value for name, _, value in (one.partition("=") for one in said)}
+    return {name: value for name, _, value in (one.partition("=") for one in given)}
 
 
 SELECTION: tuple[Decorator, ...] = (
@@ -236,9 +236,9 @@ def takes(*groups: tuple[Decorator, ...]) -> Decorator:
 
     def decorate(verb: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(verb)
-        def gathered(**said: Any) -> Any:
-            shared = {name: said.pop(name) for name in list(said) if name in _SHARED}
-            return verb(Asked(**shared), **said)
+        def gathered(**options: Any) -> Any:
+            shared = {name: options.pop(name) for name in list(options) if name in _SHARED}
+            return verb(Asked(**shared), **options)
 
         wrapped: Callable[..., Any] = gathered
         for option in reversed([option for group in (*groups, _OUTPUT) for option in group]):

@@ -19,7 +19,7 @@ _SPEAK_EVERY = 5.0
 """Seconds between two lines that say how far something is, where nobody asked for each."""
 
 Advance = Callable[[int, int, str], None]
-"""Told before each step: how many are done, how many there are, and what comes."""
+"""Called before each step with the number of steps done, the number of all, and the next step."""
 
 
 class Output:
@@ -38,18 +38,18 @@ class Output:
         else:
             self.print(text())
 
-    def print(self, said: str) -> None:
-        """Print ``said`` and a line end on stdout."""
-        write(sys.stdout, said.rstrip("\n") + "\n" if said else "")
+    def print(self, text: str) -> None:
+        """Print ``text`` and a line end on stdout."""
+        write(sys.stdout, text.rstrip("\n") + "\n" if text else "")
 
-    def note(self, said: str) -> None:
+    def note(self, text: str) -> None:
         """Say on stderr what only somebody who asks with --verbose wants to know."""
         if self.verbose:
-            self.say(said)
+            self.say(text)
 
-    def say(self, said: str) -> None:
+    def say(self, text: str) -> None:
         """Say on stderr what everybody wants to know."""
-        write(sys.stderr, said + "\n")
+        write(sys.stderr, text + "\n")
 
     @contextmanager
     def progress(self, doing: str, things: str = "migrations") -> Iterator[Advance]:

@@ -30,7 +30,7 @@ def list_(asked: Asked) -> int:
 
     output = Output(asked)
     project = resolve.project(asked)
-    policies_for(project, asked.tables)  # a name that is wrong needs no server to be told so
+    policies_for(project, asked.tables)  # refuse an unknown table before a server is needed
     with resolve.target(asked, output, project) as target:
         found = list_partitions(project, target, tables=asked.tables, as_of=asked.as_of)
     output.result(lambda: report.text(found.surveys), found.as_json)
@@ -49,7 +49,7 @@ def ensure_(asked: Asked) -> int:
 
     output = Output(asked)
     project = resolve.project(asked)
-    policies_for(project, asked.tables)  # a name that is wrong needs no server to be told so
+    policies_for(project, asked.tables)  # refuse an unknown table before a server is needed
     limit: dict[str, Any] = {"lock_timeout": asked.timeout} if asked.timeout else {}
     with resolve.target(asked, output, project) as target:
         done = ensure_partitions(project, target, tables=asked.tables, as_of=asked.as_of, **limit)

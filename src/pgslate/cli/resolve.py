@@ -130,8 +130,8 @@ def names_target(asked: Asked) -> bool:
 
     given = [
         name
-        for name, said in (("--dsn", asked.dsn), ("--kube", asked.kube), ("--embedded", asked.embedded))
-        if said
+        for name, value in (("--dsn", asked.dsn), ("--kube", asked.kube), ("--embedded", asked.embedded))
+        if value
     ]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} name more than one target", fix="keep one of them")
@@ -218,10 +218,10 @@ def _embedded(output: Output, opened: Project, chosen: Slice | None) -> Iterator
     from pgslate.verbs.down import names_of
 
     names = names_of(opened)
-    standing = next((one for one in named_server.standing() if one.name in names and one.running), None)
-    if standing is not None:
-        output.note(f"target: the server of `pgslate up`, PostgreSQL {standing.server}")
-        yield standing.target()
+    running = next((one for one in named_server.named_servers() if one.name in names and one.running), None)
+    if running is not None:
+        output.note(f"target: the server of `pgslate up`, PostgreSQL {running.server}")
+        yield running.target()
         return
     if chosen is None:
         raise TargetError(

@@ -46,7 +46,7 @@ def on_each(parts: Sequence[Asked], asked: Asked, output: Output, work: Work) ->
 
     def one(part: Asked, tell: Callable[[str], None]) -> Answer:
         try:
-            return work(part, _Told(part, tell, halted))
+            return work(part, _OutputOfOne(part, tell, halted))
         except Exception as error:
             raise failure.known(error) from error
 
@@ -64,7 +64,7 @@ def on_each(parts: Sequence[Asked], asked: Asked, output: Output, work: Work) ->
     return exit_status(outcomes)
 
 
-class _Told(Output):
+class _OutputOfOne(Output):
     """The output of one of several: all it says goes to ``tell``, which knows who says it.
 
     Only the main thread is interrupted; the others find out here: by the clock, or when they say something.
@@ -76,9 +76,9 @@ class _Told(Output):
         self._tell, self._halted = tell, halted
         self.clock = self._time
 
-    def say(self, said: str) -> None:
+    def say(self, text: str) -> None:
         self._go_on()
-        self._tell(said)
+        self._tell(text)
 
     def _time(self) -> float:
         self._go_on()

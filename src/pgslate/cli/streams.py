@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 
-def write(stream: Any, said: str) -> None:
+def write(stream: Any, text: str) -> None:
     """Write at once to a standard stream, or None where it was closed from the start.
 
     Who reads it (`| head`) may have enough: that is no failure, and what a verb does and its status don't
@@ -15,7 +15,7 @@ def write(stream: Any, said: str) -> None:
     if stream is None:
         return
     try:
-        stream.write(said)
+        stream.write(text)
         stream.flush()
     except BrokenPipeError:
         _to_nowhere(stream)

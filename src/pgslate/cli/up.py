@@ -61,5 +61,5 @@ def _down(asked: Asked, name: str | None) -> str:
         if name
         else {"catalog": asked.catalog, "catalog-format": asked.catalog_format, "config": asked.config}
     )
-    said = [word for option, value in named.items() if value for word in (f"--{option}", value)]
-    return shlex.join(["pgslate", "down", *said])
+    options = [word for option, value in named.items() if value for word in (f"--{option}", value)]
+    return shlex.join(["pgslate", "down", *options])

@@ -38,8 +38,8 @@ def command(asked: Asked) -> int:
 
             each = {part.kube: resolve.chosen(part, project) for part in parts}
 
-            def one(part: Asked, told: Output) -> Answer:
-                result, label = _verified(part, told, project, each[part.kube])
+            def one(part: Asked, its_output: Output) -> Answer:
+                result, label = _verified(part, its_output, project, each[part.kube])
                 result.raise_for_differences()
                 return Answer(report.text(result, each[part.kube], label), result.as_json())
 

@@ -208,9 +208,9 @@ def _reason(error: tomllib.TOMLDecodeError) -> str:
 
 
 def _place(path: Path, text: str, error: tomllib.TOMLDecodeError) -> Place:
-    said = str(error).rpartition("(at ")[2].rstrip(")")
-    if said.startswith("line ") and ", column " in said:
-        line, column = (int(part) for part in said.removeprefix("line ").split(", column "))
+    position = str(error).rpartition("(at ")[2].rstrip(")")
+    if position.startswith("line ") and ", column " in position:
+        line, column = (int(part) for part in position.removeprefix("line ").split(", column "))
     else:
         line, column = text.count("\n") + 1, 1
     lines = text.split("\n")
@@ -261,26 +261,26 @@ class _Reader:
             allow=self._allow(table.get("verify", _NOTHING)),
         )
 
-    def _allow(self, said: Any) -> tuple[str, ...]:
+    def _allow(self, value: Any) -> tuple[str, ...]:
         """The names of objects that may be in a database though no migration makes them."""
-        table = self._table("verify", said)
+        table = self._table("verify", value)
         self._known("verify", table, ("allow",))
         return self._texts("verify.allow", table.get("allow", ()))
 
-    def _prelude(self, said: Any) -> tuple[Path, ...]:
+    def _prelude(self, value: Any) -> tuple[Path, ...]:
         key = "prelude"
-        if isinstance(said, dict):
-            self._known(key, said, ("files",))
-            key, said = "prelude.files", said.get("files", ())
-        files = tuple(self._path(name) for name in self._texts(key, said))
+        if isinstance(value, dict):
+            self._known(key, value, ("files",))
+            key, value = "prelude.files", value.get("files", ())
+        files = tuple(self._path(name) for name in self._texts(key, value))
         for file in files:
             if not file.is_file():
                 raise self._wrong(key, f"names a file that isn't there: {file}", "correct the path")
         return files
 
-    def _session(self, said: Any) -> dict[str, str]:
+    def _session(self, session: Any) -> dict[str, str]:
         found: dict[str, str] = {}
-        for name, value in self._table("session", said).items():
+        for name, value in self._table("session", session).items():
             if isinstance(value, dict):  # app.tenant = "x" is a table in TOML
                 inner = self._values(f"session.{name}", value)
                 found.update({f"{name}.{under}": each for under, each in inner.items()})
@@ -291,8 +291,8 @@ class _Reader:
                 raise self._wrong(f"session.{name}", "is no setting's name", 'as in search_path = "app"')
         return found
 
-    def _values(self, key: str, said: Any) -> dict[str, str]:
-        table = self._table(key, said)
+    def _values(self, key: str, value: Any) -> dict[str, str]:
+        table = self._table(key, value)
         for name, value in table.items():
             if isinstance(value, dict | list):
                 raise self._wrong(f"{key}.{name}", "is not a value", 'write it as NAME = "value"')
@@ -301,9 +301,9 @@ class _Reader:
             for name, value in table.items()
         }
 
-    def _contracts(self, said: Any) -> dict[str, Contract]:
+    def _contracts(self, contracts: Any) -> dict[str, Contract]:
         found = {}
-        for name, contract in self._table("contracts", said).items():
+        for name, contract in self._table("contracts", contracts).items():
             key = f"contracts.{name}"
             table = self._table(key, contract)
             self._known(key, table, ("tables", "indexes"))
@@ -313,14 +313,14 @@ class _Reader:
             found[name] = Contract(name, **parts)
         return found
 
-    def _bundles(self, said: Any) -> dict[str, tuple[str, ...]]:
+    def _bundles(self, bundles: Any) -> dict[str, tuple[str, ...]]:
         return {
             name: self._texts(f"bundles.{name}", tables)
-            for name, tables in self._table("bundles", said).items()
+            for name, tables in self._table("bundles", bundles).items()
         }
 
-    def _partitions(self, said: Any) -> dict[str, PartitionPolicy]:
-        table = self._table("partitions", said)
+    def _partitions(self, value: Any) -> dict[str, PartitionPolicy]:
+        table = self._table("partitions", value)
         if not table:
             return {}
         from pgslate.partitions.policy import PartitionPolicy
@@ -340,29 +340,29 @@ class _Reader:
                 where = f"{key}.{name}" if key else name
                 raise self._wrong(where, "is unknown", suggestion(name, known))
 
-    def _table(self, key: str, said: Any) -> Mapping[str, Any]:
-        if isinstance(said, Mapping):
-            return said
-        raise self._wrong(key, f"should be a table, not {_kind(said)}", f"write it as [{self._prefix}{key}]")
+    def _table(self, key: str, value: Any) -> Mapping[str, Any]:
+        if isinstance(value, Mapping):
+            return value
+        raise self._wrong(key, f"should be a table, not {_kind(value)}", f"write it as [{self._prefix}{key}]")
 
-    def _text(self, key: str, said: Any) -> str | None:
-        if said is None or (isinstance(said, str) and said):
-            return said
-        raise self._wrong(key, f"should be text, not {_kind(said)}", f'write it as {key} = "..."')
+    def _text(self, key: str, value: Any) -> str | None:
+        if value is None or (isinstance(value, str) and value):
+            return value
+        raise self._wrong(key, f"should be text, not {_kind(value)}", f'write it as {key} = "..."')
 
-    def _truth(self, key: str, said: Any) -> bool:
-        if isinstance(said, bool):
-            return said
-        raise self._wrong(key, f"should be true or false, not {_kind(said)}", f"write it as {key} = true")
+    def _truth(self, key: str, value: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        raise self._wrong(key, f"should be true or false, not {_kind(value)}", f"write it as {key} = true")
 
-    def _one_of(self, key: str, said: Any, known: tuple[str, ...]) -> str:
-        if said in known:
-            return str(said)
-        raise self._wrong(key, f"can't be {said!r}", f"use one of {', '.join(known)}")
+    def _one_of(self, key: str, value: Any, known: tuple[str, ...]) -> str:
+        if value in known:
+            return str(value)
+        raise self._wrong(key, f"can't be {value!r}", f"use one of {', '.join(known)}")
 
-    def _texts(self, key: str, said: Any) -> tuple[str, ...]:
-        if isinstance(said, list | tuple) and all(isinstance(one, str) and one for one in said):
-            return tuple(said)
+    def _texts(self, key: str, value: Any) -> tuple[str, ...]:
+        if isinstance(value, list | tuple) and all(isinstance(one, str) and one for one in value):
+            return tuple(value)
         raise self._wrong(
             key, "should be a list of names", f'write it as {key.rpartition(".")[2]} = ["...", "..."]'
         )
@@ -375,8 +375,8 @@ class _Reader:
         return ConfigError(f"{self._file}: {whole} {what}", fix=fix, file=str(self._file), key=whole)
 
 
-def _kind(said: Any) -> str:
-    if said == "":
+def _kind(value: Any) -> str:
+    if value == "":
         return "empty text"
     names = {
         bool: "true or false",
@@ -386,4 +386,4 @@ def _kind(said: Any) -> str:
         list: "a list",
         dict: "a table",
     }
-    return next((name for kind, name in names.items() if isinstance(said, kind)), "that")
+    return next((name for kind, name in names.items() if isinstance(value, kind)), "that")

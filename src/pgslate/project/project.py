@@ -50,7 +50,7 @@ class Selection:
 class Project:
     """A catalog with its configuration; ``prelude`` is the SQL to run before the first migration.
 
-    ``progress`` is told of each migration that is traced, ``note`` of what else takes time.
+    ``progress`` is called for each migration that is traced, ``note`` with a line on other slow work.
     """
 
     catalog: Catalog
@@ -73,22 +73,26 @@ class Project:
 
         For a ``catalog`` that isn't the nearest configuration's own, that configuration says nothing: the
         nearest one from the folder upward counts, if the folder is its own. What is given here wins over what
-        the file says. ``progress`` is told of each migration where the catalog has to be traced. Raises
+        the file says. ``progress`` is called for each migration where the catalog has to be traced. Raises
         ConfigError and CatalogError.
         """
-        said = configuration(catalog, config=config, start=start)
-        said = replace(said, defines={**said.defines, **(defines or {})})
-        folder = Path(catalog) if catalog is not None else said.catalog or usual_folder(said.file, start)
+        configured = configuration(catalog, config=config, start=start)
+        configured = replace(configured, defines={**configured.defines, **(defines or {})})
+        folder = (
+            Path(catalog)
+            if catalog is not None
+            else configured.catalog or usual_folder(configured.file, start)
+        )
         check_defines(defines or {}, folder)
         found = Catalog.load(
             folder,
-            format=format or said.format,
-            defines=said.defines,
-            skip_code=skip_code or said.skip_code,
-            ignore=said.ignore,
-            versions=said.versions,
+            format=format or configured.format,
+            defines=configured.defines,
+            skip_code=skip_code or configured.skip_code,
+            ignore=configured.ignore,
+            versions=configured.versions,
         )
-        return Project(replace(found, settings=said.session), said, progress)
+        return Project(replace(found, settings=configured.session), configured, progress)
 
     @cached_property
     def prelude(self) -> tuple[PreludeFile, ...]:
@@ -97,7 +101,7 @@ class Project:
         Raises ConfigError where a file can't be read.
         """
         try:
-            said = tuple(
+            files = tuple(
                 PreludeFile(self._spelled(file), file.read_text(encoding="utf-8"))
                 for file in self.config.prelude
             )
@@ -106,7 +110,7 @@ class Project:
                 f"a prelude file can't be read: {error}", fix="see [prelude] in pgslate.toml"
             ) from None
         own = self.catalog.bookkeeping
-        return (*said, PreludeFile(f"the table that {self.catalog.format} keeps", own)) if own else said
+        return (*files, PreludeFile(f"the table that {self.catalog.format} keeps", own)) if own else files
 
     @property
     def home(self) -> Path:
@@ -276,5 +280,5 @@ class Project:
                 )
 
 
-def _names(said: str | Sequence[str]) -> Sequence[str]:
-    return (said,) if isinstance(said, str) else said
+def _names(tables: str | Sequence[str]) -> Sequence[str]:
+    return (tables,) if isinstance(tables, str) else tables

@@ -15,17 +15,17 @@ def text(done: ApplyResult, label: str) -> str:
 
 
 def _done(done: ApplyResult) -> str:
-    said = []
+    parts = []
     if done.applied:
         took = sum(each.seconds for each in done.applied)
         statements = sum(each.statements for each in done.applied)
         form = "" if done.form == "files" else f" in the {done.form} form"
-        said.append(
+        parts.append(
             f"applied {counted(len(done.applied), 'migration')}{form},"
             f" {counted(statements, 'statement')} in {took * 1000:.0f} ms"
         )
     if done.recorded:
-        said.append(f"recorded {counted(len(done.recorded), 'migration')} as applied")
+        parts.append(f"recorded {counted(len(done.recorded), 'migration')} as applied")
     if done.partitions:
-        said.append(f"made {counted(len(done.partitions), 'partition')}")
-    return ", ".join(said) or f"nothing to do, {counted(len(done.before), 'migration')} applied before"
+        parts.append(f"made {counted(len(done.partitions), 'partition')}")
+    return ", ".join(parts) or f"nothing to do, {counted(len(done.before), 'migration')} applied before"

@@ -79,7 +79,7 @@ class Bar:
 
 @contextmanager
 def bar_of(doing: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar that is told how many are done, how many there are, and what comes."""
+    """A bar that shows how many steps are done, how many there are, and the next one."""
     with _bars() as bars:
         task = bars.add_task(doing, total=None, what="")
 
@@ -91,7 +91,7 @@ def bar_of(doing: str) -> Iterator[Callable[[int, int, str], None]]:
 
 @contextmanager
 def board_of(names: Collection[str]) -> Iterator[Callable[[str, str], None]]:
-    """A line for each name, that is told what happens to it; they stay, and say how each ended."""
+    """A line for each name with its latest news; the lines stay, and show how each ended."""
     from rich.console import Console
     from rich.progress import Progress, TextColumn
     from rich.table import Column

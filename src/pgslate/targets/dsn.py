@@ -26,7 +26,7 @@ OLDEST = 140000
 #: Seconds between two tries: the first pause, how it grows, and the longest.
 FIRST_PAUSE, GROWTH, LONGEST_PAUSE = 0.05, 2.0, 1.0
 
-#: Seconds without a connection after which people are told that we wait.
+#: Seconds without a connection after which we report that we wait.
 SAY_AFTER = 1.0
 
 #: Seconds that a single try may take, where the DSN has no ``connect_timeout``; libpq counts in whole ones.
@@ -61,24 +61,24 @@ REFUSALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 _ATTEMPT = re.compile(
     r'connection to server (?:at "(?P<host>[^"]*)"(?: \([^)]*\))?, port (?P<port>\d+)'
     r'|on socket "(?P<socket>[^"]*)")'
-    r" failed: (?P<said>.*)"
+    r" failed: (?P<message>.*)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try on one host: where (``host:port`` or a socket's path), and what came back."""
+    """One try on one host: where (``host:port`` or a socket's path), and the message that came back."""
 
     where: str
-    said: str
+    message: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.said}"
+        return f"{self.where}: {self.message}"
 
     @property
     def refusal(self) -> str | None:
         """What to do where waiting would not help, else None."""
-        return next((fix for pattern, fix in REFUSALS if pattern.search(self.said)), None)
+        return next((fix for pattern, fix in REFUSALS if pattern.search(self.message)), None)
 
 
 def wait_for(
@@ -111,7 +111,7 @@ def wait_by(
     pause: Callable[[float], None] = time.sleep,
 ) -> Target:
     """As ``wait_for``, by another clock."""
-    said = _checked(dsn)
+    parameters = _checked(dsn)
     began = clock()
     until = began + timeout
     wait = FIRST_PAUSE
@@ -120,7 +120,9 @@ def wait_by(
     while True:
         seconds = max(1, min(TRY_TIMEOUT, math.ceil(until - clock())))
         try:
-            with Target(dsn).connect(connect_timeout=said.get("connect_timeout", seconds)) as connection:
+            with Target(dsn).connect(
+                connect_timeout=parameters.get("connect_timeout", seconds)
+            ) as connection:
                 return _target(dsn, connection)
         except psycopg.OperationalError as error:
             # psycopg resolves names itself, and knows those of the environment by none
@@ -137,7 +139,7 @@ def wait_by(
             )
         if silent and clock() - began >= SAY_AFTER:
             silent = False
-            waiting(f"waiting for {label_of(dsn)}, {left:.0f} s more (--timeout): {latest[0].said}")
+            waiting(f"waiting for {label_of(dsn)}, {left:.0f} s more (--timeout): {latest[0].message}")
         pause(min(wait, left))
         wait = min(wait * GROWTH, LONGEST_PAUSE)
 
@@ -173,14 +175,14 @@ def session_is_pooled(
 def attempts_in(message: str, label: str) -> list[Attempt]:
     """The attempts that a psycopg error lists, one for each host it tried; ``label`` where it names none."""
     found = [
-        Attempt(match["socket"] or f"{match['host']}:{match['port']}", match["said"].strip())
+        Attempt(match["socket"] or f"{match['host']}:{match['port']}", match["message"].strip())
         for match in _ATTEMPT.finditer(message)
     ]
     return list(dict.fromkeys(found)) or [Attempt(label, message.removeprefix("connection failed: ").strip())]
 
 
 def _checked(dsn: str) -> dict[str, object]:
-    said: dict[str, object] = {}
+    parameters: dict[str, object] = {}
     scheme = dsn.partition("://")[0]
     if "+" in scheme and scheme.startswith("postgres"):  # SQLAlchemy's spelling
         driver = scheme.partition("+")[2]
@@ -189,24 +191,24 @@ def _checked(dsn: str) -> dict[str, object]:
             fix=f"leave out +{driver}: postgresql://role@host:port/database",
         )
     with contextlib.suppress(psycopg.ProgrammingError):  # libpq quotes what it stumbled over: half a password
-        said = dict(conninfo_to_dict(dsn))
+        parameters = dict(conninfo_to_dict(dsn))
     short = dsn.strip() in ("postgresql://", "postgres://")  # all of it from the environment
-    if (dsn.strip() and not said and not short) or "@" in str(
-        said.get("host", "")
+    if (dsn.strip() and not parameters and not short) or "@" in str(
+        parameters.get("host", "")
     ):  # a password's own @, not encoded
         raise UsageError(
             "the DSN is neither a libpq URL nor a conninfo string",
             fix="write it as postgresql://role@host:port/database; in a URL, special characters of a password"
             " are percent-encoded (@ is %40, / is %2F)",
         )
-    for port in str(said.get("port") or "5432").split(","):
+    for port in str(parameters.get("port") or "5432").split(","):
         if port and not (port.isdigit() and 0 < int(port) < 65536):
             raise UsageError(  # which is not quoted: it may be a part of a password
                 "the DSN's port is no number from 1 to 65535",
                 fix="correct it; in a URL, special characters of a password are percent-encoded"
                 " (@ is %40, / is %2F)",
             )
-    return said
+    return parameters
 
 
 def _target(dsn: str, connection: psycopg.Connection[tuple[object, ...]]) -> Target:
@@ -221,7 +223,7 @@ def _target(dsn: str, connection: psycopg.Connection[tuple[object, ...]]) -> Tar
 
 
 def _refuse(dsn: str, attempts: list[Attempt]) -> None:
-    """Raise where every host of this try said a no that will not change."""
+    """Raise where every host of this try refuses in a way that waiting will not change."""
     fixes = [attempt.refusal for attempt in attempts]
     if all(fixes):
         raise TargetError(
@@ -231,7 +233,7 @@ def _refuse(dsn: str, attempts: list[Attempt]) -> None:
 
 
 def _counted(attempts: list[Attempt]) -> list[str]:
-    """Each thing that was said once, in order, with how many times."""
+    """Each distinct attempt once, in order, and how many times it was made."""
     counts: dict[Attempt, int] = {}
     for attempt in attempts:
         counts[attempt] = counts.get(attempt, 0) + 1

@@ -129,14 +129,16 @@ def label_of(dsn: str) -> str:
     'app on db.example:5432 as deploy'
     """
     found = {name: os.environ.get(variable) for name, variable in _VARIABLES.items()}
-    said = {**found, **conninfo_to_dict(dsn)}
-    hosts = str(said.get("host") or said.get("hostaddr") or "local socket").split(",")
-    ports = str(said.get("port") or "5432").split(",")
+    parameters = {**found, **conninfo_to_dict(dsn)}
+    hosts = str(parameters.get("host") or parameters.get("hostaddr") or "local socket").split(",")
+    ports = str(parameters.get("port") or "5432").split(",")
     if len(ports) == 1:
         ports *= len(hosts)
     places = ", ".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=False))
-    user = said.get("user")
-    return f"{said.get('dbname') or user or 'default database'} on {places}" + (f" as {user}" if user else "")
+    user = parameters.get("user")
+    return f"{parameters.get('dbname') or user or 'default database'} on {places}" + (
+        f" as {user}" if user else ""
+    )
 
 
 def options_of(settings: Mapping[str, str]) -> str:

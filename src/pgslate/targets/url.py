@@ -20,14 +20,14 @@ def url_with(dsn: str, **settings: str) -> str:
     >>> url_with("host=/run/postgresql dbname=app")
     'postgresql:///app?host=%2Frun%2Fpostgresql'
     """
-    said = {name: str(value) for name, value in {**conninfo_to_dict(dsn), **settings}.items()}
-    user, password = said.pop("user", ""), said.pop("password", "")
-    host, port, dbname = said.pop("host", ""), said.pop("port", ""), said.pop("dbname", "")
+    parameters = {name: str(value) for name, value in {**conninfo_to_dict(dsn), **settings}.items()}
+    user, password = parameters.pop("user", ""), parameters.pop("password", "")
+    host, port, dbname = parameters.pop("host", ""), parameters.pop("port", ""), parameters.pop("dbname", "")
     if any(one.startswith(("/", "@")) for one in host.split(",")):  # a socket's folder is no host of a URL
-        said |= {"host": host, **({"port": port} if port else {})}
+        parameters |= {"host": host, **({"port": port} if port else {})}
         host = port = ""
     login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
-    query = urlencode(said, quote_via=lambda text, *_: quote(text, safe=""))
+    query = urlencode(parameters, quote_via=lambda text, *_: quote(text, safe=""))
     return (
         "postgresql://"
         + (f"{login}@" if login else "")

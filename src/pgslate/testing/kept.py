@@ -112,7 +112,7 @@ def forget(names: Iterable[str] | None = None) -> tuple[str, ...]:
     return tuple(forgotten)
 
 
-def _started(key: str, major: int) -> named_server.Standing | None:
+def _started(key: str, major: int) -> named_server.NamedServer | None:
     """The server with the data kept under ``key``, on whichever installation of that version kept it."""
     for installation in installations():
         if installation.major == major:

@@ -86,7 +86,7 @@ def apply(
         accept_edited: Migrations whose edit counts as what was applied, by version or file.
         assume_applied: Migrations to record as applied without running them, by version or file.
         as_of: The moment (UTC) that partition policies count from; by default the server's clock.
-        progress: Told of each step.
+        progress: Called for each step.
 
     Raises:
         LedgerError: Catalog and ledger contradict each other; nothing was run.

@@ -39,7 +39,7 @@ def down(project: Project | None = None, *, names: Sequence[str] | None = None) 
 
 def servers_up() -> tuple[str, ...]:
     """The names of the servers that ``up`` started, of all projects."""
-    return tuple(one.name for one in named_server.standing())
+    return tuple(one.name for one in named_server.named_servers())
 
 
 def names_of(project: Project) -> tuple[str, ...]:
@@ -71,8 +71,8 @@ def names_for(
 
 def _names_for_folder(folder: Path, config: str | Path | None, start: str | Path) -> tuple[str, ...]:
     try:
-        said = configuration(folder, config=config, start=start)
+        configured = configuration(folder, config=config, start=start)
     except ConfigError:  # better to find no server than to end another catalog's
         return (str(folder.resolve()),)
     name = str(folder.resolve())
-    return (str(said.file), name) if is_own(said, folder) else (name,)
+    return (str(configured.file), name) if is_own(configured, folder) else (name,)

@@ -29,7 +29,7 @@ class LockResult:
 
     @property
     def widened(self) -> Mapping[str, tuple[str, ...]]:
-        """The slices that a failed proof made larger, each with what the failures said."""
+        """The slices that a failed proof made larger, each with the messages of the failures."""
         return {
             f"{subject} ({form})": proved.widening.why
             for subject, form, proved in self._sorted()

@@ -25,7 +25,7 @@ class StatusResult:
     repeatable ones that were applied and have changed since, which are among ``applied`` too;
     ``left_out`` are those that runs knew and didn't need;
     ``edited`` differ from what was applied; ``missing`` are rows whose files the catalog no longer has.
-    ``shown`` is what people are told each version is.
+    ``shown`` maps each version to the name that reports show.
     """
 
     database: str

@@ -18,7 +18,7 @@ from pgslate.targets.embedded import named_server
 
 if TYPE_CHECKING:
     from pgslate.execution.progress import Progress
-    from pgslate.targets.embedded.named_server import Standing
+    from pgslate.targets.embedded.named_server import NamedServer
     from pgslate.targets.target import Target
 
 
@@ -70,7 +70,7 @@ def up(
         port: The port of 127.0.0.1 that it listens on; by default a free one.
         major: PostgreSQL's major version; by default the newest that is installed and has the extensions.
         as_of: The moment (UTC) that partition policies count from; by default the server's clock.
-        progress: Told of each step.
+        progress: Called for each step.
 
     Raises:
         MissingExtensionError: No installed server has the extensions that the slice needs.
@@ -117,7 +117,7 @@ def up(
     )
 
 
-def _refuse_another(server: Standing, port: int | None, major: int | None) -> None:
+def _refuse_another(server: NamedServer, port: int | None, major: int | None) -> None:
     """Raise TargetError where the server that is up isn't the one that is asked for."""
     has = []
     if port is not None and port != server.port:

@@ -168,11 +168,11 @@ def _note(place: Path, size: int) -> bytes:
 
 def _place(installation: Installation, key: str, *, prefix: str = "") -> Path:
     build = (installation.bin / "postgres").stat()
-    told = "\n".join((LAYOUT, installation.version, str(installation.bin), str(build.st_size), key))
+    identity = "\n".join((LAYOUT, installation.version, str(installation.bin), str(build.st_size), key))
     return (
         cache_folder()
         / "data"
-        / f"{prefix}pg{installation.version}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+        / f"{prefix}pg{installation.version}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     )
 
 
@@ -194,7 +194,7 @@ def _locked(place: Path) -> Iterator[None]:
 
 def _initialise(installation: Installation, account: Account, scratch: Path, place: Path) -> None:
     data = scratch / "initdb"
-    said = ""
+    output = ""
     for locale in LOCALES:
         shutil.rmtree(data, ignore_errors=True)
         data.mkdir(mode=0o700)
@@ -212,10 +212,10 @@ def _initialise(installation: Installation, account: Account, scratch: Path, pla
             _keep(data, place)
             shutil.rmtree(data, ignore_errors=True)
             return
-        said = (outcome.stderr or outcome.stdout).strip()
+        output = (outcome.stderr or outcome.stdout).strip()
     shutil.rmtree(data, ignore_errors=True)
     raise TargetError(
-        f"initdb of {installation.label} failed:\n{said}",
+        f"initdb of {installation.label} failed:\n{output}",
         fix="check that the server's programs run on this machine and that the disk has room",
     )
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class NamedServer:
     """A server that stays up.
 
     ``key`` is that of the data it began with. ``started`` is True where this call started it, ``from_kept``
@@ -77,7 +77,7 @@ def up(
     tmpfs: bool | None = None,
     max_connections: int = 100,
     settings: Mapping[str, str] | None = None,
-) -> Standing:
+) -> NamedServer:
     """The server of that name: the one that runs, or a new one that outlives this process.
 
     A new one begins with the data kept under ``key``. Where there is none, ``prepare`` is called once with
@@ -102,17 +102,19 @@ def up(
             defaults=THROW_AWAY,
         )
         run = make_run_directory(up_folder(how.account, tmpfs=tmpfs))
-        fresh = Standing(name, key, dbname, 0, how.installation.version, run.path, crashed=entry is not None)
+        fresh = NamedServer(
+            name, key, dbname, 0, how.installation.version, run.path, crashed=entry is not None
+        )
         _write(fresh)
         try:
-            standing = _start(run, how, fresh, prepare, port)
+            started = _start(run, how, fresh, prepare, port)
         except BaseException:
             _remove(fresh)
             raise
         finally:
             run.release()
-        _write(standing)
-        return standing
+        _write(started)
+        return started
 
 
 def down(name: str) -> bool:
@@ -125,7 +127,7 @@ def down(name: str) -> bool:
         return True
 
 
-def standing() -> tuple[Standing, ...]:
+def named_servers() -> tuple[NamedServer, ...]:
     """Every server that was started and not ended, by name; ``running`` tells those that crashed."""
     entries = (_read(file) for file in _folder().glob("*.json"))
     return tuple(sorted((one for one in entries if one is not None), key=lambda one: one.name))
@@ -134,10 +136,10 @@ def standing() -> tuple[Standing, ...]:
 def _start(
     run: RunDirectory,
     how: Recipe,
-    fresh: Standing,
+    fresh: NamedServer,
     prepare: Callable[[Target], object] | None,
     wanted: int | None,
-) -> Standing:
+) -> NamedServer:
     # what is kept holds the database too, so its name is part of the key
     kept_as = f"up\n{fresh.key}\n{fresh.dbname}" if fresh.key else None
     origin = fill(run, how, kept_as)
@@ -157,7 +159,7 @@ def _start(
 
 
 def _prepare(
-    run: RunDirectory, how: Recipe, fresh: Standing, prepare: Callable[[Target], object] | None
+    run: RunDirectory, how: Recipe, fresh: NamedServer, prepare: Callable[[Target], object] | None
 ) -> int:
     """Make the database while the server is still tied to us, so that a failure or a kill leaves nothing."""
     from psycopg import sql
@@ -182,7 +184,7 @@ def _target(port: int, dbname: str, version: str) -> Target:
     return EmbeddedTarget(dsn_of(port, dbname), label=f"{dbname} on embedded PostgreSQL {version}")
 
 
-def _remove(entry: Standing) -> None:
+def _remove(entry: NamedServer) -> None:
     end_server(entry.directory / "data")
     shutil.rmtree(entry.directory, ignore_errors=True)
     _file(entry.name).unlink(missing_ok=True)
@@ -196,27 +198,27 @@ def _file(name: str) -> Path:
     return _folder() / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
 
 
-def _read(file: Path) -> Standing | None:
+def _read(file: Path) -> NamedServer | None:
     try:
-        said = json.loads(file.read_text())
-        return Standing(
-            name=str(said["name"]),
-            key=str(said["key"]),
-            dbname=str(said["dbname"]),
-            port=int(said["port"]),
-            server=str(said["server"]),
-            directory=Path(said["directory"]),
+        entry = json.loads(file.read_text())
+        return NamedServer(
+            name=str(entry["name"]),
+            key=str(entry["key"]),
+            dbname=str(entry["dbname"]),
+            port=int(entry["port"]),
+            server=str(entry["server"]),
+            directory=Path(entry["directory"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _write(entry: Standing) -> None:
+def _write(entry: NamedServer) -> None:
     """Write the entry so that a reader finds the old one or the new one, whole."""
     parts = ("name", "key", "dbname", "port", "server", "directory")
-    said = {part: str(getattr(entry, part)) for part in parts}
+    document = {part: str(getattr(entry, part)) for part in parts}
     aside = _file(entry.name).with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps(said))
+    aside.write_text(json.dumps(document))
     aside.replace(_file(entry.name))
 
 

@@ -39,8 +39,10 @@ def reachable(installation: Installation, account: Account) -> Installation:
             fix=f"make its folders readable for {account.name}, or run pgslate as another user",
         )
     stamp = (installation.bin / "postgres").stat()
-    told = f"{tree}\n{stamp.st_size}\n{stamp.st_mtime_ns}\n{installation.version}"
-    copy = _copy(tree, f"pg{installation.version}-{hashlib.sha256(told.encode()).hexdigest()[:16]}", account)
+    identity = f"{tree}\n{stamp.st_size}\n{stamp.st_mtime_ns}\n{installation.version}"
+    copy = _copy(
+        tree, f"pg{installation.version}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}", account
+    )
     return dataclasses.replace(
         installation,
         bin=copy / installation.bin.relative_to(tree),

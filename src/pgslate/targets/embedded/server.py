@@ -52,7 +52,7 @@ class Server:
 
         ``extensions`` that it must have and ``major`` choose the installation, if none is given. ``durable``
         leaves fsync on and the data on disk, but the data goes with the server all the same; else ``tmpfs``
-        is used where there is room, or as told. ``settings`` are PostgreSQL's own and win over ours. ``key``:
+        is used where there is room, or as set. ``settings`` are PostgreSQL's own and win over ours. ``key``:
         begin with the data that ``keep(key)`` kept, where there is some; ``from_kept`` then is True.
 
         Raises ``MissingExtensionError``, or ``TargetError`` where no server is there or it doesn't start.

@@ -31,7 +31,7 @@ server=$!
 ( read -r how <&3
   signal=QUIT; tries=0
   if [ "$how" = keep ]; then : >"$run/keep"; signal=INT; fi
-  : >"$run/told"
+  : >"$run/stopping"
   while [ ! -e "$run/exited" ] && kill -$signal $server 2>/dev/null; do
     sleep 0.1
     tries=$((tries + 1)); [ $signal = QUIT ] && [ $tries -gt 100 ] && signal=KILL
@@ -41,9 +41,9 @@ listener=$!
 wait $server; status=$?
 : >"$run/exited"
 echo "exit $status" 2>/dev/null
-[ -e "$run/told" ] && kill -KILL $listener
+[ -e "$run/stopping" ] && kill -KILL $listener
 wait $listener
-if [ -e "$run/keep" ]; then rm -f "$run/exited" "$run/told" "$run/keep"; exit 0; fi
+if [ -e "$run/keep" ]; then rm -f "$run/exited" "$run/stopping" "$run/keep"; exit 0; fi
 rm -rf "$run" || { sleep 1; rm -rf "$run"; }
 """
 
@@ -65,7 +65,7 @@ class ServerExitedError(Exception):
 class Watcher:
     """The shell that is a server's parent, and our ends of its pipes.
 
-    ``logged`` is the size of the log before this server: what earlier ones said in it is not this one's.
+    ``logged`` is the size of the log before this server started; earlier servers wrote that part.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], logged: int) -> None:
@@ -101,10 +101,10 @@ class Watcher:
         until = time.monotonic() + timeout
         while not is_ready(data):
             if select.select([self._process.stdout], [], [], LOOK_EVERY)[0]:
-                raise ServerExitedError(self._said(log).strip())
+                raise ServerExitedError(self._logged_text(log).strip())
             if time.monotonic() > until:
                 raise TargetError(
-                    f"the server was not ready within {timeout:g} s; it said:\n{self._said(log)}",
+                    f"the server was not ready within {timeout:g} s; it said:\n{self._logged_text(log)}",
                     fix="look whether the machine is overloaded, or the disk is full",
                 )
 
@@ -121,7 +121,7 @@ class Watcher:
         """End the server with a checkpoint, keep its directory; returns when it is done."""
         self._close(b"keep\n")
 
-    def _said(self, log: Path) -> str:
+    def _logged_text(self, log: Path) -> str:
         try:
             with log.open("rb") as file:
                 file.seek(self._logged)

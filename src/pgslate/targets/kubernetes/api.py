@@ -267,8 +267,8 @@ _FORBIDDEN = re.compile(
 
 def error_of(status: int, body: Json | bytes, path: str) -> Exception:
     """The error for an answer that is no success: ``body`` is a Status object, or whatever came."""
-    said = _status_of(body) if isinstance(body, bytes) else body
-    message = str(said.get("message") or f"HTTP status {status}")
+    fields = _status_of(body) if isinstance(body, bytes) else body
+    message = str(fields.get("message") or f"HTTP status {status}")
     if status == 401:
         return ClusterAuthError(
             "the API server doesn't accept our credentials (401)",

@@ -35,7 +35,7 @@ class PodChannels:
     """The two channels of one forwarded port, over a websocket whose handshake is done.
 
     ``incoming`` holds data for the client, ``outgoing`` bytes for the websocket's socket; whoever does the
-    I/O takes from them. ``error`` is what the node said on the error channel.
+    I/O takes from them. ``error`` is the node's message on the error channel.
     """
 
     def __init__(self, came_already: bytes = b"", *, mask: Callable[[], bytes] = random_mask) -> None:
@@ -45,19 +45,19 @@ class PodChannels:
         self._channel: int | None = None  # of the message whose pieces are coming in
         self._port_bytes_due = {_DATA: _PORT_BYTES, _ERROR: _PORT_BYTES}
         self._error = bytearray()
-        self._said_goodbye = False
+        self._close_sent = False
         self.incoming: deque[bytes | memoryview] = deque()
         self.outgoing: deque[bytes | memoryview] = deque()
         self.closed = False
         self.pong_due = False
         self.received = 0
-        self.unanswered = 0  # bytes sent since the node last said anything
+        self.unanswered = 0  # bytes sent since the node last sent any
         if came_already:
             self.feed(came_already)
 
     @property
     def error(self) -> str:
-        """What the node said went wrong, or nothing."""
+        """The error that the node reported, or nothing."""
         return self._error.decode(errors="replace").strip()
 
     def send(self, data: bytes) -> None:
@@ -74,8 +74,8 @@ class PodChannels:
 
     def close(self) -> None:
         """Queue the closing frame, once; nothing more can be sent."""
-        if not self._said_goodbye:
-            self._said_goodbye = True
+        if not self._close_sent:
+            self._close_sent = True
             self._say(CLOSE, _NORMAL_CLOSURE)
         self.closed = True
 

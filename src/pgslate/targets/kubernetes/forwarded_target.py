@@ -21,8 +21,9 @@ _AS_IT_IS = {"client_encoding": "UTF8"}
 class ForwardedTarget(Target):
     """A target whose first ``connect()`` gets the connection that was made to see that the server answers.
 
-    Through a cluster a connection takes some 30 ms, and a run makes only two or three. It is handed over only
-    while it is fresh, and only to who asks for nothing that has to be said before connecting.
+    Through a cluster a connection takes some 30 ms, and a run makes only two or three. ``connect()``
+    hands it over only while it is fresh, and only where the caller asks for no option that has to be set
+    before connecting.
     """
 
     def __init__(

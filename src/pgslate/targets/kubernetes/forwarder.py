@@ -52,8 +52,8 @@ class Forwarder:
     ) -> None:
         """Bind ``port`` (0: a free one) and start to listen.
 
-        ``dial_timeout``, in seconds, bounds the tries for one connection; ``note`` is told of what goes
-        wrong.
+        ``dial_timeout``, in seconds, bounds the tries for one connection; ``note`` is called with a
+        line for each failure.
         """
         self._api, self._pods = api, pods
         self._dial_timeout, self._pace, self._first_pause, self._note = dial_timeout, pace, first_pause, note
@@ -142,28 +142,28 @@ class Forwarder:
 
     def _carry(self, client: socket.socket, sockets: list[socket.socket]) -> None:
         until = time.monotonic() + self._dial_timeout
-        said, pause, fresh = b"", self._first_pause, False
+        sent, pause, fresh = b"", self._first_pause, False
         while not self.closed.is_set():
             try:
-                ending = self._once(client, sockets, said, fresh)
+                ending = self._once(client, sockets, sent, fresh)
             except _FINAL as error:
                 self.forbidden = error
-                ending = Ending(error.message, said=said)
+                ending = Ending(error.message, sent=sent)
             except PgslateError as error:
-                ending = Ending(error.message, repeatable=True, said=said)
+                ending = Ending(error.message, repeatable=True, sent=sent)
             if not ending.why:
                 return
             self._failed(ending.why)
-            said = ending.said
+            sent = ending.sent
             if not ending.repeatable or time.monotonic() + pause > until:
                 if not ending.answered:
-                    refuse(client, ending.why, said=said)
+                    refuse(client, ending.why, received=sent)
                 return
             # a little apart, so that 64 connections don't all knock at once
             self.closed.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311  # no secret in it
             pause, fresh = min(pause * 2, 2.0), True
 
-    def _once(self, client: socket.socket, sockets: list[socket.socket], said: bytes, fresh: bool) -> Ending:
+    def _once(self, client: socket.socket, sockets: list[socket.socket], sent: bytes, fresh: bool) -> Ending:
         namespace, pod, port = self._pods.pick(fresh=fresh)
         node, came = self._api.upgrade(
             path_of("pods", namespace, pod, sub="portforward"), (("ports", str(port)),), PROTOCOL
@@ -176,7 +176,7 @@ class Forwarder:
                     _hang_up(node)
                 # inside TLS masking protects nobody
                 mask = (lambda: NO_MASK) if isinstance(node, ssl.SSLSocket) else random_mask
-                return relay(client, node, PodChannels(came, mask=mask), said=said, pace=self._pace)
+                return relay(client, node, PodChannels(came, mask=mask), sent=sent, pace=self._pace)
             finally:
                 with self._lock:
                     sockets.remove(node)

@@ -67,8 +67,8 @@ def find_login(
 ) -> Login:
     """Each setting from the first that has it: the arguments, ``PGUSER`` and its like, the pod's env.
 
-    What may not be read (a Secret, say) is left out, and said in ``hindrances``. Raises ClusterError where
-    the API server fails.
+    A source that may not be read (for example a Secret) is left out and listed in ``hindrances``. Raises
+    ClusterError where the API server fails.
     """
     hindrances: list[str] = []
     given = {"user": user, "password": password, "database": database}

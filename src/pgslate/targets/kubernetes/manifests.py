@@ -1,7 +1,7 @@
-"""What runs pgslate inside a cluster: the Job that applies and verifies a contract. Pure functions.
+"""The manifests that run pgslate inside a cluster: the Job that applies and verifies a contract.
 
-The Job needs no rights in the cluster: it speaks to PostgreSQL, and PostgreSQL keeps the book, so that two
-Jobs at once, or one that is restarted, end up where one would.
+The Job needs no rights in the cluster: it speaks only to PostgreSQL. The ledger lies in the database, so two
+Jobs that run at once, or one that is restarted, have the same result as a single run. Pure functions.
 """
 
 from __future__ import annotations

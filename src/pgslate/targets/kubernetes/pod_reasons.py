@@ -1,4 +1,4 @@
-"""Why pods aren't ready: read from their status and their events, and told in sentences. Pure functions."""
+"""Why pods aren't ready: reads their status and their events, and answers in sentences. Pure functions."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Hopeless:
         self._since: dict[str, float] = {}
 
     def longest(self, found: Iterable[Reason], now: float) -> float:
-        """Seconds since when the oldest trouble that still stands was first seen; 0 for none."""
+        """Seconds since the oldest trouble that still lasts was first noticed; 0 for none."""
         families = {reason.family for reason in found if reason.hopeless}
         self._since = {family: self._since.get(family, now) for family in families}
         return max((now - since for since in self._since.values()), default=0.0)

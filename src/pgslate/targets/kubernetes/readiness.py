@@ -44,21 +44,21 @@ def wait_for_pod(
 ) -> Json:
     """The oldest ready pod of a backend, once there is one.
 
-    ``note`` is told, once each, what is being waited for. Raises PodNotReadyError with all that is known
+    ``note`` is called with a line on each new reason to wait. Raises PodNotReadyError with all that is known
     where none gets ready in time, or one trouble stands for ``patience.hopeless`` seconds that won't heal by
     itself.
     """
     start = patience.clock()
-    hopeless, told = Hopeless(), ""
+    hopeless, noted = Hopeless(), ""
     while True:
         try:
             pods, version = list_pods(api, backend)
         except ClusterError as error:
             if not _passes(error) or patience.clock() - start + _PAUSE > patience.timeout:
                 raise
-            if (told_now := error.message.splitlines()[0]) != told:
-                note(f"waiting for the API server: {told_now}")
-                told = told_now
+            if (now_waiting := error.message.splitlines()[0]) != noted:
+                note(f"waiting for the API server: {now_waiting}")
+                noted = now_waiting
             time.sleep(_PAUSE)
             continue
         for pod in pods:
@@ -66,9 +66,9 @@ def wait_for_pod(
                 return pod
         found = reasons(pods, _events(api, backend))
         now = patience.clock()
-        if (told_now := _short(found, backend)) != told:
-            note(f"waiting for {backend.namespace}/{backend.service}: {told_now}")
-            told = told_now
+        if (now_waiting := _short(found, backend)) != noted:
+            note(f"waiting for {backend.namespace}/{backend.service}: {now_waiting}")
+            noted = now_waiting
         stuck = hopeless.longest(found, now)
         left = patience.timeout - (now - start)
         if stuck >= patience.hopeless and stuck > 0:
@@ -140,8 +140,8 @@ def not_ready(api: Api, backend: Backend, pods: Sequence[Json], when: str) -> Po
         missing = backend.selector or "the name that its endpoints have"
         lines.append(f"  no endpoints: no pod of the namespace {backend.namespace!r} has {missing}")
     lines += [f"  {reason}" for reason in found]
-    if told := [line for line in last_events(events, pods) if not any(line in str(r) for r in found)]:
-        lines += ["  last events:", *(f"    {line}" for line in told)]
+    if latest := [line for line in last_events(events, pods) if not any(line in str(r) for r in found)]:
+        lines += ["  last events:", *(f"    {line}" for line in latest)]
     for pod in pods[:2]:
         lines += _log(api, pod)
     fix = fix_for(found, backend.namespace)
@@ -156,7 +156,7 @@ def not_ready(api: Api, backend: Backend, pods: Sequence[Json], when: str) -> Po
 
 
 def _log(api: Api, pod: Json) -> list[str]:
-    """The last lines that the pod's containers said before they ended, or say now."""
+    """The last log lines of the pod's containers, of the run that failed or of the one that runs now."""
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     lines: list[str] = []
     found = pod.get("status") or {}
@@ -172,6 +172,6 @@ def _log(api: Api, pod: Json) -> list[str]:
             text = api.text(path_of("pods", namespace, name, sub="log"), query)
         except PgslateError:
             continue
-        if said := text.strip().splitlines():
-            lines += [f"  last log lines of {name}/{status['name']}:", *(f"    {line}" for line in said)]
+        if logged := text.strip().splitlines():
+            lines += [f"  last log lines of {name}/{status['name']}:", *(f"    {line}" for line in logged)]
     return lines

@@ -14,15 +14,15 @@ _PATIENCE = 1.0  # seconds for the client to say who it is
 _LONGEST = 10_000
 
 
-def refuse(client: socket.socket, why: str, *, said: bytes = b"") -> None:
+def refuse(client: socket.socket, why: str, *, received: bytes = b"") -> None:
     """Answer a client's startup with a FATAL error, so that it shows ``why`` and not "connection closed".
 
-    ``said`` is what it said already. A client that speaks something else is told nothing.
+    ``received`` is what the client sent already. A client that speaks another protocol gets no answer.
     """
     with suppress(OSError):
         client.settimeout(_PATIENCE)
         while True:
-            packet, said = _packet(client, said)
+            packet, received = _packet(client, received)
             code = int.from_bytes(packet[4:8], "big")
             if code in (_SSL_REQUEST, _GSS_REQUEST):
                 client.sendall(b"N")
@@ -45,16 +45,16 @@ def error_response(why: str) -> bytes:
     return b"E" + (len(body) + 4).to_bytes(4, "big") + body
 
 
-def _packet(client: socket.socket, said: bytes) -> tuple[bytes, bytes]:
+def _packet(client: socket.socket, received: bytes) -> tuple[bytes, bytes]:
     """One packet as they are before the startup is done (length first), and what came behind it."""
     while True:
-        if len(said) >= 8:
-            length = int.from_bytes(said[:4], "big")
+        if len(received) >= 8:
+            length = int.from_bytes(received[:4], "big")
             if not 8 <= length <= _LONGEST:
                 raise ConnectionError("this isn't PostgreSQL's protocol")
-            if len(said) >= length:
-                return said[:length], said[length:]
+            if len(received) >= length:
+                return received[:length], received[length:]
         more = client.recv(4096)
         if not more:
             raise ConnectionError("it went away")
-        said += more
+        received += more

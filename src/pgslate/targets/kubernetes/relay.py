@@ -27,8 +27,8 @@ class Pace:
     """How patient a relay is; all in seconds.
 
     ``ping`` after so long without a word from the node; ``pong`` to wait for its answer; ``linger`` is how
-    long what the pod still says is carried to a client that said its last (the websocket can't tell the pod
-    so).
+    long the relay still carries the pod's bytes to a client that has sent its last (the websocket has no way
+    to tell the pod that the client is done).
     """
 
     ping: float = 20.0
@@ -43,13 +43,13 @@ DEFAULT_PACE = Pace()
 class Ending:
     """How a relay ended. ``why`` is empty where client or server simply finished.
 
-    ``said`` is all that the client said, kept as long as the pod has said nothing: with ``repeatable``, it
-    can be said again to another pod.
+    ``sent`` is everything that the client sent, kept as long as the pod has sent nothing: where the ending is
+    ``repeatable``, it can be sent again to another pod.
     """
 
     why: str = ""
     repeatable: bool = False
-    said: bytes = b""
+    sent: bytes = b""
     answered: bool = False
 
 
@@ -58,15 +58,16 @@ def relay(
     node: socket.socket,
     channels: PodChannels,
     *,
-    said: bytes = b"",
+    sent: bytes = b"",
     pace: Pace = DEFAULT_PACE,
     clock: Callable[[], float] = time.monotonic,
 ) -> Ending:
     """Carry bytes both ways until either side is done. Closes neither socket.
 
-    ``said`` is what the client said already, to be said first. Never raises for what the network does.
+    ``sent`` is what the client sent already; it goes to the pod first. Network failures don't raise: they
+    are the ``why`` of the ending.
     """
-    return _Relay(client, node, channels, said, pace, clock).run()
+    return _Relay(client, node, channels, sent, pace, clock).run()
 
 
 class _Relay:
@@ -75,20 +76,20 @@ class _Relay:
         client: socket.socket,
         node: socket.socket,
         channels: PodChannels,
-        said: bytes,
+        sent: bytes,
         pace: Pace,
         clock: Callable[[], float],
     ) -> None:
         self.client, self.node, self.channels = client, node, channels
         self.pace, self.clock = pace, clock
-        self.said: bytes | None = said
+        self.sent: bytes | None = sent
         self.client_done = False
         self.why = ""
         self.heard = clock()
         self.moved = clock()  # when a byte last went either way
-        self.buffer, self.filled = memoryview(bytearray(_TURN)), 0  # of what the node said
-        if said:
-            channels.send(said)
+        self.buffer, self.filled = memoryview(bytearray(_TURN)), 0  # bytes of the node
+        if sent:
+            channels.send(sent)
 
     def run(self) -> Ending:
         self.client.setblocking(False)
@@ -103,8 +104,8 @@ class _Relay:
         quiet = self.channels.received == 0
         return Ending(
             why=self.why,
-            repeatable=bool(self.why) and quiet and self.said is not None and not self.client_done,
-            said=self.said or b"",
+            repeatable=bool(self.why) and quiet and self.sent is not None and not self.client_done,
+            sent=self.sent or b"",
             answered=not quiet,
         )
 
@@ -176,9 +177,9 @@ class _Relay:
             self.client_done = True
             self.moved = self.clock()
             return
-        if self.said is not None:
-            keep = self.channels.received == 0 and len(self.said) + len(data) <= _REPEATABLE
-            self.said = self.said + data if keep else None
+        if self.sent is not None:
+            keep = self.channels.received == 0 and len(self.sent) + len(data) <= _REPEATABLE
+            self.sent = self.sent + data if keep else None
         self.channels.send(data)
 
     def _read_node(self) -> None:
@@ -234,7 +235,7 @@ class _Relay:
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return
         except OSError as error:
-            self._read_node()  # it may have said why before it hung up
+            self._read_node()  # it may have sent the reason before it hung up
             if not self.channels.closed:
                 self._lost(error)
 

@@ -164,15 +164,15 @@ def _wait_for_login(
         try:
             return Target(dsn).connect(client_encoding="UTF8", connect_timeout=max(2, min(10, round(left))))
         except psycopg.OperationalError as error:
-            said = _cleaned(error, login)
-            if refusal := _refusal(said, backend, login):
+            message = _cleaned(error, login)
+            if refusal := _refusal(message, backend, login):
                 raise refusal from None  # its text could show what psycopg was given
             if forwarder.forbidden:
                 raise forwarder.forbidden from None
-            said = forwarder.last_error or said
-            if said not in attempts:
-                attempts.append(said)
-                note(f"not yet: {said}")
+            message = forwarder.last_error or message
+            if message not in attempts:
+                attempts.append(message)
+                note(f"not yet: {message}")
         if patience.clock() + pause >= until:
             raise _no_answer(api, backend, attempts, patience)
         forwarder.closed.wait(pause)
@@ -197,37 +197,37 @@ def _no_answer(api: Api, backend: Backend, attempts: list[str], patience: Patien
 
 
 def _cleaned(error: psycopg.OperationalError, login: Login) -> str:
-    """What the server said, on one line, without a password."""
-    said = " ".join(str(error).split())
+    """The server's message on one line, without a password."""
+    message = " ".join(str(error).split())
     if login.password and len(login.password.value) > 3:
-        said = said.replace(login.password.value, "***")
-    return said.partition("Multiple connection attempts")[0].strip() or "no answer"
+        message = message.replace(login.password.value, "***")
+    return message.partition("Multiple connection attempts")[0].strip() or "no answer"
 
 
-def _refusal(said: str, backend: Backend, login: Login) -> TargetError | None:
+def _refusal(message: str, backend: Backend, login: Login) -> TargetError | None:
     """The error for an answer that no waiting changes; None for all others."""
     where = f"PostgreSQL of {backend.namespace}/{backend.service}"
     user, database = login.user, login.database
     hint = "".join(f"; {hindrance}" for hindrance in login.hindrances)
-    if "no password supplied" in said:
+    if "no password supplied" in message:
         return TargetError(
             f"{where} wants a password for {user.value!r}, and none was found{hint}",
             fix="set PGPASSWORD, or allow `get` on the Secret that the pod refers to",
         )
-    if "password authentication failed" in said or re.search(r'role ".*" does not exist', said):
+    if "password authentication failed" in message or re.search(r'role ".*" does not exist', message):
         password = f", password from {login.password.source}" if login.password else ""
         return TargetError(
             f"{where} refuses user {user.value!r} (user from {user.source}{password}){hint}",
             fix="set PGUSER and PGPASSWORD; a Secret changed after the database was made doesn't change it",
         )
-    if re.search(r'database ".*" does not exist', said):
+    if re.search(r'database ".*" does not exist', message):
         return TargetError(
             f"{where} has no database {database.value!r} (from {database.source})",
             fix="give its name as --database or PGDATABASE, or create it",
         )
-    if "no pg_hba.conf entry" in said:
+    if "no pg_hba.conf entry" in message:
         return TargetError(
-            f"{where} lets nobody in on this way: {said}",
+            f"{where} lets nobody in on this way: {message}",
             fix="a forwarded connection comes from 127.0.0.1 inside the pod: allow it in pg_hba.conf",
         )
     return None

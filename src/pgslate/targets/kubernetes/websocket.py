@@ -1,4 +1,4 @@
-"""Opens a websocket to the API server: the handshake, and what a refusal said."""
+"""Opens a websocket to the API server: the handshake, and the message of a refusal."""
 
 from __future__ import annotations
 
