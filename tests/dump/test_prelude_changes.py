@@ -75,6 +75,35 @@ def test_it_comes_along(any_server: Server, name: str) -> None:
         assert rows(case, "made") == rows(case, case.database)
 
 
+RENAMED_AWAY = """
+    ALTER TABLE auth.users RENAME TO old_users; CREATE TABLE auth.users (id int PRIMARY KEY, name text);
+    INSERT INTO auth.users SELECT id, email FROM auth.old_users;
+    CREATE TABLE other (u int REFERENCES auth.users);
+"""
+
+TYPE_MADE_ANEW = """
+    DROP TYPE auth.level CASCADE; CREATE TYPE auth.level AS ENUM ('low', 'high');
+    ALTER TABLE auth.users ADD level auth.level DEFAULT 'low'; CREATE TABLE other (l auth.level);
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "table"),
+    [
+        (RENAMED_AWAY, "auth.users"),
+        (RENAMED_AWAY, "auth.old_users"),
+        (RENAMED_AWAY, "other"),
+        (TYPE_MADE_ANEW, "auth.users"),
+        (TYPE_MADE_ANEW, "other"),
+    ],
+)
+def test_a_name_or_type_of_the_prelude_is_free_for_what_migrations_make(
+    server: Server, change: str, table: str
+) -> None:
+    with court(server, change, prelude=[PRELUDE]) as case:
+        case.assert_exact(table)
+
+
 def test_nothing_is_changed_where_no_migration_does(server: Server) -> None:
     with court(server, "CREATE TABLE t (id int REFERENCES auth.users);", prelude=[PRELUDE]) as case:
         assert "auth.users" not in case.script("t").replace("REFERENCES auth.users(id)", "")

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pgslate.dump.entries import LARGE_OBJECT, Entry, Named, set_setting
+from pgslate.dump.entries import LARGE_OBJECT, RELEASE, Entry, Named, set_setting
 from pgslate.dump.folding import fold
 from pgslate.dump.not_nulls import named
 from pgslate.dump.rehearsal import Refusal
@@ -22,7 +22,7 @@ from pgslate.schema.database_settings import set_here
 from pgslate.slices.slice import Slice
 from pgslate.trace.effects import Trace, Unit
 
-VERSION = 8
+VERSION = 9
 """Of what a snapshot holds: one in the cache that is of another version is made anew."""
 
 # What a dump is read under, whatever the session has: names are qualified, and function bodies come before
@@ -80,7 +80,7 @@ class Snapshot:
         wanted = frozenset(required)
         taken: dict[int, bool] = {}
         for entry in self.entries:
-            if entry.type == LARGE_OBJECT:
+            if entry.type in (LARGE_OBJECT, RELEASE):
                 take = True
             elif entry.unit is not None:
                 take = entry.unit in wanted

@@ -17,6 +17,9 @@ ROWS = "TABLE DATA"
 LARGE_OBJECT = "LARGE OBJECT"
 """The type of an entry of large objects: no catalog says which table's rows need them, so all come along."""
 
+RELEASE = "RELEASE"
+"""The type of an entry by which a prelude's object gives up a name or a type that migrations make anew."""
+
 NAME = r'(?:[a-z_][a-z0-9_]*|"(?:[^"]|"")+")'
 """A name as PostgreSQL writes it: in quotes unless it is plain, whatever its characters."""
 

@@ -16,7 +16,7 @@ from psycopg import sql
 from pgslate.dump.amendments import Amendments, amendments
 from pgslate.dump.archive import Archive, ArchiveEntry, read_archive
 from pgslate.dump.cast_lists import without_cast_lists
-from pgslate.dump.entries import LARGE_OBJECT, ROWS, Entry, Named
+from pgslate.dump.entries import LARGE_OBJECT, RELEASE, ROWS, Entry, Named
 from pgslate.dump.extension_members import Membership
 from pgslate.dump.prelude_changes import Changes
 from pgslate.errors import TargetError
@@ -26,7 +26,7 @@ from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.system_catalogs import PG_CLASS
 
 PG_USER_MAPPING = 1418
-_DROPS = 1_000_000  # below the numbers of the roles' entries
+_DROPS, _RELEASES = 1_000_000, 2_000_000  # below the numbers of the roles' entries
 
 # pg_dump gives no object and no dependency to these, but a name.
 _USER_MAPPINGS = """
@@ -118,6 +118,8 @@ def entries_of(
     for number, (table, text) in enumerate(changed.drops, start=1):
         unit = units[table] if table is not None else None
         yield Entry(-_DROPS - number, "DROP", "", unit, (), (), text)
+    for number, text in enumerate(changed.releases, start=1):
+        yield Entry(-_RELEASES - number, RELEASE, "", None, (), (), text)
     for entry in archive.entries:
         if entry.type in _NOT_OF_THE_CONTENTS or (entry.type == "DEFAULT" and not entry.oid):
             continue  # that a column has no default is said by amendments

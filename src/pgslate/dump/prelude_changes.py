@@ -91,13 +91,15 @@ class Changes:
     """What has to be run over a prelude.
 
     ``texts`` are SQL by entry of the later archive, in place of the entry's own; ``drops`` are statements
-    that come first, each with the entry of the table that it is part of (None: of no table); ``refused`` says
-    by entry what can't be said as an alteration. ``changed_rows`` are the entries of rows that may be others
-    only because their table was altered.
+    that come first, each with the entry of the table that it is part of (None: of no table); ``releases``
+    follow them whatever is asked for: an object of the prelude gives up a name or a type that migrations make
+    anew. ``refused`` says by entry what can't be said as an alteration. ``changed_rows`` are the entries of
+    rows that may be others only because their table was altered.
     """
 
     texts: Mapping[int, str] = field(default_factory=dict)
     drops: tuple[tuple[int | None, str], ...] = ()
+    releases: tuple[str, ...] = ()
     refused: Mapping[int, str] = field(default_factory=dict)
     changed_rows: frozenset[int] = frozenset()
 
@@ -136,6 +138,13 @@ class _Comparison:
         )
         self._texts: dict[int, str] = {}
         self._drops: list[tuple[int | None, str]] = []
+        self._first_renames: list[str] = []
+        self._gone_types = {
+            _qualified(entry)
+            for key, entry in self._was.items()
+            if key not in self._is and entry.type in ("TYPE", "DOMAIN")
+        }
+        self._taken = {_place(entry) for entry in self._new()}
         self._refused: dict[int, str] = {}
         self._changed_rows: set[int] = set()
 
@@ -154,7 +163,13 @@ class _Comparison:
             if key in self._was:
                 self._compare(self._was[key], entry)
         self._drops.reverse()
-        return Changes(self._texts, tuple(self._drops), self._refused, frozenset(self._changed_rows))
+        return Changes(
+            texts=self._texts,
+            drops=tuple(self._drops),
+            releases=(*self._released_columns(), *self._first_renames),
+            refused=self._refused,
+            changed_rows=frozenset(self._changed_rows),
+        )
 
     def _new(self) -> Iterator[ArchiveEntry]:
         return (entry for key, entry in self._is.items() if key not in self._was)
@@ -168,6 +183,9 @@ class _Comparison:
                 self._texts[entry.number] = ""
             return
         statements = list(_moves(was, entry)) if entry.type not in _PARTS else []
+        if statements and was.schema == entry.schema and _place(was) in self._taken:
+            self._first_renames += statements
+            statements = []
         if not self._is_equal(was.create, entry.create) or self._has_changed_columns(entry):
             statements += self._alterations(was, entry)
         self._texts[entry.number] = "\n".join(statements)
@@ -188,6 +206,19 @@ class _Comparison:
         self._refused[entry.number] = "the prelude makes it, and no statement says how it was changed"
         return []
 
+    def _released_columns(self) -> Iterator[str]:
+        """Drop the columns whose type, one of the prelude's, is dropped as well: DROP TYPE comes later."""
+        for was in self._was.values():
+            if was.type not in ("TABLE", "FOREIGN TABLE"):
+                continue
+            now = self._after.columns.get(was.oid, {})
+            for number, column in self._before.columns.get(was.oid, {}).items():
+                if number in now and now[number].dropped and self._is_released(column):
+                    yield f"ALTER TABLE ONLY {_qualified(was)} DROP COLUMN {quoted_name(column.name)};"
+
+    def _is_released(self, column: Column) -> bool:
+        return not column.dropped and column.type.removesuffix("[]") in self._gone_types
+
     def _has_changed_columns(self, entry: ArchiveEntry) -> bool:
         if entry.system_catalog == PG_CLASS:
             columns = self._before.columns.get(entry.oid) != self._after.columns.get(entry.oid)
@@ -203,7 +234,7 @@ class _Comparison:
             old = was.get(number)
             if old is None and not column.dropped:
                 yield f"{table} ADD COLUMN {_definition(column)};"
-            elif old is not None and old != column:
+            elif old is not None and old != column and not (column.dropped and self._is_released(old)):
                 yield from _altered(table, old, column)
 
     def _checks(self, entry: ArchiveEntry) -> Iterator[str]:
@@ -278,6 +309,11 @@ def _key(entry: ArchiveEntry, oids: Mapping[int, int]) -> _Key:
     if entry.type in _OF_WHAT_THEY_NEED:
         return (entry.type, tuple(sorted({oids.get(number, 0) for number in entry.needs})))
     return (entry.type, entry.schema, entry.name)
+
+
+def _place(entry: ArchiveEntry) -> tuple[int, str, str]:
+    """The name that no second object can have; tables, views and sequences share theirs."""
+    return (entry.system_catalog, entry.schema, entry.name)
 
 
 def _qualified(entry: ArchiveEntry) -> str:
