@@ -14,7 +14,7 @@ from typing import Any
 from pgslate.trace import garbage_collector
 from pgslate.trace.effects import Effect, Trace, Uncertainty, UnitInfo
 
-VERSION = 12
+VERSION = 13
 """Of the document's layout and of what tracing observes: another number, and traces are made anew."""
 
 _UNITS = ("creates", "changes", "sweeps", "marks", "drops", "cascades", "writes", "reads")

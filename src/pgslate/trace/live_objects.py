@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from pgslate.schema.identifiers import parts
 from pgslate.trace import references
-from pgslate.trace.altered_types import TYPES, Types, labels_in
+from pgslate.trace.altered_types import RESOLVED, TYPES, Types, labels_in
 from pgslate.trace.catalog_rows import (
     CommentRow,
     DefaultPrivilegesRow,
@@ -186,7 +186,11 @@ class LiveObjects:
         return {u for u in types if self.types.is_altered(u) or self.units[u].kind in RELATIONS}
 
     def requirements(self) -> dict[Unit, dict[Unit, str]]:
-        """From each live unit to those it leans on, with the kind of what leans."""
+        """From each live unit to those it needs, with the kind of what leans.
+
+        It needs those that it leans on; a type also the casts and operators for it, and a function the cast
+        that calls it: PostgreSQL uses them unnamed, and an expression leans at most on a cast's function.
+        """
         found: dict[Unit, dict[Unit, str]] = defaultdict(dict)
         for obj, refs in self._dependencies:
             source = self.unit(obj)
@@ -197,7 +201,14 @@ class LiveObjects:
                 if target is not None and target != source and target in self._object_of:
                     how = _WHY.get(obj[0], "definition")
                     found[source][target] = min(how, found[source].get(target, how))
+                    if self._is_unnamed_use(source, target):
+                        found[target].setdefault(source, self.units[source].kind)
         return dict(found)
+
+    def _is_unnamed_use(self, source: Unit, target: Unit) -> bool:
+        """Whether PostgreSQL may use ``source`` unnamed wherever ``target``, on which it leans, is used."""
+        kind, leant_on = self.units[source].kind, self.units[target].kind
+        return kind in RESOLVED and (leant_on in TYPES or (kind == "cast" and leant_on == "function"))
 
     # -- keeping step
 
