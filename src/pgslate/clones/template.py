@@ -23,7 +23,7 @@ from pgslate.clones.sealed_database import (
 )
 from pgslate.clones.template_contents import Contents
 from pgslate.errors import MigrationFailedError, PgslateError, ProofError, TargetError
-from pgslate.slices.replay import ReplayFailedError, replay, told
+from pgslate.slices.replay import ReplayFailedError, located, replay
 from pgslate.trace.effects import Trace
 
 #: Seconds that one process waits for another to make the same template.
@@ -220,7 +220,7 @@ def _replay(connection: psycopg.Connection[Any], contents: Contents) -> None:
     try:
         replay(chosen, connection)
     except ReplayFailedError as failure:
-        raise told(failure, chosen) from failure.error
+        raise located(failure, chosen) from failure.error
 
 
 def _makes_only_roles(trace: Trace, index: int, known: frozenset[str]) -> bool:

@@ -90,8 +90,8 @@ def _settle(connection: psycopg.Connection[Any]) -> None:
 class NothingGrantedError(psycopg.DatabaseError):
     """A GRANT or REVOKE changed nothing, since the role may not; PostgreSQL says so only in a warning."""
 
-    def __init__(self, said: str, sqlstate: str) -> None:
-        super().__init__(said)
+    def __init__(self, message: str, sqlstate: str) -> None:
+        super().__init__(message)
         self.sqlstate = sqlstate
 
 
@@ -108,18 +108,18 @@ class _Talk:
 
     def notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         if diagnostic.sqlstate in NOTHING_GRANTED and self.nothing_granted is None:
-            said = diagnostic.message_primary or ""  # it is gone when the handler returns
-            error = NothingGrantedError(said, diagnostic.sqlstate or "")
-            self.nothing_granted = (error, self._warned(said))
+            message = diagnostic.message_primary or ""  # it is gone when the handler returns
+            error = NothingGrantedError(message, diagnostic.sqlstate or "")
+            self.nothing_granted = (error, self._warned(message))
 
     @property
     def _piece(self) -> Piece:
         """The one that is being answered; a script in one piece has more answers than pieces."""
         return self._pieces[self.done] if self.done < len(self._pieces) else Piece("")
 
-    def _warned(self, said: str) -> int:
+    def _warned(self, message: str) -> int:
         """The piece that a GRANT's warning is of: libpq may hand it out before the answer that it follows."""
-        name = re.search(r'"(.+)"', said)
+        name = re.search(r'"(.+)"', message)
         candidates = range(self.done, min(self.done + 2, len(self._pieces)))
         granting = [n for n in candidates if re.search(r"\b(grant|revoke)\b", self._pieces[n].text, re.I)]
         naming = [n for n in granting if name and name[1] in self._pieces[n].text]
@@ -193,10 +193,10 @@ def _culprit(
 
     So where nothing was answered, a position in a later piece is a syntax error there.
     """
-    said = error.diag.statement_position
-    if said is None:
+    reported = error.diag.statement_position
+    if reported is None:
         return min(done, len(pieces) - 1), None
-    position = int(said) - 1
+    position = int(reported) - 1
     if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
         # such a server counts bytes
         whole = ("\n" * between).join(piece.text for piece in pieces).encode()

@@ -42,7 +42,7 @@ _AS_OURSELVES = (Piece("SET LOCAL SESSION AUTHORIZATION DEFAULT"), Piece("SET LO
 # What the end of a file's transaction would check. The setting ends with the transaction.
 _CHECK_DEFERRED = Piece("SET CONSTRAINTS ALL IMMEDIATE")
 
-# How much of a fresh database's one transaction is sent at once; progress is told a batch at a time.
+# How much of a fresh database's one transaction is sent at once; progress is reported a batch at a time.
 _BATCH_CHARACTERS, _BATCH_STEPS = 64_000, 20
 
 
@@ -164,8 +164,8 @@ class Execution:
             at = bisect_right(firsts, refused.piece) - 1
             step, first = steps[max(at, 0)], firsts[max(at, 0)]
             if refused.error.sqlstate in NEEDS_A_TRANSACTION_OF_ITS_OWN:
-                said = refused.error.diag.message_primary
-                raise _SharedTransactionError(f"{step.migration.shown}: {said}") from refused
+                message = refused.error.diag.message_primary
+                raise _SharedTransactionError(f"{step.migration.shown}: {message}") from refused
             raise self._refused(step, refused, first, _numbered(step)) from None
         took = [(step, after - begun) for step, (begun, after) in zip(steps, pairwise(clock), strict=True)]
         for each in took:
@@ -355,7 +355,7 @@ class Execution:
     def _is_lost(self) -> bool:
         return self._connection.pgconn.status != psycopg.pq.ConnStatus.OK
 
-    # -- what is told
+    # -- reports and errors
 
     def _stands(self, steps: Sequence[tuple[Step, float]]) -> None:
         for step, seconds in steps:

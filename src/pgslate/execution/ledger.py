@@ -82,7 +82,7 @@ pg_catalog.current_setting('pgslate.ledger')"""
 class LedgerRow:
     """What the ledger says of one migration.
 
-    ``form`` is "files", "statements" or "objects", or "assumed" where a user said that it was applied by
+    ``form`` is "files", "statements" or "objects", or "assumed" where a user declared it as applied by
     other means. ``statements`` are the indexes in the file of those that were run, None for all ``of`` them.
     ``next`` is where a file that is not one transaction goes on, None where it is finished; ``begun`` what
     was there before that statement was begun outside a transaction, None where it was not begun;
@@ -169,8 +169,8 @@ def parse(document: str) -> Ledger:
     """The ledger from the JSON text that the server sent, "" where there is none."""
     if not document:
         return EMPTY
-    said = json.loads(document)
-    layout = said["layout"] or 0
+    content = json.loads(document)
+    layout = content["layout"] or 0
     if layout > len(LAYOUTS):
         raise LedgerError(
             f"the ledger has layout {layout}; this pgslate knows layouts up to {len(LAYOUTS)}",
@@ -179,21 +179,21 @@ def parse(document: str) -> Ledger:
         )
     return Ledger(
         layout,
-        {row["version"]: _row(row) for row in said["rows"] or ()},
-        tuple(_run(run) for run in said["runs"] or ()),
+        {row["version"]: _row(row) for row in content["rows"] or ()},
+        tuple(_run(run) for run in content["runs"] or ()),
     )
 
 
-def _row(said: dict[str, Any]) -> LedgerRow:
-    known = {name: said[name] for name in LedgerRow.__slots__ if name in said}
+def _row(fields: dict[str, Any]) -> LedgerRow:
+    known = {name: fields[name] for name in LedgerRow.__slots__ if name in fields}
     if known.get("statements") is not None:
         known["statements"] = tuple(known["statements"])
     return LedgerRow(**known)
 
 
-def _run(said: dict[str, Any]) -> LedgerRun:
-    known = {name: said[name] for name in LedgerRun.__slots__ if name in said}
-    return LedgerRun(**{**known, "tables": tuple(said["tables"]), "versions": tuple(said["versions"])})
+def _run(fields: dict[str, Any]) -> LedgerRun:
+    known = {name: fields[name] for name in LedgerRun.__slots__ if name in fields}
+    return LedgerRun(**{**known, "tables": tuple(fields["tables"]), "versions": tuple(fields["versions"])})
 
 
 def check_usable(server: Server) -> None:
@@ -235,7 +235,7 @@ _SINCE_BEGIN: LiteralString = "extract(epoch FROM pg_catalog.clock_timestamp() -
 _RECORD: LiteralString = """INSERT INTO pgslate.ledger (version, file, checksum, form, statements, of, next,
 begun, done_checksum, duration_ms, run)
 SELECT version, file, checksum, form, statements, of, next, begun, done_checksum, {took}, run
-FROM pg_catalog.jsonb_to_recordset({rows}) AS said (version text, file text, checksum text, form text,
+FROM pg_catalog.jsonb_to_recordset({rows}) AS written (version text, file text, checksum text, form text,
 statements int[], of int, next int, begun jsonb, done_checksum text, duration_ms float8, run uuid)
 ON CONFLICT (version) DO UPDATE SET (file, checksum, form, statements, of, next, begun, done_checksum,
 duration_ms, run, applied_at, applied_by) = (excluded.file, excluded.checksum, excluded.form,

@@ -24,7 +24,7 @@ def missing(catalog: Catalog, ledger: Ledger) -> tuple[LedgerRow, ...]:
 
 
 def shown_rows(catalog: Catalog, ledger: Ledger) -> dict[str, str]:
-    """What people are told each version is that the catalog or the ledger has."""
+    """The name to show to people for each version that the catalog or the ledger has."""
     rows = {version: row.file for version, row in ledger.by_version.items()}
     return shown(rows | {m.version: m.file for m in catalog})
 

@@ -80,7 +80,8 @@ def held(
 ) -> Iterator[Lock]:
     """Hold the runner's lock of the target's database, waiting at most ``timeout`` seconds for it.
 
-    ``waiting`` is told who holds it, once for each holder. Raises LockTimeoutError, which says so too.
+    ``waiting`` is called with a description of the session that holds it, once for each holder.
+    Raises LockTimeoutError, which names the holder too.
     """
     with target.connect(autocommit=True) as connection:
         connection.execute("SET idle_session_timeout = 0")
@@ -100,20 +101,20 @@ def take(
     """Take an advisory lock for the session. Raises LockTimeoutError after ``timeout`` seconds."""
     until = clock() + timeout
     wait = FIRST_PAUSE
-    told = ""
+    last_holder = ""
     while not _try(connection, key):
         holder = _holder(connection, key)
-        if holder and holder != told:
+        if holder and holder != last_holder:
             waiting(holder)
-            told = holder
+            last_holder = holder
         left = until - clock()
         if left <= 0:
             raise LockTimeoutError(
                 f"another run holds pgslate's lock on this database, for longer than {timeout:g} s:"
-                f" {told or 'it let go just now'}",
+                f" {last_holder or 'it let go just now'}",
                 fix="wait for it, or give more time (--lock-timeout); if it hangs, end it with"
                 " SELECT pg_terminate_backend(pid)",
-                holder=told,
+                holder=last_holder,
             )
         pause(min(wait, left))
         wait = min(wait * GROWTH, LONGEST_PAUSE)
@@ -122,7 +123,7 @@ def take(
 def refuse_poolers(connection: psycopg.Connection[Any], target: Target, backend: int) -> None:
     """Raise TargetError where each transaction may get another server process: locks would not hold.
 
-    ``backend`` is what pg_backend_pid() said on ``connection``.
+    ``backend`` is the result of pg_backend_pid() on ``connection``.
     """
     from pgslate.targets.dsn import session_is_pooled
 

@@ -31,8 +31,9 @@ _PATTERN = re.compile(r"[*?\[]")
 class Part:
     """Statements of a file that stand or fall together, with their indexes in the file.
 
-    ``atomic`` ones run in a transaction, with what the ledger says of them; ``opening`` is what is said first
-    in it. Another is one statement that PostgreSQL refuses in a transaction.
+    ``atomic`` ones run in a transaction, together with their row in the ledger; ``opening`` holds the SET
+    TRANSACTION that it begins with. A part that isn't atomic is one statement, which
+    PostgreSQL refuses in a transaction.
     """
 
     statements: tuple[tuple[int, Statement], ...]
@@ -278,7 +279,7 @@ def _excluded(
             continue
         row = ledger.by_version.get(migration.version)
         if migration in assumed:
-            yield Excluded(migration, "assumed to be applied, as you said")
+            yield Excluded(migration, "assumed to be applied, as you asked")
         elif row is not None and row.form == "assumed":
             yield Excluded(migration, f"assumed to be applied since {row.applied_at}")
         elif row is not None:

@@ -1,4 +1,4 @@
-"""What an apply tells while it runs."""
+"""The events that an apply reports while it runs."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """Told of each event as it happens, in this order; a method that raises ends the run."""
+    """Receives each event as it happens, in this order; a method that raises ends the run."""
 
     def planned(self, plan: Plan) -> None:
-        """The plan that is about to run; told again if it changed while waiting for the lock."""
+        """The plan that is about to run; reported again if it changed while waiting for the lock."""
 
     def waiting(self, holder: str) -> None:
         """Another runner holds the lock; ``holder`` says who."""

@@ -138,13 +138,13 @@ def at_the_end(
 
 def ledger_refusal(error: psycopg.Error, database: str) -> PgslateError:
     """The error where the ledger itself can't be read or written."""
-    said = error.diag.message_primary or str(error).strip()
+    message = error.diag.message_primary or str(error).strip()
     if error.sqlstate == "42501":
-        denied = _DENIED.search(said) or _NOT_OWNER.search(said)
+        denied = _DENIED.search(message) or _NOT_OWNER.search(message)
         on = denied["on"] if denied else f"database {database}"
         first = on.partition(" ")[0]
         return PrivilegeError(
-            f"pgslate's ledger can't be used: {said}",
+            f"pgslate's ledger can't be used: {message}",
             fix="GRANT CREATE ON DATABASE to the role, so that it can make the schema pgslate;"
             " or run as the role that made it",
             right={"database": "CREATE", "schema": "USAGE"}.get(first, "ownership"),
@@ -152,13 +152,13 @@ def ledger_refusal(error: psycopg.Error, database: str) -> PgslateError:
         )
     if (error.sqlstate or "").startswith("42"):
         return TargetError(
-            f"the schema pgslate of database {database} is not ours, or was damaged: {said}",
+            f"the schema pgslate of database {database} is not ours, or was damaged: {message}",
             fix="rename it (ALTER SCHEMA pgslate RENAME TO ...), or use another database: pgslate keeps its"
             " ledger in a schema of that name",
         )
     meaning = MEANINGS.get(error.sqlstate or "")
     return TargetError(
-        f"pgslate's ledger can't be used: {said}" + (f" ({meaning.means})" if meaning else ""),
+        f"pgslate's ledger can't be used: {message}" + (f" ({meaning.means})" if meaning else ""),
         fix=meaning.fix if meaning else "look at the server's log, then run again",
     )
 
@@ -177,23 +177,23 @@ def connection_lost(
     )
 
 
-def _right(said: str, kind: str) -> tuple[str, str]:
+def _right(message: str, kind: str) -> tuple[str, str]:
     """The privilege that a statement of that kind lacks, and the object.
 
     >>> _right("permission denied for schema public", "CreateStmt")
     ('CREATE', 'schema public')
     """
-    if owner := _NOT_OWNER.search(said):
+    if owner := _NOT_OWNER.search(message):
         return "ownership", owner["on"]
-    if granted := _NOT_GRANTED.search(said):
+    if granted := _NOT_GRANTED.search(message):
         return "GRANT OPTION", granted["on"]
-    if denied := _DENIED.search(said):
+    if denied := _DENIED.search(message):
         on = denied["on"]
         if on.startswith(("schema", "database")):
             return ("CREATE" if kind.startswith(("Create", "View", "Index")) else "USAGE"), on
         if kind in ("CreateStmt", "AlterTableStmt"):
             return "REFERENCES", on
         return _RIGHTS.get(kind, "the right"), on
-    if do := _TO_DO.search(said):
+    if do := _TO_DO.search(message):
         return f"the right to {do['do']}", "this server"
-    return said, "this server"
+    return message, "this server"

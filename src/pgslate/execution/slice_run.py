@@ -56,7 +56,7 @@ def run(
         allow_out_of_order: Run migrations that come below the last applied one, too.
         accept_edited: Migrations whose edit counts as what was applied, by version or file.
         assume_applied: Migrations to record as applied without running them, by version or file.
-        progress: Told of each step.
+        progress: Receives each step.
 
     Raises:
         LedgerError: Catalog and ledger contradict each other; nothing was run.

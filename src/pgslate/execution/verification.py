@@ -70,11 +70,11 @@ def compare_database(
         if not _is_required(policy, required):
             continue
         try:
-            standing = survey(connection, policy, as_of=as_of, also=windows.get(policy.table, ()))
+            surveyed = survey(connection, policy, as_of=as_of, also=windows.get(policy.table, ()))
         except UnknownTableError:  # the comparison says so
             continue
-        surveys.append(standing)
-        differences += _partition_differences(standing, wanted)
+        surveys.append(surveyed)
+        differences += _partition_differences(surveyed, wanted)
     differences.sort(key=lambda d: not (d.kind == "table" and d.found == MISSING))
     return Comparison(tuple(differences), tuple(surveys))
 
@@ -88,17 +88,17 @@ def raise_for(differences: Sequence[Difference]) -> None:
     """Raise MissingTablesError, or VerificationError, where there are differences."""
     if not differences:
         return
-    said = "\n".join(f"  {difference}" for difference in differences[:20])
+    listed = "\n".join(f"  {difference}" for difference in differences[:20])
     missing = tables_missing_in(differences)
     if missing:
         raise MissingTablesError(
-            f"{counted(len(missing), 'table')} missing: {', '.join(missing)}\n{said}",
+            f"{counted(len(missing), 'table')} missing: {', '.join(missing)}\n{listed}",
             fix=differences[0].fix,
             tables=missing,
             differences=tuple(differences),
         )
     raise VerificationError(
-        f"{counted(len(differences), 'difference')} from what should be there\n{said}",
+        f"{counted(len(differences), 'difference')} from what should be there\n{listed}",
         fix=differences[0].fix,
         differences=tuple(differences),
     )
@@ -108,15 +108,15 @@ def _is_required(policy: PartitionPolicy, required: Collection[Name]) -> bool:
     return any(kind == "table" and policy.is_of(*qualified(name)) for kind, name in required)
 
 
-def _partition_differences(standing: Survey, expected: Schema) -> Iterator[Difference]:
-    table = standing.table
+def _partition_differences(surveyed: Survey, expected: Schema) -> Iterator[Difference]:
+    table = surveyed.table
     known = {qualified(name) for kind, name in expected.objects if kind == "table"}
-    for each in standing.windows:
+    for each in surveyed.windows:
         name = (table.schema, each.planned.name)
         if each.state != "covered" and name not in known:
-            yield _uncovered(standing, each)
-    if standing.policy.default and table.default is None:
-        default = identity(table.schema, standing.policy.default_name)
+            yield _uncovered(surveyed, each)
+    if surveyed.policy.default and table.default is None:
+        default = identity(table.schema, surveyed.policy.default_name)
         yield Difference(default, "table", f"DEFAULT partition of {table.qualified}", MISSING, _ENSURE)
     for partition in table.detaching:
         yield Difference(
@@ -126,22 +126,22 @@ def _partition_differences(standing: Survey, expected: Schema) -> Iterator[Diffe
             "half detached: a DETACH CONCURRENTLY was interrupted",
             _ENSURE,
         )
-    for partition in standing.off_grid:
+    for partition in surveyed.off_grid:
         if (partition.schema, partition.name) not in known:
             yield Difference(
                 partition.qualified,
                 "table",
-                f"partitions of {table.qualified} from {standing.policy.every} to {standing.policy.every}",
+                f"partitions of {table.qualified} from {surveyed.policy.every} to {surveyed.policy.every}",
                 partition.bound,
                 f"ALTER TABLE {table.qualified} DETACH PARTITION {partition.qualified};"
                 f" and move its rows into {table.qualified}",
             )
 
 
-def _uncovered(standing: Survey, each: Coverage) -> Difference:
-    window, table = each.planned.window, standing.table.qualified
+def _uncovered(surveyed: Survey, each: Coverage) -> Difference:
+    window, table = each.planned.window, surveyed.table.qualified
     return Difference(
-        identity(standing.table.schema, each.planned.name),
+        identity(surveyed.table.schema, each.planned.name),
         "table",
         f"partition of {table} from {window.start} to {window.end}",
         MISSING if each.state == "missing" else f"covered in part, by {', '.join(each.by)}",

@@ -17,7 +17,7 @@ import psycopg
 from pgslate.schema.difference import Difference
 from pgslate.schema.identifiers import parts
 from pgslate.schema.model import Name
-from pgslate.slices.replay import ReplayFailedError, told
+from pgslate.slices.replay import ReplayFailedError, located
 from pgslate.slices.slice import Slice
 from pgslate.trace.effects import Unit
 
@@ -50,27 +50,31 @@ def of_statement(attempt: Slice, failure: ReplayFailedError) -> Failure:
         len(trace.effects),
     )
     diag = failure.error.diag
-    said = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.context)))
-    named = _names_in(said)
-    what = str(told(failure, attempt)).split("\n", 1)[0]
+    message = " ".join(filter(None, (diag.message_primary, diag.message_detail, diag.context)))
+    named = _names_in(message)
+    what = str(located(failure, attempt)).split("\n", 1)[0]
     return Failure(what, _writers(attempt, named, before=at))
 
 
 def of_script(attempt: Slice, error: psycopg.Error) -> Failure:
     """The script of the objects form failed."""
-    said = " ".join(filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.context)))
-    return Failure(str(error).split("\n", 1)[0], units=_alive_units(attempt, _names_in(said)))
+    message = " ".join(
+        filter(None, (error.diag.message_primary, error.diag.message_detail, error.diag.context))
+    )
+    return Failure(str(error).split("\n", 1)[0], units=_alive_units(attempt, _names_in(message)))
 
 
-def _names_in(said: str) -> set[str]:
+def _names_in(message: str) -> set[str]:
     """What an error message may be naming: quoted names, and every word of some length."""
-    quoted = [at for at, character in enumerate(said) if character == '"']
+    quoted = [at for at, character in enumerate(message) if character == '"']
     # PostgreSQL doubles no quote inside of a name that it says.
-    inside = {said[one + 1 : other] for one, other in itertools.combinations(quoted, 2) if other - one < 66}
+    inside = {
+        message[one + 1 : other] for one, other in itertools.combinations(quoted, 2) if other - one < 66
+    }
     return (
-        {parts(name)[-1].lower() for name in _NAMED.findall(said)}
+        {parts(name)[-1].lower() for name in _NAMED.findall(message)}
         | {name.lower() for name in inside}
-        | {word.lower() for word in re.findall(r"[\w$]+", said) if len(word) > 2}
+        | {word.lower() for word in re.findall(r"[\w$]+", message) if len(word) > 2}
     )
 
 

@@ -80,27 +80,27 @@ class Lock:
         self, catalog: Catalog, contracts: Mapping[str, Sequence[str]], prelude: Sequence[PreludeFile] = ()
     ) -> list[str]:
         """What has changed since the lock was written, a sentence each; empty if it is up to date."""
-        said: list[str] = []
+        changes: list[str] = []
         locked = dict(self.trace.migrations)
         for migration in catalog:
             checksum = locked.pop(migration.version, None)
             if checksum is None:
-                said.append(f"{migration.shown} is new")
+                changes.append(f"{migration.shown} is new")
             elif checksum != migration.checksum:
-                said.append(f"{migration.shown} was edited")
+                changes.append(f"{migration.shown} was edited")
         called = shown({**self.files, **{migration.version: migration.file for migration in catalog}})
-        said += [f"{called.get(version, version)} is gone" for version in locked]
-        if not said and not _same_order(self.trace, catalog):
-            said.append("the migrations are in another order")
+        changes += [f"{called.get(version, version)} is gone" for version in locked]
+        if not changes and not _same_order(self.trace, catalog):
+            changes.append("the migrations are in another order")
         if self.surroundings != surroundings(catalog, prelude):
-            said.append("the prelude or the settings of [session] were edited")
+            changes.append("the prelude or the settings of [session] were edited")
         for name, tables in contracts.items():
             if name not in self.contracts:
-                said.append(f"contract {name} is new")
+                changes.append(f"contract {name} is new")
             elif self.contracts[name] != tuple(tables):
-                said.append(f"contract {name} names other tables")
-        said += [f"contract {name} is gone" for name in self.contracts if name not in contracts]
-        return said
+                changes.append(f"contract {name} names other tables")
+        changes += [f"contract {name} is gone" for name in self.contracts if name not in contracts]
+        return changes
 
 
 def read(path: Path) -> Lock | None:
@@ -128,7 +128,7 @@ def loads(text: str, name: str = NAME) -> Lock:
     try:
         trace, whole = document.loads(text)
         slices = {
-            subject: {form: _to_proved(told) for form, told in forms.items()}
+            subject: {form: _to_proved(fields) for form, fields in forms.items()}
             for subject, forms in whole["slices"]
         }
         contracts = {name: tuple(tables) for name, tables in whole["contracts"]}
@@ -339,12 +339,12 @@ def _rows(reference: Reference) -> Iterable[str]:
         left_out = changing.get(name, ())
         rows = outcome.rows.get(name)
         if EVERY_COLUMN in left_out or (rows is None and name not in outcome.positions):
-            told: list[Any] = [name]
+            line: list[Any] = [name]
         elif rows is None:
-            told = [name, outcome.positions[name]]
+            line = [name, outcome.positions[name]]
         else:
-            told = [name, rows.count, rows.digest]
-        yield json.dumps([*told, list(left_out)] if left_out else told, ensure_ascii=False)
+            line = [name, rows.count, rows.digest]
+        yield json.dumps([*line, list(left_out)] if left_out else line, ensure_ascii=False)
 
 
 def _to_reference(lines: Iterable[list[Any]]) -> Reference:
@@ -352,13 +352,13 @@ def _to_reference(lines: Iterable[list[Any]]) -> Reference:
     positions: dict[str, str] = {}
     changing: dict[str, tuple[str, ...]] = {}
     for line in lines:
-        name, *told = line
-        if told and isinstance(told[-1], list):
-            changing[name] = tuple(told.pop())
-        if len(told) == 2:
-            rows[name] = Rows(*told)
-        elif told:
-            positions[name] = told[0]
+        name, *rest = line
+        if rest and isinstance(rest[-1], list):
+            changing[name] = tuple(rest.pop())
+        if len(rest) == 2:
+            rows[name] = Rows(*rest)
+        elif rest:
+            positions[name] = rest[0]
     return Reference(Outcome(rows, positions), changing)
 
 
@@ -374,34 +374,34 @@ def _from_proof(proof: Proof) -> Proved:
 
 
 def _proved(proved: Proved) -> dict[str, Any]:
-    told: dict[str, Any] = {"replays": ranges(proved.replays), "proved": list(proved.servers)}
+    fields: dict[str, Any] = {"replays": ranges(proved.replays), "proved": list(proved.servers)}
     if proved.widening.why:
-        told["widened"] = {
+        fields["widened"] = {
             "effects": ranges(proved.widening.effects),
             "units": ranges(proved.widening.units),
             "why": list(proved.widening.why),
         }
     if proved.whole:
-        told["whole"] = True
+        fields["whole"] = True
     if proved.unproved:
-        told["unavailable" if proved.is_unavailable else "unproved"] = proved.unproved
-    return told
+        fields["unavailable" if proved.is_unavailable else "unproved"] = proved.unproved
+    return fields
 
 
-def _to_proved(told: Mapping[str, Any]) -> Proved:
-    widened = told.get("widened")
+def _to_proved(fields: Mapping[str, Any]) -> Proved:
+    widened = fields.get("widened")
     widening = NOTHING
     if widened:
         widening = Widening(
             from_ranges(widened["effects"]), from_ranges(widened["units"]), tuple(widened["why"])
         )
     return Proved(
-        from_ranges(told["replays"]),
-        tuple(told["proved"]),
+        from_ranges(fields["replays"]),
+        tuple(fields["proved"]),
         widening,
-        bool(told.get("whole", False)),
-        told.get("unavailable", told.get("unproved", "")),
-        "unavailable" in told,
+        bool(fields.get("whole", False)),
+        fields.get("unavailable", fields.get("unproved", "")),
+        "unavailable" in fields,
     )
 
 

@@ -34,10 +34,12 @@ _PART = 40
 
 @dataclass(frozen=True)
 class Proof:
-    """A slice and its proof: on which major version, what each failed try had said, and what that added.
+    """A slice and its proof.
 
-    ``unproved`` says why not even the whole catalog's outcome is the same twice; empty where the slice is
-    proved. ``is_unavailable`` marks a form that PostgreSQL can't make these tables in: ``unproved`` says why.
+    ``server`` is the major version that it was proved on, ``failures`` has the message of each failed try,
+    and ``widening`` the effects and units that the failures added to the slice. ``unproved`` says why not
+    even the whole catalog's outcome is the same twice; it is empty where the slice is proved.
+    ``is_unavailable`` marks a form that PostgreSQL can't make these tables in: ``unproved`` says why.
     """
 
     slice: Slice

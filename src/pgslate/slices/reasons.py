@@ -55,9 +55,9 @@ def reasons(chosen: Slice, migration: int) -> tuple[str, ...]:
     chains = [chain_of_effect(chosen, index) for index in needed]
     found: dict[str, None] = {}
     for chain in sorted(chains, key=len):
-        said = chain[0] if len(chain) < 3 else f"{chain[0]}, {chain[1]}"
-        if f"creates{said.removeprefix('changes')}" not in found:
-            found[said] = None
+        phrase = chain[0] if len(chain) < 3 else f"{chain[0]}, {chain[1]}"
+        if f"creates{phrase.removeprefix('changes')}" not in found:
+            found[phrase] = None
     return tuple(found) or for_other_files(chosen, migration)
 
 
@@ -100,9 +100,9 @@ def chain_of_unit(chosen: Slice, unit: Unit) -> tuple[str, ...]:
 def _walk(chosen: Slice, cause: Cause | None, about: Unit | None) -> Iterable[str]:
     """One phrase a link. ``about`` is the unit that ``cause`` is the cause of; None for a statement's."""
     trace = chosen.trace
-    seen: set[tuple[Unit | None, int | None]] = set()
-    while cause is not None and (cause.unit, cause.effect) not in seen:
-        seen.add((cause.unit, cause.effect))
+    visited: set[tuple[Unit | None, int | None]] = set()
+    while cause is not None and (cause.unit, cause.effect) not in visited:
+        visited.add((cause.unit, cause.effect))
         if cause.effect is not None:
             yield f"{cause.how} {_place(chosen, cause.effect)}"
             cause, about = chosen.causes.get(cause.effect), None

@@ -105,7 +105,7 @@ def _run(connection: psycopg.Connection[Any], migration: int, number: int, state
         raise ReplayFailedError(migration, number, error) from error
 
 
-def told(failure: ReplayFailedError, slice_: Slice) -> Exception:
+def located(failure: ReplayFailedError, slice_: Slice) -> Exception:
     """The failure as the error to show: with its file, line and caret."""
     migration = slice_.catalog.migrations[failure.migration]
     return migration_failed(

@@ -386,7 +386,7 @@ def causes(
     queue += statements.items()
     queue += walk.beginnings
     queue += walked.added
-    seen = {node for node, _ in queue}
+    reached = {node for node, _ in queue}
     for node, cause in queue:
         unit = needs.unit_of(node)
         if unit is not None:
@@ -394,8 +394,8 @@ def causes(
         elif node < needs.statements:
             of_statements.setdefault(node, cause)
         for edge in needs.edges(node):
-            if edge.node not in seen:
-                seen.add(edge.node)
+            if edge.node not in reached:
+                reached.add(edge.node)
                 queue.append((edge.node, _cause(needs, node, edge, cause)))
     return of_statements, of_units
 

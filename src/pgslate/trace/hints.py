@@ -173,18 +173,18 @@ def _hints(lines: list[str], first_line: int, file: str) -> Iterator[Hint]:
         yield Hint(found["verb"], _tables(found["tables"].strip(), place), place)
 
 
-def _tables(said: str, place: Place) -> tuple[str, ...]:
+def _tables(listed: str, place: Place) -> tuple[str, ...]:
     """The names in a hint.
 
     >>> _tables('users, app."My Table"', Place("a.sql", 1))
     ('users', 'app."My Table"')
     """
-    if said == _NOTHING:
+    if listed == _NOTHING:
         return ()
     names: list[str] = []
     at = 0
-    while at < len(said) or not names:
-        found = _NAME.match(said, at)
+    while at < len(listed) or not names:
+        found = _NAME.match(listed, at)
         if found is None:
             raise CatalogError(
                 "the hint names no tables", place=place, fix="name them with commas between, or say `nothing`"

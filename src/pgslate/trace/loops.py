@@ -53,7 +53,7 @@ def ties(usual: frozenset[Thing], touched: Sequence[Unit], others: Sequence[Unit
         left = run(hidden)
         return left is not None and usual - hidden <= left
 
-    if not holds(()):  # something else every time: nothing can be told from it
+    if not holds(()):  # the result differs every time, so nothing follows from it
         return NO_TIES
     relations = [*touched, *_that_matter(others, holds)]
     if (all(map(holds, _halves(touched))) and len(relations) == len(touched)) or len(relations) > _ONE_BY_ONE:

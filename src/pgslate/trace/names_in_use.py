@@ -103,7 +103,7 @@ class NamesInUse:
     def before_numbered(self, taken: Iterable[str], words: frozenset[str]) -> Iterator[Object]:
         """What holds the names that made PostgreSQL add a number: ``a_id_seq1`` needs who has ``a_id_seq``.
 
-        Names among ``words`` were said, and not made up.
+        A name among ``words`` was written in the statement: PostgreSQL didn't make it up.
         """
         for key in taken:
             chosen = _NUMBERED.fullmatch(key)

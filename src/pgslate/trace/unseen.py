@@ -182,14 +182,14 @@ def _passed_over(
 ) -> Iterator[tuple[int, str]]:
     """The branches that did not leave a trace: of those within each other, only the outermost is named."""
     for branch in branches:
-        if branch.operations and not any(_was_seen(each, changed, opened) for each in branch.operations):
+        if branch.operations and not any(_left_a_trace(each, changed, opened) for each in branch.operations):
             first = branch.operations[0]
             yield branch.line, f"{branch.kind} not taken on an empty database: {_folded(first.text)}"
         else:
             yield from _passed_over(branch.inner, changed, opened)
 
 
-def _was_seen(operation: Operation, changed: set[str], opened: set[str]) -> bool:
+def _left_a_trace(operation: Operation, changed: set[str], opened: set[str]) -> bool:
     if not operation.names:
         return bool(changed)
     return not operation.names.isdisjoint(opened if operation.writes else changed)
@@ -294,8 +294,8 @@ def _targets(kind: str, node: Mapping[str, Any], text: str) -> set[str]:
     for key in ("funcname", "typeName", "domainname", "defnames"):
         if isinstance(node.get(key), list):
             return {str(node[key][-1].get("String", {}).get("sval", ""))}
-    said = references.of_statement(text)
-    return {name for _, name in said.relations | said.types | said.functions} or {kind}
+    named = references.of_statement(text)
+    return {name for _, name in named.relations | named.types | named.functions} or {kind}
 
 
 def _folded(text: str) -> str:
