@@ -1,7 +1,8 @@
-"""Running a plan on one connection: transactions, the ledger's rows in them, and what stands.
+"""Runs a plan on one connection: the transactions, and the ledger's rows that are written in them.
 
-A file that is one transaction is one message: BEGIN, its statements, the reset of the session, its row in the
-ledger. COMMIT follows by itself, once it is known that the lock is still held.
+A file that is one transaction is sent as one message: BEGIN, the file's statements, the reset of the session,
+the file's row in the ledger. COMMIT is sent in a message of its own, after a check that this run still holds
+the lock.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ import contextlib
 import time
 import uuid
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 from typing import Any
 
 import psycopg
 
-from pgslate.catalog import session
 from pgslate.catalog.migration import Migration
 from pgslate.catalog.sqlstates import NEEDS_A_TRANSACTION_OF_ITS_OWN, ends_the_connection
 from pgslate.catalog.statements import Statement
@@ -29,21 +29,21 @@ from pgslate.execution.ledger import SINCE_BEGIN, Ledger, LedgerRow, LedgerRun
 from pgslate.execution.locks import Lock
 from pgslate.execution.planner import Part, Plan, Step
 from pgslate.execution.progress import Progress
+from pgslate.execution.transaction_pieces import (
+    AS_OURSELVES,
+    BEGIN,
+    CHECK_DEFERRED,
+    CLOCK,
+    COMMIT,
+    RESET,
+    ROLLBACK,
+    batches,
+    lock_timeout_piece,
+    numbered,
+    statements_of,
+)
 from pgslate.plain_text import shortened
 from pgslate.trace.effects import Unit
-
-_BEGIN, _COMMIT, _ROLLBACK = Piece("BEGIN"), Piece("COMMIT"), Piece("ROLLBACK")
-_CLOCK = Piece("SELECT extract(epoch FROM pg_catalog.clock_timestamp())", asks=True)
-_RESET = tuple(Piece(text) for text in session.RESET.split("; "))
-
-# Between two transactions of one file its settings stay, but the ledger is written as ourselves.
-_AS_OURSELVES = (Piece("SET LOCAL SESSION AUTHORIZATION DEFAULT"), Piece("SET LOCAL ROLE NONE"))
-
-# What the end of a file's transaction would check. The setting ends with the transaction.
-_CHECK_DEFERRED = Piece("SET CONSTRAINTS ALL IMMEDIATE")
-
-# How much of a fresh database's one transaction is sent at once; progress is reported a batch at a time.
-_BATCH_CHARACTERS, _BATCH_STEPS = 64_000, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class AppliedMigration:
 
 
 class Execution:
-    """One run of a plan. ``done`` are the migrations that now stand, in order."""
+    """One run of a plan. ``done`` are the migrations that this run has committed, in order."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Execution:
         self._opening = self._first_pieces(ledger)
         self._part_kept = ""
         # a file may set another; CONCURRENTLY, which is no part of a transaction, may wait for hours
-        self._bounded = () if lock_timeout is None else (_lock_timeout(lock_timeout),)
+        self._bounded = () if lock_timeout is None else (lock_timeout_piece(lock_timeout),)
 
     @property
     def applied(self) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ class Execution:
     def run(self) -> None:
         """Run every step. Raises what refusals.py makes of PostgreSQL's errors, and LockLostError."""
         if not self._plan.steps:
-            self._commit_with([_BEGIN, *self._opening])
+            self._commit_with([BEGIN, *self._opening])
             return
         for group in self._plan.groups:
             if len(group) > 1:
@@ -122,7 +122,7 @@ class Execution:
         MissingExtensionError, TargetError.
         """
         began = time.monotonic()
-        pieces = [_BEGIN, *self._bounded, *self._opening, *map(Piece, definitions), *_RESET]
+        pieces = [BEGIN, *self._bounded, *self._opening, *map(Piece, definitions), *RESET]
         rows = [replace(self._row(step), duration_ms=None) for step in self._plan.steps]
         try:
             send(self._connection, [*pieces, ledgers.recording(rows)])
@@ -134,19 +134,19 @@ class Execution:
             raise refusals.definitions_refused(refused.error, script, kept=self.kept) from None
         self._commit(None)
         each = (time.monotonic() - began) / max(1, len(self._plan.steps))
-        self._stands([(step, each) for step in self._plan.steps])
+        self._report_committed([(step, each) for step in self._plan.steps])
 
     # -- several files in one transaction
 
     def _together(self, group: Sequence[Step]) -> None:
         took: list[tuple[Step, float]] = []
-        before = [_BEGIN, *self._bounded, *self._opening, _CLOCK]
-        for batch in _batches(group):
+        before = [BEGIN, *self._bounded, *self._opening, CLOCK]
+        for batch in batches(group):
             took += self._batch(batch, before)
-            before = [_CLOCK]
+            before = [CLOCK]
         rows = [replace(self._row(step), duration_ms=seconds * 1000) for step, seconds in took]
         self._commit_with([ledgers.recording(rows)])
-        self._stands(took)
+        self._report_committed(took)
 
     def _batch(self, steps: Sequence[Step], before: Sequence[Piece]) -> list[tuple[Step, float]]:
         """Several files in one message, each with the seconds it took on the server's clock."""
@@ -155,8 +155,8 @@ class Execution:
         for step in steps:
             self._progress.started(step)
             firsts.append(len(pieces))
-            pieces += [Piece(statement.text, statement.data) for statement in _statements(step)]
-            pieces += [*((*_RESET, *self._bounded) if step.may_leave_settings else ()), _CLOCK]
+            pieces += [Piece(statement.text, statement.data) for statement in statements_of(step)]
+            pieces += [*((*RESET, *self._bounded) if step.may_leave_settings else ()), CLOCK]
         try:
             clock = [float(answer) for answer in send(self._connection, pieces)]
         except RefusedError as refused:
@@ -166,7 +166,7 @@ class Execution:
             if refused.error.sqlstate in NEEDS_A_TRANSACTION_OF_ITS_OWN:
                 message = refused.error.diag.message_primary
                 raise _SharedTransactionError(f"{step.migration.shown}: {message}") from refused
-            raise self._refused(step, refused, first, _numbered(step)) from None
+            raise self._refused(step, refused, first, numbered(step)) from None
         took = [(step, after - begun) for step, (begun, after) in zip(steps, pairwise(clock), strict=True)]
         for each in took:
             self._progress.finished(*each)
@@ -183,17 +183,17 @@ class Execution:
             self._in_parts(step, began)
         seconds = time.monotonic() - began
         self._progress.finished(step, seconds)
-        self._stands([(step, seconds)])
+        self._report_committed([(step, seconds)])
 
     def _one_transaction(self, step: Step) -> None:
         before = self._begun(step.parts)
-        after = [_CHECK_DEFERRED, *_RESET, ledgers.recording([self._row(step)], duration=SINCE_BEGIN)]
-        self._transaction(step, before, _numbered(step), after)
+        after = [CHECK_DEFERRED, *RESET, ledgers.recording([self._row(step)], duration=SINCE_BEGIN)]
+        self._transaction(step, before, numbered(step), after)
 
     def _begun(self, parts: Sequence[Part]) -> list[Piece]:
         """The beginning of a transaction that is to hold the parts."""
         return [
-            _BEGIN,
+            BEGIN,
             *(Piece(text) for part in parts for text in part.opening),
             *self._bounded,
             *self._opening,
@@ -229,13 +229,13 @@ class Execution:
             else:
                 self._bare_part(step, part, began)
         if not parts or not parts[-1].atomic:
-            self._commit_with([_BEGIN, *self._opening, *_RESET, self._progress_piece(step, None, began)])
+            self._commit_with([BEGIN, *self._opening, *RESET, self._progress_piece(step, None, began)])
         self._part_kept = ""
 
     def _atomic_part(self, step: Step, part: Part, following: Part | None, began: float) -> None:
         going_on = following.first if following else None
-        ending = _AS_OURSELVES if following else _RESET
-        after = [_CHECK_DEFERRED, *ending, self._progress_piece(step, going_on, began)]
+        ending = AS_OURSELVES if following else RESET
+        after = [CHECK_DEFERRED, *ending, self._progress_piece(step, going_on, began)]
         self._transaction(step, self._begun([part]), part.statements, after)
         if following:
             self._keep_part(step, following.first)
@@ -256,7 +256,7 @@ class Execution:
 
     def _mark(self, step: Step, index: int, began: float, *, begun: dict[str, Any] | None) -> None:
         piece = self._progress_piece(step, index, began, begun=begun)
-        self._commit_with([_BEGIN, *_AS_OURSELVES, *self._opening, piece])
+        self._commit_with([BEGIN, *AS_OURSELVES, *self._opening, piece])
 
     def _progress_piece(
         self, step: Step, going_on: int | None, began: float, *, begun: dict[str, Any] | None = None
@@ -268,7 +268,7 @@ class Execution:
         return ledgers.recording([row])
 
     def _restore_settings(self, step: Step) -> None:
-        """What the part of the file that was run before it was cut off set for the session."""
+        """Repeat the settings that the file made before an earlier run of it was cut off."""
         if step.start:
             for statement in unfinished.settings(step.done_before(step.start)):
                 try:
@@ -330,7 +330,7 @@ class Execution:
             self._roll_back()
             raise
         try:
-            send(self._connection, [_COMMIT])
+            send(self._connection, [COMMIT])
         except RefusedError as refused:
             self._roll_back()
             if migration is None or self._is_lost():
@@ -346,7 +346,7 @@ class Execution:
             and self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE
         ):
             with contextlib.suppress(RefusedError):  # the server ended the connection meanwhile
-                send(self._connection, [_ROLLBACK])
+                send(self._connection, [ROLLBACK])
 
     def _is_lost_by(self, error: psycopg.Error) -> bool:
         """Whether the connection ended with this error, and not later, while the error was handled."""
@@ -357,7 +357,7 @@ class Execution:
 
     # -- reports and errors
 
-    def _stands(self, steps: Sequence[tuple[Step, float]]) -> None:
+    def _report_committed(self, steps: Sequence[tuple[Step, float]]) -> None:
         for step, seconds in steps:
             count = sum(len(part.statements) for part in step.parts)
             self.done.append(AppliedMigration(step.migration.version, step.migration.file, count, seconds))
@@ -420,19 +420,6 @@ class Execution:
         return refusals.ledger_refusal(error, self._connection.info.dbname)
 
 
-def _lock_timeout(seconds: float) -> Piece:
-    """Bounds each wait for a lock of this transaction, where the session has no bound of its own."""
-    return Piece(
-        f"SELECT pg_catalog.set_config('lock_timeout', '{max(1, round(seconds * 1000))}', true)"
-        " WHERE pg_catalog.current_setting('lock_timeout') = '0'"
-    )
-
-
-def _numbered(step: Step) -> list[tuple[int, Statement]]:
-    """The statements of a step, with their indexes in the file."""
-    return [each for part in step.parts for each in part.statements]
-
-
 def _tables_of(step: Step, index: int) -> list[str]:
     """The tables that a statement touches or reads, as it was traced; none where there is no trace."""
     if step.slice_ is None:
@@ -444,24 +431,6 @@ def _tables_of(step: Step, index: int) -> list[str]:
         if effect.statement == index:
             units |= effect.touches | effect.reads | {target for _, target in effect.links}
     return sorted(trace.units[unit].name for unit in units if trace.units[unit].kind == "table")
-
-
-def _statements(step: Step) -> list[Statement]:
-    return [statement for _, statement in _numbered(step)]
-
-
-def _batches(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
-    """Steps to send together: a round trip costs as much as a small file."""
-    batch: list[Step] = []
-    size = 0
-    for step in steps:
-        length = sum(len(statement.text) for statement in _statements(step))
-        if batch and (size + length > _BATCH_CHARACTERS or len(batch) == _BATCH_STEPS):
-            yield batch
-            batch, size = [], 0
-        batch.append(step)
-        size += length
-    yield batch
 
 
 class _SharedTransactionError(Exception):

@@ -14,7 +14,8 @@ from pgslate.trace.effects import Effect, Link, Unit
 from pgslate.trace.live_objects import LiveObjects
 from pgslate.trace.loops import NO_TIES, Thing, Ties
 from pgslate.trace.names_in_use import KINDS_WITH_TYPE, RELATIONS
-from pgslate.trace.observer import Counters, Observer
+from pgslate.trace.observer import Observer
+from pgslate.trace.session_counters import Counters
 from pgslate.trace.system_catalogs import PG_CLASS, PG_PROC
 
 _RELATION_KINDS = (*KINDS_WITH_TYPE, "sequence")

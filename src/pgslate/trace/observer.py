@@ -25,9 +25,11 @@ import psycopg
 from psycopg import sql
 
 from pgslate.catalog.statements import Statement
+from pgslate.trace import session_counters
 from pgslate.trace.catalog_rows import Row, RowCount, catalog_of, row_of
 from pgslate.trace.expected_writes import ExpectedWrites
 from pgslate.trace.pipeline import Message
+from pgslate.trace.session_counters import Counters, current_settings, is_superuser, settings_needed
 from pgslate.trace.system_catalogs import (
     CATALOGS,
     FOR_SUPERUSERS,
@@ -60,28 +62,6 @@ class Mark:
     command: int = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """The session's counters: rows written and deleted by catalog; of user relations: locks, rows, calls.
-
-    ``inserted``, ``updated`` and ``deleted`` map a catalog's OID to a count that isn't 0; ``locks`` a
-    relation's OID to (whether the lock is one for writing, rows written); ``positions`` the OID of a sequence
-    that is locked for writing to the last number it gave out, None where it gave out none yet; ``calls`` a
-    function's OID to how often it was called; ``path`` is the search path in effect, ``settings`` the values
-    of the settings that the observer itself depends on.
-    """
-
-    inserted: dict[int, int]
-    updated: dict[int, int]
-    deleted: dict[int, int]
-    locks: dict[int, tuple[bool, int]]
-    positions: dict[int, int | None]
-    calls: dict[int, int]
-    path: tuple[str, ...]
-    settings: tuple[str, ...]
-    xid: str
-
-
 class Written(NamedTuple):
     """How many rows of a catalog were inserted and updated; one that was first inserted counts as both."""
 
@@ -98,27 +78,6 @@ class Sent:
     mark: Mark
     asked: frozenset[str]
 
-
-SETTINGS = {
-    "track_counts": "on",
-    "track_functions": "all",
-    "quote_all_identifiers": "off",
-    "statement_timeout": "0",
-    "idle_in_transaction_session_timeout": "0",
-    "idle_session_timeout": "0",
-    "transaction_timeout": "0",  # of PostgreSQL 17
-}
-"""The settings by which the observer sees, and the values that it needs.
-
-Counts and calls must be counted, names be written in one way, and the session must not end while Python works
-out what a statement did. A migration may change each of them, for itself or by ALTER DATABASE.
-"""
-
-_OF_SUPERUSERS = frozenset(("track_counts", "track_functions"))
-_SINCE_17 = frozenset(("transaction_timeout",))
-_SETTINGS = sql.SQL(", ").join(
-    sql.SQL("pg_catalog.current_setting({}, true)").format(sql.Literal(name)) for name in SETTINGS
-)
 
 _READ_COUNTERS = b"EXECUTE pgslate_counters"
 
@@ -142,9 +101,9 @@ class Observer:
         self.catalogs = tuple(readable.values())
         self._names = {oid: catalog.name for oid, catalog in readable.items()}
         self._cursor = connection.cursor(binary=True)
-        self._as_superuser = _is_superuser(connection)
+        self._as_superuser = is_superuser(connection)
         self._expected = ExpectedWrites()
-        self._settings = tuple(connection.execute(sql.SQL("SELECT {}").format(_SETTINGS)).fetchone() or ())
+        self._settings = current_settings(connection)
         self.prepare_anew()
 
     def prepare_anew(self) -> None:
@@ -153,7 +112,7 @@ class Observer:
         They are prepared by SQL and not by psycopg, which forgets its own at every DROP.
         """
         self._prepared: dict[tuple[str, frozenset[str]], int] = {}
-        self._prepare("pgslate_counters", "", _counters_query(self._names))
+        self._prepare("pgslate_counters", "", session_counters.query(self._names))
 
     def prepare_again(self) -> None:
         """Prepare the observer's own statements again, if they are gone."""
@@ -176,7 +135,7 @@ class Observer:
     def counters(self) -> Counters:
         """The counters as they are now; in a transaction this gives it its identifier."""
         self._cursor.execute(_READ_COUNTERS, prepare=False)
-        return _to_counters(self._cursor.fetchone())
+        return session_counters.read(self._cursor.fetchone())
 
     def restore_settings(self, found: Counters) -> None:
         """Set what the observer depends on, where ``found`` says that a statement changed it.
@@ -201,7 +160,7 @@ class Observer:
     def receive(self, sent: Sent, before: Counters) -> tuple[list[Row], Counters]:
         """The rows that the statement wrote, and the counters after it; ``before`` are those before it."""
         first, *younger = sent.message.answers(last=2 if sent.asked else 1)
-        after = _to_counters(first[0])
+        after = session_counters.read(first[0])
         written = self.written(before, after)
         locking = sent.statement.kind in _LOCKING and after.calls == before.calls
         if written.keys() <= sent.asked:
@@ -332,7 +291,7 @@ class Observer:
             yield
 
     def is_lesser(self) -> bool:
-        return self._as_superuser and not _is_superuser(self.connection)
+        return self._as_superuser and not is_superuser(self.connection)
 
     def edges(self) -> Counter[Edge]:
         """Every edge from a user object, with how many rows it has."""
@@ -390,16 +349,6 @@ class Observer:
         return self._cursor.fetchall()
 
 
-def settings_needed(connection: psycopg.Connection[Any]) -> str:
-    """The statements that give an observer what it needs, of ``SETTINGS`` those that this role may set."""
-    left_out = frozenset[str]()
-    if connection.info.server_version < 170000:
-        left_out |= _SINCE_17
-    if not _is_superuser(connection):
-        left_out |= _OF_SUPERUSERS
-    return "; ".join(f"SET {name} = '{value}'" for name, value in SETTINGS.items() if name not in left_out)
-
-
 def _is_all(found: int, written: Written, *, locking: bool) -> bool:
     """Whether so many rows can be all that were written.
 
@@ -411,10 +360,6 @@ def _is_all(found: int, written: Written, *, locking: bool) -> bool:
     return found == sum(written)
 
 
-def _is_superuser(connection: psycopg.Connection[Any]) -> bool:
-    return connection.info.parameter_status("is_superuser") == "on"
-
-
 def _readable(connection: psycopg.Connection[Any]) -> dict[int, SystemCatalog]:
     """The catalogs that this role may read, by OID: pg_authid and pg_user_mapping are the superuser's."""
     may = connection.execute(
@@ -424,57 +369,3 @@ def _readable(connection: psycopg.Connection[Any]) -> dict[int, SystemCatalog]:
     ).fetchall()
     oids = dict(may)
     return {oids[catalog.name]: catalog for catalog in CATALOGS if catalog.name in oids}
-
-
-def _counters_query(catalogs: Iterable[int]) -> sql.Composed:
-    """One expression over an array of OIDs: one for each catalog would take as long to set up as to run."""
-    query = sql.SQL(
-        "SELECT"
-        " (SELECT pg_catalog.array_agg(ARRAY[c.oid::int8, c.inserted, c.updated, c.deleted])"
-        "  FROM (SELECT oid, pg_catalog.pg_stat_get_xact_tuples_inserted(oid) AS inserted,"
-        "        pg_catalog.pg_stat_get_xact_tuples_updated(oid) AS updated,"
-        "        pg_catalog.pg_stat_get_xact_tuples_deleted(oid) AS deleted"
-        "        FROM pg_catalog.unnest({catalogs}::oid[]) AS u(oid) OFFSET 0) c"
-        "  WHERE c.inserted <> 0 OR c.updated <> 0 OR c.deleted <> 0),"
-        " (SELECT pg_catalog.array_agg(ARRAY[l.relation::int8, l.writes::int,"
-        "    pg_catalog.pg_stat_get_xact_tuples_inserted(l.relation)"
-        "    + pg_catalog.pg_stat_get_xact_tuples_updated(l.relation)"
-        "    + pg_catalog.pg_stat_get_xact_tuples_deleted(l.relation), (l.may_read)::int,"
-        "    CASE WHEN l.may_read THEN pg_catalog.pg_sequence_last_value(l.relation) END])"
-        "  FROM (SELECT relation, mode <> 'AccessShareLock' AND mode <> 'RowShareLock' AS writes,"
-        "          COALESCE((SELECT pg_catalog.has_sequence_privilege(s.oid, 'USAGE, SELECT')"
-        "            FROM pg_catalog.pg_class s WHERE s.oid = relation AND s.relkind = 'S'"
-        "            AND mode <> 'AccessShareLock'), false) AS may_read"
-        "        FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'relation'"
-        "        AND relation >= 16384) l),"
-        " (SELECT pg_catalog.array_agg(ARRAY[oid::int8, pg_catalog.pg_stat_get_xact_function_calls(oid)])"
-        "  FROM pg_catalog.pg_proc WHERE oid >= 16384"
-        "  AND pg_catalog.pg_stat_get_xact_function_calls(oid) IS NOT NULL),"
-        " pg_catalog.current_schemas(true)::text[], ARRAY[{settings}],"
-        " pg_catalog.pg_current_xact_id()::xid::text"
-    )
-    return query.format(catalogs=sql.Literal(list(catalogs)), settings=_SETTINGS)
-
-
-def _first_two(lock: list[int]) -> list[int]:
-    return lock[:2]
-
-
-def _to_counters(row: tuple[Any, ...] | None) -> Counters:
-    assert row is not None
-    tuples, locks, calls, path, settings, xid = row
-    return Counters(
-        {oid: inserted for oid, inserted, _, _ in tuples or () if inserted},
-        {oid: updated for oid, _, updated, _ in tuples or () if updated},
-        {oid: deleted for oid, _, _, deleted in tuples or () if deleted},
-        # A relation is there once for each kind of lock: those for writing last, to win.
-        {
-            relation: (bool(writes), rows)
-            for relation, writes, rows, *_ in sorted(locks or (), key=_first_two)
-        },
-        {relation: position for relation, _, _, known, position in locks or () if known},
-        dict(calls or ()),
-        tuple(path),
-        tuple(settings),
-        xid,
-    )

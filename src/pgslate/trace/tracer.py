@@ -36,9 +36,10 @@ from pgslate.trace.effects import Effect, Trace, Unit, UnitInfo
 from pgslate.trace.hints import hinted
 from pgslate.trace.interpretation import Observation, effect_of, turns_off_counters
 from pgslate.trace.live_objects import LiveObjects
-from pgslate.trace.observer import Counters, Mark, Observer, Sent, settings_needed
+from pgslate.trace.observer import Mark, Observer, Sent
 from pgslate.trace.probe import Probe, runs_code
 from pgslate.trace.savepoints import Undone, outermost, undone, without_effect
+from pgslate.trace.session_counters import Counters, settings_needed
 from pgslate.trace.system_catalogs import PG_CLASS, PG_NAMESPACE, PG_PROC
 from pgslate.trace.unseen import unseen
 
