@@ -94,7 +94,7 @@ def blocks(statements: Sequence[Statement], *, transactional: bool) -> tuple[Blo
 
 
 def without_read_only(mode: str) -> str:
-    """What is said of a transaction, without ``READ ONLY``.
+    """The modes of a transaction, without ``READ ONLY``.
 
     >>> without_read_only("ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE")
     'ISOLATION LEVEL SERIALIZABLE, DEFERRABLE'

@@ -19,7 +19,7 @@ from pgslate.catalog.migration import Migration, shown
 from pgslate.errors import CatalogError, DuplicateVersionError
 
 VERSIONS = ("numbers", "names")
-"""What a migration's version may be: the number that its file's name begins with, or that whole name."""
+"""The two kinds of version: the number that its file's name begins with, or that whole name."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +144,13 @@ def _in_order(migrations: Iterable[Migration]) -> tuple[Migration, ...]:
 
 
 def _names(migration: Migration) -> tuple[str, ...]:
-    """What a migration may be called by, besides its version."""
+    """The names by which a user may choose a migration, besides its version."""
     file = Path(migration.file)
     return (migration.file, migration.name, file.name, file.stem, file.parent.name, _number(migration))
 
 
 def _number(migration: Migration) -> str:
-    """What a version begins with.
+    """The number with which a version begins.
 
     >>> [_number(Migration(v, "", v, "", ())) for v in ("007", "20240101_users", "1-a.sql", "1.2")]
     ['007', '20240101', '1', '1.2']

@@ -43,7 +43,7 @@ class Migration:
 
     @property
     def shown(self) -> str:
-        """What people are told it is, and may call it: its file, or its version where the file holds more."""
+        """Its name in messages and on the command line: the file, or the version if the file has more."""
         return self.file if self.alone else self.version
 
     @cached_property
@@ -78,7 +78,7 @@ class Migration:
 
 
 def shown(files: Mapping[str, str]) -> dict[str, str]:
-    """What people are told each version is, of these with their files.
+    """The name that messages give to each of these versions, which come with their files.
 
     >>> shown({"1": "1_users.sql", "a.sql::1::ann": "a.sql", "a.sql::2::ann": "a.sql"})
     {'1': '1_users.sql', 'a.sql::1::ann': 'a.sql::1::ann', 'a.sql::2::ann': 'a.sql::2::ann'}

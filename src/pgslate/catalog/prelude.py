@@ -73,9 +73,9 @@ def _run(connection: psycopg.Connection[Any], file: PreludeFile, statement: Stat
 
 
 def _failed(error: psycopg.Error, file: PreludeFile, statement: Statement) -> MigrationFailedError:
-    told = error.diag
+    diagnostics = error.diag
     meaning = MEANINGS.get(error.sqlstate or "")
-    place = place_in(file.name, statement, int(told.statement_position or 1) - 1)
+    place = place_in(file.name, statement, int(diagnostics.statement_position or 1) - 1)
     whole_line = file.text.split("\n")[place.line - 1].rstrip("\r")
     return MigrationFailedError(
         message_of(error, file.name),
@@ -84,7 +84,7 @@ def _failed(error: psycopg.Error, file: PreludeFile, statement: Statement) -> Mi
         migration="",
         statement=statement.text,
         sqlstate=error.sqlstate or "",
-        detail=told.message_detail or "",
-        hint=told.message_hint or "",
+        detail=diagnostics.message_detail or "",
+        hint=diagnostics.message_hint or "",
         applied=(),
     )

@@ -1,4 +1,4 @@
-"""What a catalog and its prelude need of a server, as far as their text says it."""
+"""The features that a server needs to run a catalog and its prelude, as far as their text shows them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def mentioned_extensions(catalog: Catalog, prelude: Iterable[PreludeFile] = ()) 
 
 
 def features(catalog: Catalog, prelude: Iterable[PreludeFile] = ()) -> frozenset[str]:
-    """What a server has to be built with: ``icu``, ``xml`` (libxml), ``lz4``."""
+    """The libraries that a server has to be built with: ``icu``, ``xml`` (libxml), ``lz4``."""
     found = set()
     for text in _texts(catalog, prelude):
         bare = _COMMENT.sub(" ", text)

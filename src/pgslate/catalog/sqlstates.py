@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import psycopg
 
 Where = Literal["target", "scratch", "prelude"]
-"""What was running: migrations on a user's database, migrations on a scratch server, or a prelude."""
+"""The place of a failure: migrations on a user's database, migrations on a scratch server, or a prelude."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What an SQLSTATE means, in a few words of ours, and what to do about it.
+    """The meaning of an SQLSTATE in a few words, and how to mend its cause.
 
     ``on_scratch`` and ``in_prelude`` say what to do where the cause is another one there.
     """
@@ -152,7 +152,7 @@ ENDS_THE_CONNECTION = frozenset({"25P03", "25P04", "57P01", "57P02", "57P03", "5
 """The server ends the connection with these; so it does with every code of class 08."""
 
 NEEDS_A_TRANSACTION_OF_ITS_OWN = frozenset({"25001", "2D000", "53200", "55006", "55P04"})
-"""What only goes wrong because several files share a transaction: SET TRANSACTION after a query, a procedure
+"""Errors that arise only if several files share a transaction: SET TRANSACTION after a query, a procedure
 that commits, more locks than the server has room for, a table with deferred checks that is altered, an enum's
 value used where it was added."""
 
@@ -194,12 +194,16 @@ def place_in(file: str, statement: Statement, offset: int = 0) -> Place:
 
 def message_of(error: psycopg.Error, what: str) -> str:
     """The message for a reader: ``what`` failed, and everything that PostgreSQL says about it."""
-    told = error.diag
-    message = f"{what} failed: {told.message_primary or str(error).strip()}"
+    diagnostics = error.diag
+    message = f"{what} failed: {diagnostics.message_primary or str(error).strip()}"
     if error.sqlstate:
         message += f" (SQLSTATE {error.sqlstate})"
-    said = (("DETAIL", told.message_detail), ("HINT", told.message_hint), ("CONTEXT", told.context))
-    return message + "".join(f"\n{title}: {text}" for title, text in said if text)
+    more = (
+        ("DETAIL", diagnostics.message_detail),
+        ("HINT", diagnostics.message_hint),
+        ("CONTEXT", diagnostics.context),
+    )
+    return message + "".join(f"\n{title}: {text}" for title, text in more if text)
 
 
 def _elsewhere(there: Sequence[str]) -> str:
@@ -231,14 +235,14 @@ def migration_failed(
         doing: "applying" on a user's database, or what else was being done, on a scratch server.
         there: Relations and types in schemas that the statement didn't look in, which may be what it means.
     """
-    told = error.diag
+    diagnostics = error.diag
     state = error.sqlstate or ""
     fix = "correct the migration, then run again"
     if state == "42710" and statement.kind == "CreateRoleStmt":
         fix = _ROLES
     elif meaning := MEANINGS.get(state):
         fix = meaning.fix_in("target" if doing == "applying" else "scratch")
-    position = int(told.statement_position) - 1 if told.statement_position else 0
+    position = int(diagnostics.statement_position) - 1 if diagnostics.statement_position else 0
     return MigrationFailedError(
         message_of(error, f"{doing} {migration.shown}"),
         place=place_of(migration, statement, position),
@@ -246,8 +250,8 @@ def migration_failed(
         migration=migration.version,
         statement=statement.text,
         sqlstate=state,
-        detail=told.message_detail or "",
-        hint=told.message_hint or "",
+        detail=diagnostics.message_detail or "",
+        hint=diagnostics.message_hint or "",
         applied=tuple(applied),
     )
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pgslate.errors import Place, SqlSyntaxError
 
 LETTER = r"[^\x00-@\[-\^`{-\x7f]"
-"""A letter, an underscore, or anything beyond ASCII; said as what it is not, which is quick to compile."""
+"""A letter, an underscore, or anything beyond ASCII; written as the characters that it is not, for speed."""
 
 LETTER_OR_DIGIT = r"[^\x00-#%-/:-@\[-\^`{-\x7f]"
 """The same, a digit or a dollar sign."""

@@ -70,8 +70,8 @@ def made_by(text: str) -> str:
 
     >>> made_by('CREATE VIEW public."Last order" AS SELECT'), made_by("ALTER TABLE public.a ADD b int;")
     ('public.Last order', '')
-    >>> told = "ALTER TABLE public.a ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (\\n"
-    >>> made_by(told + "    SEQUENCE NAME public.s\\n);")
+    >>> altered = "ALTER TABLE public.a ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (\\n"
+    >>> made_by(altered + "    SEQUENCE NAME public.s\\n);")
     'public.s'
     """
     found = _QUALIFIED.search(text) if text.startswith("CREATE ") else _IDENTITY.search(text)

@@ -116,7 +116,7 @@ def fold(entries: Sequence[Entry]) -> list[Entry]:
 
 
 class _Folding:
-    """The entries of one script; whatever is said of an entry is said of its place among them."""
+    """The entries of one script; an entry is referred to by its place among them."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self._entries = entries
@@ -183,8 +183,8 @@ class _Folding:
             options = [line.strip() for line in found["options"].splitlines()]
             if options == list(_PLAIN_OPTIONS):
                 options = []
-            told = " ".join([f"SEQUENCE NAME {found['sequence']}", *options])
-            table.text.define(found["column"], f"{item} GENERATED {found['when']} AS IDENTITY ({told})")
+            sequence = " ".join([f"SEQUENCE NAME {found['sequence']}", *options])
+            table.text.define(found["column"], f"{item} GENERATED {found['when']} AS IDENTITY ({sequence})")
             self._put(at, table)
 
     def _fold_serials(self) -> None:

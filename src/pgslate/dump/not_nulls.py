@@ -28,9 +28,9 @@ _LONGEST, _LABEL = 63, "not_null"  # bytes, of a name
 def named(entries: Iterable[Entry]) -> list[Entry]:
     r"""The entries, with a name for each NOT NULL whose own would not be free.
 
-    >>> told = "CREATE TABLE public.{} (\n    id bigint{} NOT NULL\n);"
-    >>> parted = Entry(1, "TABLE", "log", None, (), (), told.format("log", " CONSTRAINT x_id_not_null"))
-    >>> plain = Entry(2, "TABLE", "x", None, (), (), told.format("x", ""))
+    >>> created = "CREATE TABLE public.{} (\n    id bigint{} NOT NULL\n);"
+    >>> parted = Entry(1, "TABLE", "log", None, (), (), created.format("log", " CONSTRAINT x_id_not_null"))
+    >>> plain = Entry(2, "TABLE", "x", None, (), (), created.format("x", ""))
     >>> print(named([parted, plain])[1].text)
     CREATE TABLE public.x (
         id bigint CONSTRAINT x_id_not_null NOT NULL
@@ -41,8 +41,8 @@ def named(entries: Iterable[Entry]) -> list[Entry]:
     for entry in found:
         created = _CREATED.match(entry.text)
         if created:
-            said = map(_bare, _NAMED.findall(entry.text))
-            taken[qualified(created["made"])[0]].update(said)
+            names = map(_bare, _NAMED.findall(entry.text))
+            taken[qualified(created["made"])[0]].update(names)
     return [_named(entry, taken) if entry.type in _TABLES else entry for entry in found]
 
 
@@ -57,8 +57,8 @@ def _named(entry: Entry, taken: dict[str, set[str]]) -> Entry:
         if name not in taken.get(schema, ()) or _NAMED.search(found["type"]):
             return found[0]
         quoted = name.replace('"', '""')
-        said = name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else f'"{quoted}"'
-        return f"    {found['column']} {found['type']} CONSTRAINT {said} NOT NULL"
+        spelled = name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else f'"{quoted}"'
+        return f"    {found['column']} {found['type']} CONSTRAINT {spelled} NOT NULL"
 
     return replace(entry, text=_COLUMN.sub(say, entry.text))
 

@@ -122,7 +122,7 @@ def entries_of(
         yield Entry(-_RELEASES - number, RELEASE, "", None, (), (), text)
     for entry in archive.entries:
         if entry.type in _NOT_OF_THE_CONTENTS or (entry.type == "DEFAULT" and not entry.oid):
-            continue  # that a column has no default is said by amendments
+            continue  # amendments say that a column has no default
         change = changed.texts.get(entry.number)
         if change is not None:
             text = change if entry.type == ROWS else without_cast_lists(change)

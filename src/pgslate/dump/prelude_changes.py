@@ -4,7 +4,7 @@ A dump knows only how to make an object, and a prelude's is there already. So a 
 the prelude was run, and at the end. An object keeps its OID between the two, whatever happens to its name;
 what is equal needs no statement, and what differs is altered, replaced, or dropped and made again.
 
-Not everything can be said as an alteration (a type's attributes, rows that were changed): that is refused.
+Not everything can be written as an alteration (a type's attributes, rows that were changed): that is refused.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Changes:
     ``texts`` are SQL by entry of the later archive, in place of the entry's own; ``drops`` are statements
     that come first, each with the entry of the table that it is part of (None: of no table); ``releases``
     follow them whatever is asked for: an object of the prelude gives up a name or a type that migrations make
-    anew. ``refused`` says by entry what can't be said as an alteration. ``changed_rows`` are the entries of
+    anew. ``refused`` says by entry what no alteration can express. ``changed_rows`` are the entries of
     rows that may be others only because their table was altered.
     """
 

@@ -52,11 +52,11 @@ class TableText:
 def table_text(text: str) -> TableText | None:
     r"""The parts of a table's SQL; None where it isn't a plain table with columns.
 
-    >>> told = "CREATE TABLE public.a (\n    id integer NOT NULL,\n    b text DEFAULT '),'::text\n);"
-    >>> found = table_text(told)
+    >>> created = "CREATE TABLE public.a (\n    id integer NOT NULL,\n    b text DEFAULT '),'::text\n);"
+    >>> found = table_text(created)
     >>> found.items
     ['id integer NOT NULL', "b text DEFAULT '),'::text"]
-    >>> str(found) == told
+    >>> str(found) == created
     True
     >>> table_text("CREATE TABLE public.a (\n    id integer\n)\nPARTITION BY RANGE (id);") is None
     True

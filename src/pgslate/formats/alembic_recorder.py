@@ -41,7 +41,7 @@ def main(ini: str, dsn: str, output: str, *skip: str) -> int:
             try:
                 with Operations.context(context), context.begin_transaction(_per_migration=True):
                     revision.module.upgrade()
-            except Exception:  # whatever a revision raises is told with its traceback
+            except Exception:  # whatever a revision raises is reported with its traceback
                 if skip:
                     revisions.append({"revision": revision.revision, "statements": None})
                     continue

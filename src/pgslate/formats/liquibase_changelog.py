@@ -43,12 +43,12 @@ class Entry:
     """An element of a changelog: ``include``, ``includeAll``, ``property``, ``changeSet``, ..."""
 
     kind: str
-    said: Mapping[str, Any]
+    attributes: Mapping[str, Any]
     place: Place
 
     def __getitem__(self, key: str) -> str:
-        """What is said, "" where nothing is. Raises CatalogError for a list or a mapping."""
-        value = self.said.get(key)
+        """The text of an attribute, "" where it isn't given. Raises CatalogError for a list or a mapping."""
+        value = self.attributes.get(key)
         if isinstance(value, (dict, list)):
             raise self.no_text(key)
         return "" if value is None else str(value)
@@ -90,7 +90,7 @@ def included(listing: Listing, changelog: str, entry: Entry) -> tuple[str, ...]:
     """The files that an ``include`` or an ``includeAll`` names. Raises CatalogError where there are none."""
     is_folder = entry.kind == "includeAll"
     key = "path" if is_folder else "file"
-    if not isinstance(entry.said.get(key, ""), str):
+    if not isinstance(entry.attributes.get(key, ""), str):
         raise entry.no_text(key)
     given = entry[key].replace("\\", "/").strip()
     unread = next((key for key in _UNREAD if entry[key]), None)
@@ -163,12 +163,12 @@ def _xml(listing: Listing, file: str) -> list[Entry]:
         nonlocal encoding
         encoding = given or encoding
 
-    def start(name: str, said: dict[str, str]) -> None:
+    def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth == 2:
             line, column = parser.CurrentLineNumber, parser.CurrentColumnNumber + 1
-            found.append((name.rsplit(":", 1)[-1], said, line, column))
+            found.append((name.rsplit(":", 1)[-1], attributes, line, column))
 
     def end(_name: str) -> None:
         nonlocal depth
@@ -194,7 +194,10 @@ def _xml(listing: Listing, file: str) -> list[Entry]:
     encoding = next((name for opening, name in _UTF_16.items() if content.startswith(opening)), encoding)
     text = content.decode(encoding, "replace").removeprefix("\ufeff")
     lines = dict(enumerate(re.split(r"\r\n|\r|\n", text), start=1))
-    return [Entry(kind, said, Place(file, line, at, lines.get(line, ""))) for kind, said, line, at in found]
+    return [
+        Entry(kind, attributes, Place(file, line, at, lines.get(line, "")))
+        for kind, attributes, line, at in found
+    ]
 
 
 def _is_json_changelog(text: str) -> bool:
@@ -252,22 +255,22 @@ def _documented(document: Any, text: str, file: str) -> list[Entry]:
     found = []
     at = text.index(_ROOT) if _ROOT in text else 0
     for each in listed:
-        for kind, said in each.items():
+        for kind, attributes in each.items():
             key = re.compile(rf"^(?P<lead>.*?)\b{re.escape(str(kind))}\b", re.MULTILINE)
-            seen = key.search(text, text.find("\n", at) + 1) or key.search(text)
-            at = seen.end() if seen else at
+            match = key.search(text, text.find("\n", at) + 1) or key.search(text)
+            at = match.end() if match else at
             line = text.count("\n", 0, at) + 1
-            column = len(seen["lead"]) + 1 if seen else 1
+            column = len(match["lead"]) + 1 if match else 1
             place = Place(file, line, column, text.split("\n")[line - 1])
-            found.append(Entry(str(kind), _merged(said) if isinstance(said, dict) else {}, place))
+            found.append(Entry(str(kind), _merged(attributes) if isinstance(attributes, dict) else {}, place))
     return found
 
 
-def _merged(said: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is said, with YAML's merge key ``<<`` followed.
+def _merged(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The attributes, with YAML's merge key ``<<`` followed.
 
     >>> _merged({"<<": {"a": "1", "b": "2"}, "b": "3"})["b"]
     '3'
     """
-    given = said.get("<<")
-    return {**given, **said} if isinstance(given, dict) else said
+    given = attributes.get("<<")
+    return {**given, **attributes} if isinstance(given, dict) else attributes

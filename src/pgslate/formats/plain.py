@@ -79,7 +79,7 @@ def _stem(file: str) -> str:
 
 
 def _without_undo(text: str, file: str) -> str:
-    """``text`` up to its undo mark. Raises CatalogError where it can't be told whether that is one."""
+    """``text`` up to its undo mark. Raises CatalogError where that mark is ambiguous."""
     mark = undo_mark(text)
     if mark is None:
         return text

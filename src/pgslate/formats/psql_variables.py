@@ -49,9 +49,9 @@ def fill(text: str, defines: Mapping[str, str], *, file: str) -> str:
     return "".join(done)
 
 
-def _value(said: str, values: Mapping[str, str], text: str, offset: int, file: str) -> str:
+def _value(written: str, values: Mapping[str, str], text: str, offset: int, file: str) -> str:
     joined: list[str] = []
-    for found in _VALUE.finditer(said.rstrip("\r")):
+    for found in _VALUE.finditer(written.rstrip("\r")):
         name = found["literal"] or found["identifier"] or found["bare"]
         if found["shell"]:
             raise CatalogError(

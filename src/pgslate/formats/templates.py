@@ -164,14 +164,14 @@ def stands_plainly(text: str, offset: int) -> bool:
 def fill_plainly(migrations: Iterable[Migration], defines: Mapping[str, str]) -> tuple[Migration, ...]:
     """The migrations of a format that doesn't substitute, with what plainly is a template filled in."""
     found = tuple(migrations)
-    seen = {kind for m in found for kind in _plain_templates(m.source)}
+    kinds = {kind for m in found for kind in _plain_templates(m.source)}
     filled = []
     for migration in found:
         text = migration.source
         where = {"file": migration.file, "first_line": migration.first_line}
-        if "go" in seen:
+        if "go" in kinds:
             text = fill_go(text, defines, **where)  # type: ignore[arg-type]  # file is str, first_line is int
-        if "braced" in seen:
+        if "braced" in kinds:
             text = fill(text, BRACED, lambda m: defines.get(m["name"]), **where)  # type: ignore[arg-type]  # as above
         elif defines:
             text = BRACED.sub(lambda m: defines.get(m["name"], m.group()), text)

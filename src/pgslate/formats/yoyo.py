@@ -1,6 +1,7 @@
 """yoyo: SQL files by name, but each below those that its ``-- depends: other_id`` names.
 
-It is told by a ``yoyo.ini`` whose ``sources`` lead to the folder, or by such a comment that names its files.
+pgslate recognises it by a ``yoyo.ini`` whose ``sources`` lead to the folder, or by such a comment that
+names files of the folder.
 
 Source: yoyo-migrations 9, ``yoyo/migrations.py`` and ``yoyo/topologicalsort.py``: a migration's id is its
 file's name; ``depends`` and ``transactional`` stand in the comments that a file begins with;
@@ -41,11 +42,11 @@ def recognise(listing: Listing) -> str | None:
     if files and ini:
         return f"{ini} and {files[0]}"
     known = {_id(file) for file in files} | {f.removesuffix(".py") for f in listing.top if f.endswith(".py")}
-    said = {file: tuple(_depends(listing.text(file))) for file in files}
+    directives_of = {file: tuple(_depends(listing.text(file))) for file in files}
     for file in files:
-        for found in said[file]:
+        for found in directives_of[file]:
             if (named := set(found["value"].split())) and named <= known:
-                return None if _are_numbered(said) else f"{file} has {found.group().strip()!r}"
+                return None if _are_numbered(directives_of) else f"{file} has {found.group().strip()!r}"
     return _shared_number(listing, files)
 
 
@@ -88,13 +89,13 @@ def _configuration(listing: Listing) -> Path | None:
     return ini if any(map(listing.root.resolve().match, patterns)) else None
 
 
-def _are_numbered(said: Mapping[str, Iterable[re.Match[str]]]) -> bool:
+def _are_numbered(directives_of: Mapping[str, Iterable[re.Match[str]]]) -> bool:
     """Whether numbers say another order than names do, and one in which no file stands above what it needs.
 
     That is a plain folder whose comments speak of other files: 001_a.sql, 9_d.sql, 010_c.sql.
     """
     numbers = {}
-    for file in said:
+    for file in directives_of:
         named = naming.version_and_name(_id(file))
         if named is None:
             return False
@@ -103,7 +104,7 @@ def _are_numbered(said: Mapping[str, Iterable[re.Match[str]]]) -> bool:
         return False
     return all(
         numbers[needed] < numbers[_id(file)]
-        for file, directives in said.items()
+        for file, directives in directives_of.items()
         for found in directives
         for needed in found["value"].split()
         if needed in numbers

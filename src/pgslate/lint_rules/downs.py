@@ -1,4 +1,4 @@
-"""A Down that doesn't bring back the state before: seen by running it, on a scratch server.
+"""A Down that doesn't bring back the state before; a run on a scratch server shows it.
 
 Each migration is applied; what its Down leaves is compared with what was there before, and rolled back, so
 that the next migration goes on from the Up. This is the only place in which pgslate ever runs a Down.
@@ -70,8 +70,9 @@ def _findings(scratch: _Scratch, migration: Migration, down: Down, before: Schem
             back = _on_a_copy(scratch, blocks)
     except (_DownFailedError, CatalogError) as error:
         line = error.line if isinstance(error, _DownFailedError) else error.place.line if error.place else 0
-        said = error.said if isinstance(error, _DownFailedError) else error.message
-        yield Finding(_RULE, down.file, line, "", f"the Down fails: {said}", "correct it, or remove it")
+        yield Finding(
+            _RULE, down.file, line, "", f"the Down fails: {error.message}", "correct it, or remove it"
+        )
         return
     differences = _differences(before, back)
     if differences:
@@ -80,14 +81,14 @@ def _findings(scratch: _Scratch, migration: Migration, down: Down, before: Schem
             down.file,
             found[0].line if found else down.first_line,
             "",
-            _said(each.whole for each in differences),
+            _not_restored(each.whole for each in differences),
             "undo in it what the Up does; or remove it, where there is no way back",
-            _said(each.brief for each in differences),
+            _not_restored(each.brief for each in differences),
             tuple(line for each in differences[:_SHOWN] for line in each.excerpt),
         )
 
 
-def _said(words: Iterable[str]) -> str:
+def _not_restored(words: Iterable[str]) -> str:
     shown = list(words)
     more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     return f"the Down doesn't bring back what was there before: {'; '.join(shown[:_SHOWN])}{more}"
@@ -155,12 +156,12 @@ def _is_order(each: Difference, before: Schema) -> bool:
 
 
 class _DownFailedError(Exception):
-    """A statement of a Down failed: its line, and what PostgreSQL said."""
+    """A statement of a Down failed: its line, and the message of PostgreSQL."""
 
-    def __init__(self, line: int, said: str) -> None:
-        super().__init__(line, said)
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(line, message)
         self.line = line
-        self.said = said
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)

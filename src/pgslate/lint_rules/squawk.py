@@ -45,15 +45,15 @@ def check(case: Case) -> Iterator[Finding]:
             names = list(files)
             for start in range(0, len(names), _AT_ONCE):
                 paths = [str(Path(folder) / name) for name in names[start : start + _AT_ONCE]]
-                for said in _run(program, paths, transactional):
-                    migration = files[Path(said["file"]).name]
+                for finding in _run(program, paths, transactional):
+                    migration = files[Path(finding["file"]).name]
                     yield Finding(
-                        f"squawk/{said['rule_name']}",
+                        f"squawk/{finding['rule_name']}",
                         migration.file,
-                        migration.first_line + int(said.get("line", 0)),
+                        migration.first_line + int(finding.get("line", 0)),
                         "",
-                        str(said.get("message", "")),
-                        str(said.get("help") or "see https://squawkhq.com/docs/rules"),
+                        str(finding.get("message", "")),
+                        str(finding.get("help") or "see https://squawkhq.com/docs/rules"),
                     )
 
 
@@ -66,9 +66,9 @@ def _run(program: str, paths: list[str], transactional: bool) -> list[dict[str, 
     try:
         found: list[dict[str, Any]] = json.loads(done.stdout or ("" if done.returncode else "[]"))
     except ValueError:
-        said = (done.stderr or done.stdout).strip().splitlines()
+        output = (done.stderr or done.stdout).strip().splitlines()
         raise UsageError(
-            f"squawk failed: {said[-1] if said else f'exit status {done.returncode}'}",
+            f"squawk failed: {output[-1] if output else f'exit status {done.returncode}'}",
             fix="correct what it says, or leave it out with --ignore squawk",
         ) from None
     return found

@@ -16,7 +16,7 @@ _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
 def without_primary_key(case: Case) -> Iterator[Finding]:
-    """Tables whose rows can't be told apart: replication, upserts and clean-ups need a key."""
+    """Tables without a key to distinguish their rows: replication, upserts and clean-ups need a key."""
     for table in _tables(case):
         if any(_says(each, "PRIMARY KEY") for each in _constraints(case, table)):
             continue
@@ -103,7 +103,7 @@ def _dropping(table: SchemaObject, index: SchemaObject) -> str:
 
 
 def _tables(case: Case) -> Iterator[SchemaObject]:
-    """The tables that migrations made, without partitions: what holds for them is said of their parent."""
+    """The tables that migrations made, without partitions, whose findings are reported for their parent."""
     for each in case.trace.schema:
         unit = case.units.get(each.name) if each.kind == "table" else None
         if unit is None or each.get("partition_of") is not None or case.trace.units[unit].made is None:

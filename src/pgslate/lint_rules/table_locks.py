@@ -102,9 +102,9 @@ def _alters(command: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         case "AT_AddConstraint":
             node = definition.get("Constraint", {})
             if not node.get("skip_validation") and not node.get("indexname"):
-                said = _CONSTRAINTS.get(node.get("contype", ""))
-                if said:
-                    yield f"ADD CONSTRAINT {said[0]}", said[1]
+                lock = _CONSTRAINTS.get(node.get("contype", ""))
+                if lock:
+                    yield f"ADD CONSTRAINT {lock[0]}", lock[1]
         case "AT_AddColumn":
             column = definition.get("ColumnDef", {})
             if _is_filled_in(column):

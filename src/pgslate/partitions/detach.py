@@ -29,9 +29,9 @@ def detach(target: Target, table: str, partition: str, *, timeout: float = 30.0)
     it within ``timeout`` seconds; what was begun then is finished by running again.
     """
     with target.connect(autocommit=True) as connection:
-        standing = list_partitions(connection, table)
-        found = _find(standing, partition)
-        _detach(connection, standing, found, timeout)
+        parent = list_partitions(connection, table)
+        found = _find(parent, partition)
+        _detach(connection, parent, found, timeout)
 
 
 def finish_detaching(
@@ -41,47 +41,47 @@ def finish_detaching(
 
     Raises LockTimeoutError where one is being detached right now, or in use, for longer than ``timeout`` s.
     """
-    standing = list_partitions(connection, table)
-    for each in standing.detaching:
-        _detach(connection, standing, each, timeout)
-    return tuple(each.qualified for each in standing.detaching)
+    parent = list_partitions(connection, table)
+    for each in parent.detaching:
+        _detach(connection, parent, each, timeout)
+    return tuple(each.qualified for each in parent.detaching)
 
 
-def _find(standing: PartitionedTable, name: str) -> Partition:
-    for each in standing.partitions:
+def _find(parent: PartitionedTable, name: str) -> Partition:
+    for each in parent.partitions:
         if name in (each.name, each.qualified):
             return each
     raise UsageError(
-        f"{name} is no partition of {standing.qualified}",
-        fix="its partitions: " + (", ".join(each.name for each in standing.partitions) or "none"),
+        f"{name} is no partition of {parent.qualified}",
+        fix="its partitions: " + (", ".join(each.name for each in parent.partitions) or "none"),
     )
 
 
 def _detach(
-    connection: psycopg.Connection[Any], standing: PartitionedTable, each: Partition, timeout: float
+    connection: psycopg.Connection[Any], parent: PartitionedTable, each: Partition, timeout: float
 ) -> None:
     """Detach a partition, whatever of it was done before, or is done by somebody else meanwhile."""
     deadline = time.monotonic() + timeout
     while True:
         if each.detaching:
             how, wait = sql.SQL(" FINALIZE"), ATTEMPT
-        elif standing.default:
+        elif parent.default:
             how, wait = sql.SQL(""), ATTEMPT
         else:  # it queues for nothing that reads and writes wait for, so that it may wait for long
             how, wait = sql.SQL(" CONCURRENTLY"), max(deadline - time.monotonic(), ATTEMPT)
         statement = sql.SQL("ALTER TABLE {} DETACH PARTITION {}{}").format(
-            sql.Identifier(standing.schema, standing.name), sql.Identifier(each.schema, each.name), how
+            sql.Identifier(parent.schema, parent.name), sql.Identifier(each.schema, each.name), how
         )
         try:
             _run(connection, statement, wait)
         except _PERHAPS_LATER as error:
             if time.monotonic() > deadline:
-                raise _timed_out(standing, each, timeout) from error
+                raise _timed_out(parent, each, timeout) from error
             time.sleep(PAUSE)
         else:
             return
-        standing = list_partitions(connection, (standing.schema, standing.name))
-        found = next((p for p in standing.partitions if p.qualified == each.qualified), None)
+        parent = list_partitions(connection, (parent.schema, parent.name))
+        found = next((p for p in parent.partitions if p.qualified == each.qualified), None)
         if found is None:
             return
         each = found
@@ -102,9 +102,9 @@ def _run(connection: psycopg.Connection[Any], statement: sql.Composed, wait: flo
         connection.execute(statement)
 
 
-def _timed_out(standing: PartitionedTable, each: Partition, timeout: float) -> LockTimeoutError:
+def _timed_out(parent: PartitionedTable, each: Partition, timeout: float) -> LockTimeoutError:
     return LockTimeoutError(
-        f"{each.qualified} could not be detached from {standing.qualified} within {timeout:g} s:"
+        f"{each.qualified} could not be detached from {parent.qualified} within {timeout:g} s:"
         " transactions that use it go on",
         fix="run again when they are done: what was begun is then finished",
         holder="",

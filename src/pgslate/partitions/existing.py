@@ -176,8 +176,8 @@ def partition_of(schema: str, name: str, bound: str, detaching: bool = False) ->
     """
     if bound == "DEFAULT":
         return Partition(schema, name, bound, default=True, detaching=detaching)
-    said = _BOUND.fullmatch(bound)
-    lower, upper = (_moment(said["lower"]), _moment(said["upper"])) if said else (None, None)
+    match = _BOUND.fullmatch(bound)
+    lower, upper = (_moment(match["lower"]), _moment(match["upper"])) if match else (None, None)
     return Partition(schema, name, bound, lower, upper, detaching=detaching)
 
 

@@ -98,12 +98,12 @@ def _locked_if_quiet(connection: psycopg.Connection[Any], table: sql.Identifier)
 
 def _bound(table: PartitionedTable, day: date) -> sql.Composable:
     """A day as a bound of the table's keys: midnight UTC, and the least of every other key."""
-    said = {
+    midnight = {
         "date": day.isoformat(),
         "timestamp without time zone": f"{day.isoformat()} 00:00:00",
         "timestamp with time zone": f"{day.isoformat()} 00:00:00+00",
     }[table.key_type]
-    return sql.SQL(", ").join([sql.Literal(said), *[sql.SQL("MINVALUE")] * (table.keys - 1)])
+    return sql.SQL(", ").join([sql.Literal(midnight), *[sql.SQL("MINVALUE")] * (table.keys - 1)])
 
 
 def _raise_if_taken(connection: psycopg.Connection[Any], table: PartitionedTable, name: str) -> None:

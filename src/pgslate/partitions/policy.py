@@ -245,7 +245,7 @@ def _check_template(policy: PartitionPolicy, where: str) -> None:
 
 
 def _check_names(policy: PartitionPolicy, where: str) -> None:
-    seen: dict[str, Window] = {policy.table_name: Window(date.min, date.min)}
+    window_of: dict[str, Window] = {policy.table_name: Window(date.min, date.min)}
     start = policy.window_at(datetime(2024, 1, 1, tzinfo=UTC)).start
     for _ in range(_PROBED[policy.every]):
         window = Window(start, _step(start, policy.every, 1))
@@ -256,14 +256,14 @@ def _check_names(policy: PartitionPolicy, where: str) -> None:
                 f" and PostgreSQL cuts names at {MAX_NAME_BYTES}",
                 fix="choose a shorter name, for example without {table}",
             )
-        if name in seen:
+        if name in window_of:
             raise ConfigError(
-                f"{where}: name {policy.name!r} calls both {seen[name]} and {window} {name}"
+                f"{where}: name {policy.name!r} calls both {window_of[name]} and {window} {name}"
                 if name != policy.table_name
                 else f"{where}: name {policy.name!r} gives a partition the name of its table",
                 fix=f'name what changes with every {policy.every}: "{_DEFAULT_NAMES[policy.every]}"',
             )
-        seen[name] = window
+        window_of[name] = window
         start = window.end
 
 

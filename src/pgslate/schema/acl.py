@@ -1,4 +1,4 @@
-"""Rights as what a GRANT or REVOKE said: the difference between an ACL and the default one.
+"""Rights that GRANT or REVOKE changed: the difference between an ACL and the default one.
 
 The format is that of aclitem (manual, "Privileges"): ``grantee=privileges/grantor``, where a star after a
 letter is WITH GRANT OPTION and an empty grantee is PUBLIC.

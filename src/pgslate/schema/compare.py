@@ -186,5 +186,5 @@ def _owner_is_right(want: object, have: object, owners: str | None, reader: str)
 
 
 def _other_names(want: object, have: object) -> bool:
-    """Whether columns are missing or stray, which is said of each of them, and not of their order."""
+    """True where columns are missing or stray: each is reported by itself, and their order is not."""
     return isinstance(want, tuple) and isinstance(have, tuple) and set(want) != set(have)

@@ -430,13 +430,13 @@ def _storage_options(alter: str, want: Value, have: Value) -> str:
 def _generic_options(want: Value, have: Value) -> str:
     """OPTIONS (...) for options as foreign-data objects have them."""
     wanted, held = _options(want), _options(have)
-    said = [
+    changes = [
         f"{'SET' if name in held else 'ADD'} {ident(name)} {quoted(text)}"
         for name, text in wanted.items()
         if held.get(name) != text
     ]
-    said += [f"DROP {ident(name)}" for name in held if name not in wanted]
-    return f"OPTIONS ({', '.join(said)})"
+    changes += [f"DROP {ident(name)}" for name in held if name not in wanted]
+    return f"OPTIONS ({', '.join(changes)})"
 
 
 def _policy(policy: SchemaObject) -> str:
@@ -502,8 +502,8 @@ def _grant(each: SchemaObject, statement: str, grantee: str, option: bool, privi
     owner = each.get("owner")
     if grantee == "OWNER":
         grantee = ident(str(owner)) if owner else "CURRENT_USER"
-    said = statement.format(", ".join(p + columns for p in privileges), _granted(each), grantee)
-    return said + (" WITH GRANT OPTION" if option and said.startswith("GRANT") else "")
+    grant = statement.format(", ".join(p + columns for p in privileges), _granted(each), grantee)
+    return grant + (" WITH GRANT OPTION" if option and grant.startswith("GRANT") else "")
 
 
 def _granted(each: SchemaObject) -> str:

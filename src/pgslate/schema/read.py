@@ -158,7 +158,7 @@ def _flat(document: dict[str, Any]) -> dict[str, Value]:
 
 
 def _annotate(objects: dict[Name, SchemaObject], rows: list[tuple[Any, ...]]) -> None:
-    for kind, name, owner_kind, owner_name, attribute, said in rows:
+    for kind, name, owner_kind, owner_name, attribute, text in rows:
         found = objects.get((kind, name))
         if found is None and kind in _ANNOTATED_PARTS:
             owner = ("type" if owner_kind == "composite type" else owner_kind, owner_name)
@@ -166,5 +166,5 @@ def _annotate(objects: dict[Name, SchemaObject], rows: list[tuple[Any, ...]]) ->
                 continue
             found = SchemaObject(kind, name, owner, {})
         if found is not None:
-            attributes = {**found.attributes, attribute: said}
+            attributes = {**found.attributes, attribute: text}
             objects[kind, name] = SchemaObject(kind, name, found.owner, attributes)

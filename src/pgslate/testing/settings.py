@@ -100,25 +100,25 @@ def settings(
     )
 
 
-def _number(name: str, said: str) -> int:
-    if not said.isdecimal():
-        raise _wrong(name, f"is {said!r}", "give a whole number from 0")
-    return int(said)
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal():
+        raise _wrong(name, f"is {text!r}", "give a whole number from 0")
+    return int(text)
 
 
-def _one_of(name: str, said: str, among: Any) -> Any:
-    if said not in get_args(among):
-        raise _wrong(name, f"is {said!r}", f"use {', '.join(get_args(among))}")
-    return said
+def _one_of(name: str, text: str, among: Any) -> Any:
+    if text not in get_args(among):
+        raise _wrong(name, f"is {text!r}", f"use {', '.join(get_args(among))}")
+    return text
 
 
-def _moment(name: str, said: str) -> dt.datetime:
+def _moment(name: str, text: str) -> dt.datetime:
     import datetime as dt
 
     try:
-        moment = dt.datetime.fromisoformat(said)
+        moment = dt.datetime.fromisoformat(text)
     except ValueError:
-        raise _wrong(name, f"is {said!r}", "write 2026-07-01 or 2026-07-01T12:00:00Z") from None
+        raise _wrong(name, f"is {text!r}", "write 2026-07-01 or 2026-07-01T12:00:00Z") from None
     return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
 
 
