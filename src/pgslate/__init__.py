@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from pgslate.targets.kubernetes import kubernetes
     from pgslate.targets.kubernetes.forwarder import Forwarder
     from pgslate.targets.target import Target
+    from pgslate.verbs.adopt import Adopted, adopt
     from pgslate.verbs.affected import AffectedContract, AffectedResult, affected
     from pgslate.verbs.apply import ApplyResult, apply
     from pgslate.verbs.clone import CloneResult, clone
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
 
 # Where each name lives; `__all__` is these names, sorted.
 _HOMES = {
+    "Adopted": "verbs.adopt",
     "AffectedContract": "verbs.affected",
     "AffectedResult": "verbs.affected",
     "AppliedMigration": "execution.executor",
@@ -195,6 +197,7 @@ _HOMES = {
     "WhyMigration": "verbs.why",
     "WhyRelations": "verbs.why",
     "WhyTable": "verbs.why",
+    "adopt": "verbs.adopt",
     "affected": "verbs.affected",
     "apply": "verbs.apply",
     "check_lock": "verbs.lock",
@@ -223,6 +226,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Adopted",
     "AffectedContract",
     "AffectedResult",
     "AppliedMigration",
@@ -307,6 +311,7 @@ __all__ = [
     "WhyMigration",
     "WhyRelations",
     "WhyTable",
+    "adopt",
     "affected",
     "apply",
     "check_lock",

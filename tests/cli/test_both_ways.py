@@ -97,6 +97,19 @@ def test_apply_records_what_is_assumed(opened: Project, run: Run, database: Targ
     assert_same(done, run("apply", "teams", *options).json)
 
 
+def test_adopt(opened: Project, run: Run, database: Target, second: Target) -> None:
+    for target in (database, second):
+        with target.connect(autocommit=True) as connection:
+            for file in ("001_users.sql", "002_teams.sql"):
+                connection.execute((opened.catalog.root / file).read_bytes())
+            connection.execute("CREATE TABLE schema_migrations (version bigint, dirty boolean)")
+            connection.execute("INSERT INTO schema_migrations VALUES (2, false)")
+    done = pgslate.adopt(opened, database, tool="golang-migrate")
+    assert [migration.version for migration in done.pending] == ["003"]
+    options = ("--tool", "golang-migrate", "--dsn", second.dsn, "--format", "json")
+    assert_same(done, run("adopt", *options).json)
+
+
 def test_verify_finds_the_same_differences_and_missing_partitions(
     opened: Project, events: Slice, run: Run, database: Target
 ) -> None:

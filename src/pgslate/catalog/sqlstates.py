@@ -46,9 +46,9 @@ _ROLES = (
 )
 _ALREADY_THERE = Meaning(
     "it is there already",
-    "it is there already, and pgslate's ledger says nothing of it: where another tool made it, apply with"
-    " --assume-applied FILE for each file that the tool has applied (or a pattern, or all); or use an empty"
-    " database",
+    "it is there already, and pgslate's ledger says nothing of it: where another tool made it, take it over"
+    " with `pgslate adopt`, or apply with --assume-applied FILE for each file that the tool has applied (or a"
+    " pattern, or all); or use an empty database",
     on_scratch="an earlier migration or the prelude makes it already: leave one of the two out",
     in_prelude="let the prelude run twice (IF NOT EXISTS): a role or a database belongs to the whole server,"
     " and another run may have made it",

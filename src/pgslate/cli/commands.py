@@ -16,6 +16,7 @@ VERBS: tuple[tuple[str, str, str], ...] = (
     ("apply", "apply", "Apply what the tables need, then verify."),
     ("verify", "verify", "Compare what is there with what should be."),
     ("status", "status", "What the ledger holds, what is pending, what was edited."),
+    ("adopt", "adopt", "Take over a database that another migration tool has migrated."),
     ("up", "up", "An embedded server with that schema; prints its DSN."),
     ("down", "down", "Stop what `up` started."),
     ("lock", "lock", "Trace, slice and prove; write pgslate.lock, or --check it."),

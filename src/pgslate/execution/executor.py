@@ -281,7 +281,10 @@ class Execution:
     def _first_pieces(self, ledger: Ledger) -> list[Piece]:
         pieces = ledgers.opening(ledger, self._run)
         if self._plan.assumed:
-            rows = [self._row_of(m, "assumed", of=0, statements=None) for m in self._plan.assumed]
+            tool = self._plan.adopted_from
+            form = "adopted" if tool else "assumed"
+            rows = [self._row_of(m, form, of=0, statements=None) for m in self._plan.assumed]
+            rows = [replace(row, applied_by=tool) for row in rows]
             pieces.append(ledgers.recording(rows))
         pieces += [ledgers.accepting(m.version, m.file, m.checksum) for m in self._plan.accepted]
         if self._plan.bookkeeping:

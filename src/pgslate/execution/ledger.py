@@ -14,6 +14,7 @@ from psycopg import sql
 from pgslate.catalog.statements import Statement
 from pgslate.errors import LedgerError, TargetError
 from pgslate.execution.batch import Piece
+from pgslate.execution.tool_history import TABLES
 
 OLDEST_SERVER = 140000
 
@@ -75,6 +76,7 @@ _FACTS: LiteralString = """SELECT pg_catalog.current_setting('server_version_num
 pg_catalog.current_setting('server_version'), pg_catalog.pg_is_in_recovery(),
 pg_catalog.current_setting('default_transaction_read_only')::bool, pg_catalog.current_database()::text,
 pg_catalog.getdatabaseencoding()::text, session_user::text, pg_catalog.pg_backend_pid(),
+EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = ANY({tables}::text[]) AND relkind IN ('r', 'p')),
 pg_catalog.current_setting('pgslate.ledger')"""
 
 
@@ -82,8 +84,9 @@ pg_catalog.current_setting('pgslate.ledger')"""
 class LedgerRow:
     """What the ledger says of one migration.
 
-    ``form`` is "files", "statements" or "objects", or "assumed" where a user declared it as applied by
-    other means. ``statements`` are the indexes in the file of those that were run, None for all ``of`` them.
+    ``form`` is "files", "statements" or "objects", "assumed" where a user declared it as applied by other
+    means, or "adopted" where the tool that is ``applied_by`` says so. ``statements`` are the indexes in the
+    file of those that were run, None for all ``of`` them.
     ``next`` is where a file that is not one transaction goes on, None where it is finished; ``begun`` what
     was there before that statement was begun outside a transaction, None where it was not begun;
     ``done_checksum`` covers the statements before it. ``applied_at`` is ISO 8601 with an offset.
@@ -143,7 +146,10 @@ EMPTY = Ledger()
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What matters of the server and session. ``version`` is as libpq numbers it: 170002."""
+    """What matters of the server and session. ``version`` is as libpq numbers it: 170002.
+
+    ``has_tool_tables`` says that a table has the name of one that another migration tool keeps.
+    """
 
     version: int
     version_text: str
@@ -153,11 +159,14 @@ class Server:
     encoding: str
     role: str
     backend: int
+    has_tool_tables: bool = False
 
 
 def read(connection: psycopg.Connection[Any]) -> tuple[Ledger, Server]:
     """The ledger and the server, in one round trip. Raises LedgerError where a newer pgslate wrote it."""
-    cursor = connection.execute(sql.SQL("{};{}").format(sql.SQL(_READ), sql.SQL(_FACTS)))
+    cursor = connection.execute(
+        sql.SQL("{};{}").format(sql.SQL(_READ), sql.SQL(_FACTS).format(tables=list(TABLES)))
+    )
     cursor.nextset()
     row = cursor.fetchone()
     assert row is not None
@@ -229,14 +238,16 @@ def opening(ledger: Ledger, run: LedgerRun) -> list[Piece]:
     return [*made, _piece(record)]
 
 
-_COLUMNS = tuple(name for name in LedgerRow.__slots__ if name not in ("applied_at", "applied_by"))
+_COLUMNS = tuple(name for name in LedgerRow.__slots__ if name != "applied_at")
 _SINCE_BEGIN: LiteralString = "extract(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.now()) * 1000"
 # As JSON: a few hundred rows take a moment to quote value by value.
 _RECORD: LiteralString = """INSERT INTO pgslate.ledger (version, file, checksum, form, statements, of, next,
-begun, done_checksum, duration_ms, run)
-SELECT version, file, checksum, form, statements, of, next, begun, done_checksum, {took}, run
+begun, done_checksum, duration_ms, run, applied_by)
+SELECT version, file, checksum, form, statements, of, next, begun, done_checksum, {took}, run,
+coalesce(nullif(applied_by, ''), session_user)
 FROM pg_catalog.jsonb_to_recordset({rows}) AS written (version text, file text, checksum text, form text,
-statements int[], of int, next int, begun jsonb, done_checksum text, duration_ms float8, run uuid)
+statements int[], of int, next int, begun jsonb, done_checksum text, duration_ms float8, run uuid,
+applied_by text)
 ON CONFLICT (version) DO UPDATE SET (file, checksum, form, statements, of, next, begun, done_checksum,
 duration_ms, run, applied_at, applied_by) = (excluded.file, excluded.checksum, excluded.form,
 excluded.statements, excluded.of, excluded.next, excluded.begun, excluded.done_checksum,

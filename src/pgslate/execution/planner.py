@@ -110,9 +110,10 @@ class Excluded:
 class Plan:
     """What would run, in order, and what would not.
 
-    ``assumed`` are recorded as applied without being run, ``accepted`` are edited files whose checksums the
-    ledger takes over. ``applied`` are the versions that stand before the run, ``known`` every version of the
-    catalog; ``fresh`` says that no migration stands there yet. ``bookkeeping`` is run first: it makes the
+    ``assumed`` are recorded as applied without being run (by the tool ``adopted_from``, if any),
+    ``accepted`` are edited files whose checksums the ledger takes over. ``applied`` are the versions that
+    stand before the run, ``known`` every version of the catalog; ``fresh`` says that no
+    migration stands there yet. ``bookkeeping`` is run first: it makes the
     table of the tool that the catalog is written for, if it isn't there and something speaks of it.
     ``collisions`` say which older files may fail on what newer ones, which are applied, have changed.
     """
@@ -121,6 +122,7 @@ class Plan:
     form: str
     steps: tuple[Step, ...]
     assumed: tuple[Migration, ...] = ()
+    adopted_from: str = ""
     accepted: tuple[Migration, ...] = ()
     applied: tuple[str, ...] = ()
     known: tuple[str, ...] = field(default=(), repr=False)
@@ -182,6 +184,7 @@ def plan_of(
     allow_out_of_order: bool = False,
     accept_edited: Iterable[str] = (),
     assume_applied: Iterable[str] = (),
+    adopted_from: str = "",
 ) -> Plan:
     """What to run of ``slice_`` on a database whose ledger is ``ledger`` (by default: none).
 
@@ -210,6 +213,7 @@ def plan_of(
         form=slice_.form,
         steps=tuple(_step(slice_, ledger, index, totals[index], needed[index]) for index in pending),
         assumed=tuple(assumed),
+        adopted_from=adopted_from,
         accepted=tuple(m for m in edited if m in accepted),
         applied=tuple(m.version for m in catalog.migrations if _is_finished(ledger, m)),
         known=tuple(m.version for m in catalog.migrations),
@@ -282,6 +286,8 @@ def _excluded(
             yield Excluded(migration, "assumed to be applied, as you asked")
         elif row is not None and row.form == "assumed":
             yield Excluded(migration, f"assumed to be applied since {row.applied_at}")
+        elif row is not None and row.form == "adopted":
+            yield Excluded(migration, f"applied by {row.applied_by}, adopted at {row.applied_at}")
         elif row is not None:
             part = "" if row.statements is None else f" ({len(row.statements)} of {row.of} statements)"
             yield Excluded(migration, f"applied at {row.applied_at}{part}")

@@ -13,7 +13,7 @@ from pgslate.catalog.migration import shown
 from pgslate.catalog.prelude import run_prelude
 from pgslate.dump.kept_snapshot import definitions_of
 from pgslate.errors import InterruptedRunError
-from pgslate.execution import extensions, ledger, locks
+from pgslate.execution import adoption, extensions, ledger, locks
 from pgslate.execution.connection import read_ledger
 from pgslate.execution.executor import AppliedMigration, Execution
 from pgslate.execution.ledger import Ledger, Server
@@ -44,6 +44,7 @@ def run(
     allow_out_of_order: bool = False,
     accept_edited: Iterable[str] = (),
     assume_applied: Iterable[str] = (),
+    adopted_from: str = "",
     progress: Progress | None = None,
 ) -> RunResult:
     """Apply what of ``slice_`` is not in the ledger; where nothing is pending, take no lock.
@@ -56,6 +57,7 @@ def run(
         allow_out_of_order: Run migrations that come below the last applied one, too.
         accept_edited: Migrations whose edit counts as what was applied, by version or file.
         assume_applied: Migrations to record as applied without running them, by version or file.
+        adopted_from: The tool that applied what is assumed to be applied, if its table says so.
         progress: Receives each step.
 
     Raises:
@@ -74,12 +76,15 @@ def run(
             allow_out_of_order=allow_out_of_order,
             accept_edited=accepted,
             assume_applied=assumed,
+            adopted_from=adopted_from,
         )
 
     found, server = read_ledger(connection)
     first = planned(found)
     if first.is_empty:
         return RunResult(first, found)
+    if found.is_empty and server.has_tool_tables and not assumed:
+        adoption.refuse_others(connection, slice_)
     listener.planned(first)
     ledger.check_usable(server)
     locks.refuse_poolers(connection, target, server.backend)

@@ -24,6 +24,8 @@ def _lines(status: StatusResult, label: str) -> Iterable[str]:
         f"{len(status.left_out)} left out",
     ]
     yield f"{label}: {', '.join(counts)}"
+    if status.migrated_by:
+        yield f"migrated by {status.migrated_by}: pgslate adopt"
     if status.unfinished:
         yield "cut off in the middle (pgslate apply goes on from there)"
         yield aligned(
@@ -48,5 +50,7 @@ def _lines(status: StatusResult, label: str) -> Iterable[str]:
 
 def _row(row: LedgerRow, shown: str) -> tuple[str, str, str]:
     part = "" if row.statements is None else f"{len(row.statements)} of {counted(row.of, 'statement')}"
+    if row.form == "adopted":
+        return shown, f"applied by {row.applied_by}", f"adopted {row.applied_at[:19].replace('T', ' ')}"
     how = part or ("" if row.form == "files" else row.form)
     return shown, f"{row.applied_at[:19].replace('T', ' ')} by {row.applied_by}", how

@@ -114,7 +114,7 @@ def plan(
 
         found = plan_of(
             slice_,
-            _ledger_of(target),
+            _ledger_of(slice_, target, refusing=not assumed),
             allow_out_of_order=allow_out_of_order,
             accept_edited=accept_edited,
             assume_applied=assumed,
@@ -136,14 +136,18 @@ def plan(
 _Parts = tuple[tuple[PlannedMigration, ...], tuple[ExcludedMigration, ...]]
 
 
-def _ledger_of(target: Target | None) -> Any:
+def _ledger_of(slice_: Slice, target: Target | None, *, refusing: bool) -> Any:
+    from pgslate.execution.adoption import refuse_others
     from pgslate.execution.connection import connected, read_ledger
     from pgslate.execution.ledger import EMPTY
 
     if target is None:
         return EMPTY
     with connected(target) as connection:
-        return read_ledger(connection)[0]
+        found, server = read_ledger(connection)
+        if refusing and found.is_empty and server.has_tool_tables:
+            refuse_others(connection, slice_)
+        return found
 
 
 def _from_plan(found: Plan) -> _Parts:

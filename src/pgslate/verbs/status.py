@@ -9,6 +9,7 @@ from typing import Any
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.migration import Migration
 from pgslate.execution import ledger_state
+from pgslate.execution.adoption import migrated_by
 from pgslate.execution.connection import connected, read_ledger
 from pgslate.execution.ledger import Ledger, LedgerRow, LedgerRun
 from pgslate.project.project import Project
@@ -26,6 +27,8 @@ class StatusResult:
     ``left_out`` are those that runs knew and didn't need;
     ``edited`` differ from what was applied; ``missing`` are rows whose files the catalog no longer has.
     ``shown`` maps each version to the name that reports show.
+    ``migrated_by`` says, where pgslate's ledger is empty, which other tool applied migrations of the catalog,
+    and how far: "Flyway up to 16".
     """
 
     database: str
@@ -37,6 +40,7 @@ class StatusResult:
     missing: tuple[LedgerRow, ...]
     runs: tuple[LedgerRun, ...]
     shown: Mapping[str, str]
+    migrated_by: str = ""
 
     @property
     def is_clean(self) -> bool:
@@ -63,6 +67,7 @@ class StatusResult:
             "left_out": [{"version": m.version, "file": m.file} for m in self.left_out],
             "edited": [{"version": m.version, "file": m.file} for m in self.edited],
             "missing": [{"version": row.version, "file": row.file} for row in self.missing],
+            "migrated_by": self.migrated_by,
         }
 
 
@@ -73,7 +78,9 @@ def status(about: Project | Slice, target: Target) -> StatusResult:
     """
     with connected(target) as connection:
         ledger, server = read_ledger(connection)
-    found = status_of(about.catalog, ledger, server.database)
+        unknown = ledger.is_empty and server.has_tool_tables
+        other = migrated_by(connection, about.catalog) if unknown else ""
+    found = replace(status_of(about.catalog, ledger, server.database), migrated_by=other)
     return found.within(about.files) if isinstance(about, Slice) else found
 
 
