@@ -97,7 +97,7 @@ def test_a_name_that_is_no_settings_is_refused(tmp_path: Path) -> None:
 def test_a_setting_that_the_server_refuses_is_the_configurations_fault(database: Target) -> None:
     with pytest.raises(ConfigError, match='invalid value for parameter "work_mem"') as error:
         database.connect(settings={"work_mem": "much"})
-    assert error.value.fix == "correct [session] in pgslate.toml"
+    assert error.value.fix == "correct work_mem in [session] of pgslate.toml"
 
 
 def test_a_setting_of_ones_own_has_a_dot_in_its_name(tmp_path: Path) -> None:
