@@ -289,6 +289,7 @@ else:
         context.configure(connection=connection)
         with context.begin_transaction():
             context.run_migrations()
+    engine.dispose()
 """
 
 
