@@ -28,6 +28,8 @@ from pgslate.errors import (
 )
 from pgslate.execution.ledger import Server as Facts
 from pgslate.execution.ledger import check_usable
+from pgslate.execution.planner import Step
+from pgslate.execution.progress import Silent
 from pgslate.slices.slice import Form, Slice, whole
 from pgslate.targets.embedded.server import Server
 from pgslate.targets.target import Target, dsn_with
@@ -348,8 +350,17 @@ def test_a_session_that_may_not_be_idle_ends_the_run_with_the_timeouts_name(
         f"GRANT ALL ON SCHEMA public TO {role}",
     )
     slice_ = slice_for({"001_a.sql": "CREATE TABLE a();", "002_b.sql": "CREATE TABLE b();"})
+
+    class IdleUntilItEnds(Silent):
+        """Leaves the run's transaction idle until the server has ended it."""
+
+        def finished(self, step: Step, seconds: float) -> None:
+            idle = f"SELECT FROM pg_stat_activity WHERE usename = '{role}' AND state = 'idle in transaction'"
+            while rows(database, idle):
+                pass
+
     with pytest.raises(ConnectionLostError, match="idle_in_transaction_session_timeout") as caught:
-        apply(slice_, Target(dsn_with(database.dsn, user=role)))
+        apply(slice_, Target(dsn_with(database.dsn, user=role)), progress=IdleUntilItEnds())
     assert caught.value.exit_status == 3
     assert "Nothing of this run was kept." in str(caught.value)
     run(database, f"ALTER ROLE {role} RESET idle_in_transaction_session_timeout")
