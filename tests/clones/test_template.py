@@ -294,4 +294,4 @@ def test_a_prelude_that_can_not_run_twice_on_a_server_is_told_as_everywhere(
         databases.prepare("a")
     with server.target().connect(autocommit=True) as connection:
         connection.execute("DROP ROLE porter")
-    assert "let it run twice" in caught.value.fix
+    assert "let the prelude run twice" in caught.value.fix

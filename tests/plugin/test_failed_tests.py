@@ -214,7 +214,8 @@ def test_a_server_that_goes_away_during_the_run_costs_its_wait_once(
         began = time.monotonic()
         ran = run_here(folder, "--pgslate-dsn", server.dsn())
         took = time.monotonic() - began
-    assert ran.outcomes.get("errors") == 4, ran.out
+    assert ran.outcomes.get("errors") in (3, 4), ran.out  # the first test's database may be given back unseen
+    assert ran.out.count("within 30 s") <= 2, ran.out  # the error, and its line in the summary
     assert took < 60, took
 
 
