@@ -207,6 +207,23 @@ def test_the_columns_of_a_child_keep_their_order(any_server: Server) -> None:
         case.assert_exact("base", "kid", "grand", "two", "attached")
 
 
+def test_a_childs_own_columns_stay_between_those_that_its_parent_got_later(any_server: Server) -> None:
+    with court(
+        any_server,
+        "CREATE TABLE base (id int); CREATE TABLE kid (own int) INHERITS (base);"
+        "ALTER TABLE base ADD late int;",
+        "ALTER TABLE kid ADD mine jsonb DEFAULT '{}' NOT NULL;"
+        "ALTER TABLE kid ADD twice int GENERATED ALWAYS AS (own * 2) STORED;"
+        "ALTER TABLE base ADD last date;"
+        "INSERT INTO kid (id, own, late, last) VALUES (1, 2, 3, '2026-01-01');",
+    ) as case:
+        with made(case) as part, case.server.target(case.database).connect() as whole:
+            for table in ("base", "kid"):
+                query = f"TABLE {table}".encode()
+                assert part.execute(query).fetchall() == whole.execute(query).fetchall()
+        case.assert_exact("base", "kid")
+
+
 def test_the_sequence_of_a_copied_identity_keeps_its_type(any_server: Server) -> None:
     with court(
         any_server,

@@ -4,7 +4,8 @@
   a default if the type has a length; and it does so only after all tables, so that grandchildren take over
   what their parent doesn't have.
 - A parent's column that came after a child's own ones. A child that is made anew has its parent's columns
-  first, so the parent's column is dropped and added again, to be the last.
+  first, so the parent's column is dropped and added again, to be the last. So are the child's own columns
+  that came after it.
 - An identity column's sequence of another type than the column: CREATE TABLE ... (LIKE ... INCLUDING ALL)
   makes one, and ADD GENERATED can't.
 
@@ -41,12 +42,30 @@ JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refob
 WHERE s.seqtypid <> a.atttypid
 ORDER BY 1, 2"""
 
-# What a child has from a parent behind a column of its own, with the parent that the column is of.
+# Columns that a child has from a parent behind a column of its own, with the parent that they are of; and the
+# child's own columns behind these.
 _LATE_COLUMNS = """
 WITH RECURSIVE above AS (
     SELECT inhrelid AS child, inhparent AS parent FROM pg_catalog.pg_inherits
-    UNION SELECT a.child, i.inhparent FROM above a JOIN pg_catalog.pg_inherits i ON i.inhrelid = a.parent)
-SELECT c.oid::int8, pg_catalog.format('ALTER TABLE %I.%I DROP COLUMN %I;', n.nspname, p.relname, x.attname),
+    UNION SELECT a.child, i.inhparent FROM above a JOIN pg_catalog.pg_inherits i ON i.inhrelid = a.parent),
+own AS (
+    SELECT attrelid, attnum, attname FROM pg_catalog.pg_attribute
+    WHERE attnum > 0 AND NOT attisdropped AND attislocal AND attinhcount = 0 AND attidentity = ''),
+inherited AS (
+    SELECT c.oid AS child, b.attnum AS place, x.attrelid AS owner, x.attnum AS number
+    FROM pg_catalog.pg_class c
+    JOIN above ON above.child = c.oid
+    JOIN own x ON x.attrelid = above.parent
+    JOIN pg_catalog.pg_attribute b ON b.attrelid = c.oid AND b.attname = x.attname AND NOT b.attislocal
+    WHERE NOT c.relispartition AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_attribute l
+        WHERE l.attrelid = c.oid AND l.attnum > 0 AND l.attnum < b.attnum AND NOT l.attisdropped
+            AND l.attislocal AND l.attinhcount = 0)),
+late AS (
+    SELECT * FROM inherited
+    UNION ALL SELECT o.attrelid, o.attnum, o.attrelid, o.attnum FROM own o
+    WHERE o.attnum > (SELECT min(i.place) FROM inherited i WHERE i.child = o.attrelid))
+SELECT late.child::int8,
+    pg_catalog.format('ALTER TABLE %I.%I DROP COLUMN %I;', n.nspname, p.relname, x.attname),
     pg_catalog.format('ALTER TABLE %I.%I ADD COLUMN %I %s', n.nspname, p.relname, x.attname,
         pg_catalog.format_type(x.atttypid, x.atttypmod))
     || CASE WHEN x.attcollation <> t.typcollation THEN (SELECT pg_catalog.format(' COLLATE %I.%I',
@@ -56,20 +75,14 @@ SELECT c.oid::int8, pg_catalog.format('ALTER TABLE %I.%I DROP COLUMN %I;', n.nsp
         WHEN 'v' THEN pg_catalog.format(' GENERATED ALWAYS AS (%s) VIRTUAL', e.value)
         ELSE COALESCE(' DEFAULT ' || e.value, '') END
     || CASE WHEN x.attnotnull THEN ' NOT NULL' ELSE '' END || ';'
-FROM pg_catalog.pg_class c
-JOIN above ON above.child = c.oid
-JOIN pg_catalog.pg_class p ON p.oid = above.parent
+FROM late
+JOIN pg_catalog.pg_class p ON p.oid = late.owner
 JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
-JOIN pg_catalog.pg_attribute x ON x.attrelid = p.oid AND x.attnum > 0 AND NOT x.attisdropped
-    AND x.attislocal AND x.attinhcount = 0 AND x.attidentity = ''
+JOIN pg_catalog.pg_attribute x ON x.attrelid = late.owner AND x.attnum = late.number
 JOIN pg_catalog.pg_type t ON t.oid = x.atttypid
-JOIN pg_catalog.pg_attribute b ON b.attrelid = c.oid AND b.attname = x.attname AND NOT b.attislocal
 LEFT JOIN LATERAL (SELECT pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS value
-    FROM pg_catalog.pg_attrdef d WHERE d.adrelid = p.oid AND d.adnum = x.attnum) e ON true
-WHERE NOT c.relispartition AND c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_attribute l
-    WHERE l.attrelid = c.oid AND l.attnum > 0 AND l.attnum < b.attnum AND NOT l.attisdropped
-        AND l.attislocal AND l.attinhcount = 0)
-ORDER BY c.oid, b.attnum"""
+    FROM pg_catalog.pg_attrdef d WHERE d.adrelid = x.attrelid AND d.adnum = x.attnum) e ON true
+ORDER BY late.child, late.place"""
 
 # Children whose columns are all their own, too, for ALTER TABLE made them inherit; where a column that no
 # parent has comes before one that a parent has.

@@ -22,7 +22,7 @@ from pgslate.schema.database_settings import set_here
 from pgslate.slices.slice import Slice
 from pgslate.trace.effects import Trace, Unit
 
-VERSION = 9
+VERSION = 10
 """Of what a snapshot holds: one in the cache that is of another version is made anew."""
 
 # What a dump is read under, whatever the session has: names are qualified, and function bodies come before
