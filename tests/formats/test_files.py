@@ -10,7 +10,15 @@ import pytest
 from tests.formats.conftest import Load
 
 from pgslate.catalog.catalog import Catalog
-from pgslate.errors import CatalogError, DuplicateVersionError, Place, SqlSyntaxError
+from pgslate.errors import (
+    CatalogError,
+    DuplicateVersionError,
+    MigrationFailedError,
+    Place,
+    SqlSyntaxError,
+)
+from pgslate.targets.target import Target
+from pgslate.trace.tracer import trace
 
 
 def test_two_files_of_one_version_are_an_error(load: Load) -> None:
@@ -82,13 +90,20 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(load: Load) -> N
     assert [(s.text, s.line) for s in windows.statements] == [("SELECT 1", 2), ("SELECT 2", 3)]
 
 
-def test_a_syntax_error_has_its_place_in_the_file(load: Load) -> None:
+def test_a_syntax_error_has_its_place_in_the_file(load: Load, database: Target) -> None:
+    catalog = load({"1_a.sql": "-- migrate:up\n\nSELECT 1;\n  SELECT FROM FROM x;\n-- migrate:down\n"})
+    with pytest.raises(SqlSyntaxError) as raised:
+        trace(catalog, database)
+    assert str(raised.value.place) == "1_a.sql:4:15"
+    assert raised.value.place is not None
+    assert raised.value.place.caret() == "  SELECT FROM FROM x;\n              ^"
+
+
+def test_a_string_that_is_not_closed_has_its_place_before_any_server_is_asked(load: Load) -> None:
     catalog = load({"1_a.sql": "-- migrate:up\n\nSELECT 1;\n  SELECT 'x;\n-- migrate:down\n"})
     with pytest.raises(SqlSyntaxError) as raised:
         catalog.parse()
     assert str(raised.value.place) == "1_a.sql:4:10"
-    assert raised.value.place is not None
-    assert raised.value.place.caret() == "  SELECT 'x;\n         ^"
 
 
 def test_a_file_that_can_not_be_read_is_an_error(folder: Callable[[Mapping[str, str]], Path]) -> None:
@@ -159,10 +174,14 @@ def test_a_pipe_among_the_files_is_not_waited_for(tmp_path: Path) -> None:
         Catalog.load(tmp_path)
 
 
-def test_a_statement_that_is_nested_too_deeply_for_the_parser_is_left_to_the_server(tmp_path: Path) -> None:
+def test_a_statement_that_is_nested_too_deeply_is_told_with_its_place(
+    tmp_path: Path, database: Target
+) -> None:
     (tmp_path / "001_a.sql").write_text("SELECT 1;\nSELECT 1" + "+1" * 60_000 + ";")
-    (migration,) = Catalog.load(tmp_path).parse()
-    assert [(each.kind, each.line) for each in migration.statements] == [("SelectStmt", 1), ("SelectStmt", 2)]
+    with pytest.raises(MigrationFailedError, match="stack depth limit exceeded") as raised:
+        trace(Catalog.load(tmp_path), database)
+    assert raised.value.place is not None
+    assert (raised.value.place.line, len(raised.value.place.caret()) < 500) == (2, True)
 
 
 def test_of_a_long_line_what_is_around_the_place_is_shown() -> None:

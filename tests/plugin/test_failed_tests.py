@@ -214,8 +214,9 @@ def test_a_server_that_goes_away_during_the_run_costs_its_wait_once(
         began = time.monotonic()
         ran = run_here(folder, "--pgslate-dsn", server.dsn())
         took = time.monotonic() - began
-    assert ran.outcomes.get("errors") in (3, 4), ran.out  # the first test's database may be given back unseen
-    assert ran.out.count("within 30 s") <= 2, ran.out  # the error, and its line in the summary
+    # A worker gives the first test's database back; its failure may or may not reach that test's teardown.
+    assert ran.out.count("ERROR at setup") == 3, ran.out
+    assert ran.out.count("within 30 s") == 2, ran.out  # one error waited, and is in the summary, too
     assert took < 60, took
 
 

@@ -10,10 +10,11 @@ Source: PostgreSQL manual, "Message Flow", "Multiple Statements in a Simple Quer
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pgslate.catalog.sqlstates import place_of
-from pgslate.errors import SqlSyntaxError
+from pgslate.errors import Place, SqlSyntaxError
 
 if TYPE_CHECKING:
     import psycopg
@@ -48,8 +49,16 @@ def _check(connection: psycopg.Connection[Any], migration: Migration, statement:
         version = connection.info.parameter_status("server_version")
         raise SqlSyntaxError(
             f"{error.diag.message_primary} (PostgreSQL {version})",
-            place=place_of(migration, statement, offset),
+            place=_with_its_line(migration, place_of(migration, statement, offset)),
             fix="correct the statement; nothing was run",
         ) from None
     except psycopg.DatabaseError:
         return  # what the server says beside the grammar, it says when the statement is run
+
+
+def _with_its_line(migration: Migration, place: Place) -> Place:
+    """The place with the whole line of the file, as where the parser refuses a statement."""
+    if migration.origin or migration.made_by_line is not None:
+        return place  # the lines of the source aren't those of one file
+    line = migration.source.split("\n")[place.line - migration.first_line]
+    return replace(place, text=line.rstrip("\r"))
