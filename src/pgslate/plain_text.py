@@ -100,3 +100,7 @@ def shortened(names: Sequence[str], *, most: int = 5) -> str:
     """
     more = len(names) - most
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:most])} and {more} more"
+
+
+def silent(line: str) -> None:
+    """A receiver of lines for people, where nobody reads them."""

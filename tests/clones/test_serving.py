@@ -21,8 +21,9 @@ from pgslate.clones.databases import Databases
 from pgslate.errors import UsageError
 from pgslate.project.project import Project
 from pgslate.targets.embedded.server import Server
-from pgslate.testing.http_listener import Listener, serve_databases
+from pgslate.testing.http_listener import Listener
 from pgslate.testing.http_service import Service
+from pgslate.verbs.serve import serve
 
 from .conftest import SHOP
 from .looking import clones, tables_of
@@ -158,7 +159,7 @@ def test_without_the_token_nothing_is_told(server: Server, shop: Project) -> Non
 
 def test_beyond_loopback_a_token_is_needed(server: Server, shop: Project) -> None:
     with pytest.raises(UsageError, match=r"0\.0\.0\.0"):
-        serve_databases(server.target(), shop, host="0.0.0.0", port=0)
+        serve(shop, server.target(), host="0.0.0.0", port=0)
 
 
 def test_a_web_page_cannot_reach_it(client: Client) -> None:

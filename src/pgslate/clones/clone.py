@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import psycopg
 from psycopg import sql
 
-from pgslate.clones.connections import Note, connect_patiently, silent
+from pgslate.clones.connections import Note, connect_patiently
+from pgslate.plain_text import silent
 from pgslate.targets.target import Target
 from pgslate.targets.url import url_with
 

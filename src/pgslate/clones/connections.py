@@ -11,6 +11,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from pgslate.errors import ServerNotReadyError
+from pgslate.plain_text import silent
 from pgslate.targets.target import Target
 
 Note = Callable[[str], None]
@@ -29,10 +30,6 @@ _AWAY = re.compile(
     r"|server closed the connection|Connection reset|not yet accepting|terminating connection",
     re.IGNORECASE,
 )
-
-
-def silent(sentence: str) -> None:
-    """A ``Note`` that nobody reads."""
 
 
 def connect_patiently(

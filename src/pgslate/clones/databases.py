@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pgslate.clones.clone import Clone
-from pgslate.clones.connections import Note, silent
+from pgslate.clones.connections import Note
 from pgslate.clones.database_copy import TemplateGoneError
 from pgslate.clones.pool import Pool
 from pgslate.clones.registry import Registry
@@ -26,6 +26,7 @@ from pgslate.errors import (
     TargetError,
     UsageError,
 )
+from pgslate.plain_text import silent
 from pgslate.targets.target import Target
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ import psycopg
 from psycopg import sql
 
 from pgslate.clones import database_names
-from pgslate.clones.connections import Note, connect_patiently, is_lost, silent, was_full
+from pgslate.clones.connections import Note, connect_patiently, is_lost, was_full
 from pgslate.clones.server_facts import ServerFacts, facts_of
 from pgslate.errors import LockTimeoutError, PrivilegeError, ServerNotReadyError
+from pgslate.plain_text import silent
 from pgslate.targets.target import Target
 
 Result = TypeVar("Result")

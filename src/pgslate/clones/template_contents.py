@@ -12,11 +12,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pgslate.clones.connections import Note, silent
+from pgslate.clones.connections import Note
 from pgslate.clones.server_facts import ServerFacts
 from pgslate.dump.kept_snapshot import definitions_of
 from pgslate.errors import ProofError, TargetError
 from pgslate.partitions.policy import PartitionPolicy, Window
+from pgslate.plain_text import silent
 from pgslate.slices.proved_slice import in_form
 from pgslate.slices.slice import Slice
 from pgslate.trace.scratch_server import scratch_database

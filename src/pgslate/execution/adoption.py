@@ -10,7 +10,8 @@ from psycopg import sql
 
 from pgslate.catalog.catalog import Catalog
 from pgslate.errors import LedgerError
-from pgslate.execution.tool_history import TABLES, Claim, claim_of, tool_of
+from pgslate.execution.tool_claim import Claim, claim_of
+from pgslate.execution.tool_history import TABLES, tool_of
 from pgslate.slices.slice import Slice
 
 # A role that may not read a table learns nothing from it, and isn't stopped by it.

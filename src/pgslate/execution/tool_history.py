@@ -70,63 +70,18 @@ class Tool:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What a tool's table says of a catalog: the applied migrations in order, and what is wrong with rows."""
-
-    tool: str
-    migrations: tuple[Migration, ...]
-    troubles: tuple[str, ...]
-
-    @property
-    def summary(self) -> str:
-        """Who applied how much: ``Flyway up to 16``."""
-        return f"{self.tool} up to {self.migrations[-1].version}"
-
-
-def claim_of(tool: Tool, rows: Rows, catalog: Catalog) -> Claim:
-    """The migrations of the catalog that the rows of a tool's table say are applied."""
-    claimed: set[str] = set()
-    troubles: list[str] = []
-    for noted in tool.noted(rows, catalog):
-        if noted.failure:
-            troubles.append(noted.failure)
-            continue
-        migration = next(filter(None, (_find(catalog, name) for name in noted.names)), None)
-        if noted.through:
-            claimed |= {m.version for m in _through(catalog, migration, noted.names[-1])}
-        if migration is None:
-            if not noted.optional:
-                troubles.append(f"{noted.names[0]} is applied, and the catalog has no such migration")
-            continue
-        if _is_edited(tool, noted, migration, catalog):
-            if not migration.repeatable:
-                troubles.append(f"{migration.shown} was edited after {tool.title} applied it")
-            continue  # a repeatable migration that has changed is due again
-        claimed.add(migration.version)
-    applied = tuple(m for m in catalog if m.version in claimed)
-    return Claim(tool.title, applied, tuple(troubles))
-
-
-def _find(catalog: Catalog, name: str) -> Migration | None:
+def migration_called(catalog: Catalog, name: str) -> Migration | None:
+    """The migration of that name; of a path, also where only its last part is a name in the catalog."""
     found = catalog.find(name)
     if found is None and "/" in name:
         found = catalog.find(name.rsplit("/", 1)[-1])
     return found
 
 
-def _through(catalog: Catalog, migration: Migration | None, version: str) -> Iterable[Migration]:
-    """The migrations up to one, or, where the catalog doesn't have it, up to its number."""
-    versioned = [m for m in catalog if not m.repeatable]
-    if migration is not None:
-        return versioned[: versioned.index(migration) + 1]
-    return [m for m in versioned if _numbers(m.version) <= _numbers(version)]
-
-
-def _numbers(version: str) -> list[int]:
+def numbers_of(version: str) -> list[int]:
     """The numbers of a dotted version, without zeros at its end.
 
-    >>> _numbers("1.10.0") > _numbers("1.9")
+    >>> numbers_of("1.10.0") > numbers_of("1.9")
     True
     """
     found = [int(part) for part in re.findall(r"\d+", version)]
@@ -135,13 +90,7 @@ def _numbers(version: str) -> list[int]:
     return found
 
 
-def _is_edited(tool: Tool, noted: Noted, migration: Migration, catalog: Catalog) -> bool:
-    if tool.checksum is None or noted.checksum is None:
-        return False
-    return noted.checksum not in tool.checksum(_content(catalog, migration))
-
-
-def _content(catalog: Catalog, migration: Migration) -> bytes:
+def content_of(catalog: Catalog, migration: Migration) -> bytes:
     """The bytes of a migration's file; those of its SQL where that file isn't in the folder."""
     try:
         return (catalog.root / migration.file).read_bytes()
@@ -209,8 +158,10 @@ def _of_flyway(rows: Rows, catalog: Catalog) -> Iterable[Noted]:
         elif kind == "BASELINE":
             yield Noted((version,), through=True, optional=True)
         else:
-            file = _find(catalog, script)
-            replaced = baseline is not None and version and _numbers(version) <= _numbers(baseline.version)
+            file = migration_called(catalog, script)
+            replaced = (
+                baseline is not None and version and numbers_of(version) <= numbers_of(baseline.version)
+            )
             yield Noted(
                 (script, version) if version else (script,),
                 checksum=str(row["checksum"]) if file and row["checksum"] is not None else None,
@@ -331,7 +282,7 @@ def _of_drizzle(rows: Rows, catalog: Catalog) -> Iterable[Noted]:
     """A row has the file's hash, and the moment by which the journal knows the migration."""
     by_hash: dict[str, str] = {}
     for migration in catalog:
-        by_hash |= dict.fromkeys(_sha256(_content(catalog, migration)), migration.version)
+        by_hash |= dict.fromkeys(_sha256(content_of(catalog, migration)), migration.version)
     tags = _journal(catalog.root / "meta" / "_journal.json")
     for row in rows:
         known = by_hash.get(row["hash"]) or tags.get(row["created_at"]) or f"the file of hash {row['hash']}"
@@ -422,14 +373,7 @@ TOOLS: tuple[Tool, ...] = (
         "version",
         without="dirty inserted_at statements version:varchar(128) version:bigint",
     ),
-    _tool(
-        "goose",
-        "goose",
-        "goose_db_version",
-        "id version_id is_applied",
-        "id",
-        _of_goose,
-    ),
+    _tool("goose", "goose", "goose_db_version", "id version_id is_applied", "id", _of_goose),
     _tool("alembic", "Alembic", "alembic_version", "version_num", "version_num", _of_alembic),
     _tool(
         "prisma",

@@ -17,10 +17,8 @@ import ipaddress
 import json
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -28,14 +26,11 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from pgslate.clones.databases import Databases
-from pgslate.clones.reaper import reap_in
 from pgslate.errors import PgslateError, TargetError, UsageError
-from pgslate.targets.target import Target
 from pgslate.testing.http_service import Answer, Service
 
 if TYPE_CHECKING:
-    from pgslate.project.project import Project
+    pass
 
 #: The largest body that is read, in bytes.
 LARGEST = 1 << 16
@@ -47,7 +42,6 @@ REQUEST_TIME = 10.0
 IDLE_TIME = 30.0
 
 #: Seconds between two runs of the reaper.
-REAP_EVERY = 60.0
 
 _Work = Callable[[], Answer]
 
@@ -219,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         host = self.headers.get("Host", "").strip()
         name = host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
-        return _is_loopback(name)
+        return is_loopback(name)
 
     def _is_allowed(self) -> bool:
         token = self.server.token
@@ -287,67 +281,7 @@ def _guarded(work: _Work) -> Answer:
         return Answer(HTTPStatus.SERVICE_UNAVAILABLE, wrapped.as_json())
 
 
-# -- serving
-
-
-def serve_databases(
-    server: Target,
-    project: Project,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8432,
-    token: str | None = None,
-    advertise: str | None = None,
-    ahead: int = 4,
-    reuse: bool = True,
-    as_of: datetime | None = None,
-    ready: Callable[[str], None] = lambda url: None,
-) -> None:
-    """Serve databases of ``server`` over HTTP until interrupted; as ``pgslate.serve``, which lists the
-    arguments."""
-    loopback = _is_loopback(host)
-    if not loopback and not token:
-        raise UsageError(
-            f"{host} is reached by others: they could make databases without a token",
-            fix="set PGSLATE_TOKEN, or serve on 127.0.0.1",
-        )
-    with Databases(
-        server,
-        project,
-        ahead=ahead,
-        reuse=reuse,
-        as_of=as_of,
-        threads=True,
-        application="pgslate serve",
-    ) as databases:
-        service = Service(databases, advertise=advertise)
-        try:
-            listening = Listener((host, port), service, token, loopback=loopback)
-        except OSError as error:
-            raise UsageError(
-                f"can't listen on {host}:{port}: {error.strerror}", fix="choose another --port"
-            ) from None
-        over = threading.Event()
-        reaper = threading.Thread(target=_reap_now_and_then, args=(databases, over), daemon=True)
-        reaper.start()
-        with listening:
-            shown = f"[{host}]" if ":" in host else host
-            ready(f"http://{shown}:{listening.server_address[1]}")
-            try:
-                listening.serve_forever(poll_interval=0.2)
-            finally:
-                over.set()
-
-
-def _reap_now_and_then(databases: Databases, over: threading.Event) -> None:
-    while not over.wait(REAP_EVERY):
-        try:
-            reap_in(databases.registry)
-        except (psycopg.Error, PgslateError):
-            continue  # the server is away, or another replica is reaping
-
-
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address."""
     try:
         return ipaddress.ip_address(host).is_loopback

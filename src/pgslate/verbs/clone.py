@@ -10,8 +10,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
-from pgslate.clones.connections import Note, silent
+from pgslate.clones.connections import Note
 from pgslate.clones.databases import Databases
+from pgslate.plain_text import silent
 from pgslate.slices.slice import Slice
 from pgslate.targets.target import Target
 

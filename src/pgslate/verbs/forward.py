@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from pgslate.plain_text import silent
 from pgslate.targets.kubernetes import Forwarder
 from pgslate.targets.kubernetes.service import forwarder_to
-
-
-def _silent(line: str) -> None:
-    """Nobody wants to know."""
 
 
 def forward(
@@ -21,7 +18,7 @@ def forward(
     context: str | None = None,
     port: int = 0,
     timeout: float = 120.0,
-    note: Callable[[str], None] = _silent,
+    note: Callable[[str], None] = silent,
     waiting: Callable[[str], None] | None = None,
 ) -> Forwarder:
     """A port of 127.0.0.1 that leads to a service of a namespace: ``forwarder.host``, ``forwarder.port``.

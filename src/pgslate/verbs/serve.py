@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 
+import psycopg
+
+from pgslate.clones.databases import Databases
+from pgslate.clones.reaper import reap_in
+from pgslate.errors import PgslateError, UsageError
+from pgslate.plain_text import silent
 from pgslate.project.project import Project
 from pgslate.targets.target import Target
-from pgslate.testing.http_listener import serve_databases
+from pgslate.testing.http_listener import Listener, is_loopback
+from pgslate.testing.http_service import Service
 
-
-def _silent(url: str) -> None:
-    """Nobody wants to know the URL."""
+REAP_EVERY = 60.0
 
 
 def serve(
@@ -25,7 +31,7 @@ def serve(
     ahead: int = 4,
     reuse: bool = True,
     as_of: datetime | None = None,
-    ready: Callable[[str], None] = _silent,
+    ready: Callable[[str], None] = silent,
 ) -> None:
     """Give ready databases with a project's tables over HTTP, until interrupted.
 
@@ -46,15 +52,43 @@ def serve(
         PrivilegeError: The role may not make databases.
         TargetError: The server can't be reached.
     """
-    serve_databases(
+    loopback = is_loopback(host)
+    if not loopback and not token:
+        raise UsageError(
+            f"{host} is reached by others: they could make databases without a token",
+            fix="set PGSLATE_TOKEN, or serve on 127.0.0.1",
+        )
+    with Databases(
         server,
         project,
-        host=host,
-        port=port,
-        token=token,
-        advertise=advertise,
         ahead=ahead,
         reuse=reuse,
         as_of=as_of,
-        ready=ready,
-    )
+        threads=True,
+        application="pgslate serve",
+    ) as databases:
+        service = Service(databases, advertise=advertise)
+        try:
+            listening = Listener((host, port), service, token, loopback=loopback)
+        except OSError as error:
+            raise UsageError(
+                f"can't listen on {host}:{port}: {error.strerror}", fix="choose another --port"
+            ) from None
+        over = threading.Event()
+        reaper = threading.Thread(target=_reap_now_and_then, args=(databases, over), daemon=True)
+        reaper.start()
+        with listening:
+            shown = f"[{host}]" if ":" in host else host
+            ready(f"http://{shown}:{listening.server_address[1]}")
+            try:
+                listening.serve_forever(poll_interval=0.2)
+            finally:
+                over.set()
+
+
+def _reap_now_and_then(databases: Databases, over: threading.Event) -> None:
+    while not over.wait(REAP_EVERY):
+        try:
+            reap_in(databases.registry)
+        except (psycopg.Error, PgslateError):
+            continue  # the server is away, or another replica is reaping

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pgslate.errors import UsageError
+from pgslate.plain_text import silent
 
 try:
     from pgslate.targets.kubernetes.forwarder import Forwarder
@@ -35,10 +36,6 @@ __all__ = [
 ]
 
 
-def _silent(line: str) -> None:
-    """Nobody wants to know."""
-
-
 def kubernetes(
     namespace: str,
     *,
@@ -49,7 +46,7 @@ def kubernetes(
     password: str | None = None,
     database: str | None = None,
     timeout: float = 120.0,
-    note: Callable[[str], None] = _silent,
+    note: Callable[[str], None] = silent,
     waiting: Callable[[str], None] | None = None,
 ) -> Target:
     """PostgreSQL in a Kubernetes namespace as a target, once it takes connections.

@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 
 from pgslate.errors import PgslateError, ServerNotReadyError, TargetError, UsageError
+from pgslate.plain_text import silent
 from pgslate.targets.kubernetes import kubeconfig as kubeconfigs
 from pgslate.targets.kubernetes.api import Api, HttpApi
 from pgslate.targets.kubernetes.discovery import Backend, ReadyPods, find_backend, list_pods
@@ -26,10 +27,6 @@ Note = Callable[[str], None]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-
-
-def _silent(line: str) -> None:
-    """Nobody wants to know."""
 
 
 def split_address(address: str) -> tuple[str, str | None]:
@@ -62,7 +59,7 @@ def forwarder_to(
     context: str | None = None,
     port: int = 0,
     timeout: float = 120.0,
-    note: Note = _silent,
+    note: Note = silent,
     waiting: Note | None = None,
     api: Api | None = None,
     patience: Patience | None = None,
@@ -97,7 +94,7 @@ def service_target(
     password: str | None = None,
     database: str | None = None,
     timeout: float = 120.0,
-    note: Note = _silent,
+    note: Note = silent,
     waiting: Note | None = None,
     environ: Mapping[str, str] = os.environ,
     api: Api | None = None,
