@@ -151,14 +151,18 @@ def assert_whole_is_exact(case: Court, server: Server) -> str:
     return script_of(everything, case.snapshot())
 
 
-def test_nothing_but_the_tables_is_left_of_a_plain_schema(server: Server) -> None:
-    with court(
-        server,
-        "CREATE TABLE zones (id serial PRIMARY KEY, code text UNIQUE, up integer REFERENCES zones);",
-        "CREATE TABLE accounts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, zone integer NOT NULL"
-        " REFERENCES zones ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,"
-        " code text REFERENCES zones (code));",
-    ) as case:
+def test_nothing_but_the_tables_is_left_of_a_plain_schema() -> None:
+    # A server of its own: the script makes the roles of a server, and other tests leave some on theirs.
+    with (
+        Server.start(major=18) as server,
+        court(
+            server,
+            "CREATE TABLE zones (id serial PRIMARY KEY, code text UNIQUE, up integer REFERENCES zones);",
+            "CREATE TABLE accounts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, zone integer NOT NULL"
+            " REFERENCES zones ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED,"
+            " code text REFERENCES zones (code));",
+        ) as case,
+    ):
         script = assert_whole_is_exact(case, server)
         assert script.partition("true);\n")[2] == (
             "CREATE TABLE public.zones (\n"
