@@ -96,15 +96,30 @@ def prove(prover: Prover, catalog: Catalog, trace: Trace, asked: Sequence[Unit],
 
 
 def prove_one(
-    catalog: Catalog, prelude: Sequence[PreludeFile], trace: Trace, asked: Sequence[Unit], form: Form
+    catalog: Catalog,
+    prelude: Sequence[PreludeFile],
+    trace: Trace,
+    asked: Sequence[Unit],
+    form: Form,
+    *,
+    reference: Reference | None = None,
 ) -> tuple[Proof, Reference]:
     """Prove a slice on a scratch server; gives what it was compared with, too.
 
-    Raises TargetError where no server can be started.
+    Args:
+        catalog: The migrations.
+        prelude: What is run before the first migration.
+        trace: Their trace.
+        asked: The units asked for.
+        form: The slice's form.
+        reference: What an earlier proof of the catalog was compared with; else the catalog is replayed twice.
+
+    Raises:
+        TargetError: No server can be started.
     """
     with (
         scratch_server(catalog, prelude, like=trace.server) as server,
-        Prover(server, prelude=prelude, settings=catalog.settings) as prover,
+        Prover(server, prelude=prelude, settings=catalog.settings, reference=reference) as prover,
     ):
         return prove(prover, catalog, trace, asked, form), prover.reference_for(catalog)
 

@@ -1,7 +1,8 @@
 """Proofs that no lock has: made when a slice is first asked for, and kept in the user's cache.
 
 A slice is proved before it is trusted. Who commits a lock has its proofs; for everybody else a slice is
-proved once on this machine, which takes as long as applying it.
+proved once on this machine, which takes as long as applying it. The first proof of a catalog replays all of
+it twice, too, and the outcome is kept for the proofs of other slices.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from pgslate.catalog.catalog import Catalog
 from pgslate.catalog.prelude import PreludeFile
 from pgslate.errors import TargetError
+from pgslate.slices.row_digests import Reference
 from pgslate.slices.slice import Form
 from pgslate.targets.embedded.folders import cache_folder
 from pgslate.trace.effects import NOTHING, Trace, Unit, Widening
@@ -22,6 +24,9 @@ from pgslate.trace.trace_cache import is_used, key_of, oldest, write_cached
 
 _KEPT = 1000
 """Proofs kept in the cache; the ones longest unused go first. Each is a line."""
+
+_KEPT_REFERENCES = 40
+"""Outcomes of whole catalogs kept in the cache."""
 
 
 Changing = Mapping[str, tuple[str, ...]]
@@ -56,10 +61,13 @@ def kept_proof(
     telling()
     from pgslate.slices.proof import prove_one  # needs a driver, and a plan that finds its proof needs none
 
+    known = _kept_reference(catalog, prelude, trace)
     try:
-        proof, reference = prove_one(catalog, prelude, trace, asked, form)
+        proof, reference = prove_one(catalog, prelude, trace, asked, form, reference=known)
     except TargetError:
         return NOTHING, {}
+    if reference is not known:
+        _keep(_reference_path(catalog, prelude, trace), reference.as_document(), at_most=_KEPT_REFERENCES)
     widening = NOTHING if proof.unproved else proof.widening
     document = {
         "effects": sorted(widening.effects),
@@ -67,10 +75,7 @@ def kept_proof(
         "why": widening.why,
         "changing": reference.changing,
     }
-    write_cached(path, json.dumps(document))
-    for surplus in oldest(path.parent, kept=_KEPT):
-        with contextlib.suppress(OSError):  # it is not ours to remove
-            surplus.unlink(missing_ok=True)
+    _keep(path, document, at_most=_KEPT)
     return widening, reference.changing
 
 
@@ -80,3 +85,31 @@ def _path(
     names = sorted(str(trace.units[unit]) for unit in asked)
     digest = hashlib.sha256("\0".join([key_of(catalog, prelude, len(catalog)), form, *names]).encode())
     return cache_folder() / "proofs" / f"{digest.hexdigest()[:32]}.json"
+
+
+def _kept_reference(catalog: Catalog, prelude: Sequence[PreludeFile], trace: Trace) -> Reference | None:
+    """The outcome of the whole catalog that an earlier proof was compared with.
+
+    Values that hang on the day may be others by now. The prover notices: it replays the whole once more where
+    a slice's rows differ.
+    """
+    path = _reference_path(catalog, prelude, trace)
+    try:
+        found = Reference.of_document(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    is_used(path)
+    return found
+
+
+def _reference_path(catalog: Catalog, prelude: Sequence[PreludeFile], trace: Trace) -> Path:
+    key = f"{key_of(catalog, prelude, len(catalog))}\0{trace.server}"
+    return cache_folder() / "references" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+
+def _keep(path: Path, document: Mapping[str, object], *, at_most: int) -> None:
+    """Keep a document in its folder of the cache, and forget those that were longest unused."""
+    write_cached(path, json.dumps(document))
+    for surplus in oldest(path.parent, kept=at_most):
+        with contextlib.suppress(OSError):  # it is not ours to remove
+            surplus.unlink(missing_ok=True)

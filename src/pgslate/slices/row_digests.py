@@ -9,7 +9,7 @@ rows of its own: its partitions, which every slice of it holds, are compared.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pgslate.schema.model import Name
@@ -81,8 +81,23 @@ class Reference:
                     return (kind, name), f"has other rows{where}"
         return None
 
+    def as_document(self) -> dict[str, Any]:
+        """The reference as JSON holds it; ``of_document`` reads it."""
+        return asdict(self)
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> Reference:
+        """The reference of a document. Raises KeyError or TypeError where it is none."""
+        changing = {name: tuple(columns) for name, columns in document["changing"].items()}
+        return cls(_outcome(document["outcome"]), changing, _outcome(document["everything"]))
+
 
 NO_REFERENCE = Reference()
+
+
+def _outcome(document: Mapping[str, Any]) -> Outcome:
+    rows = {name: Rows(**found) for name, found in document["rows"].items()}
+    return Outcome(rows, dict(document["positions"]))
 
 
 def changing_between(
