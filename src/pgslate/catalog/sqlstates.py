@@ -145,9 +145,6 @@ MEANINGS: Mapping[str, Meaning] = {
 }
 """The meaning of the SQLSTATEs that users meet most. Of any other, PostgreSQL's own words must do."""
 
-ALREADY_THERE = frozenset(state for state, meaning in MEANINGS.items() if meaning is _ALREADY_THERE)
-"""Something of that name exists: a table, a column, a type, a function, a schema, a policy ..."""
-
 ENDS_THE_CONNECTION = frozenset({"25P03", "25P04", "57P01", "57P02", "57P03", "57P05"})
 """The server ends the connection with these; so it does with every code of class 08."""
 
