@@ -63,6 +63,10 @@ def run_pytest(tmp_path: Path) -> RunPytest:
     return run
 
 
+_ON_CI = ("CI", "BUILD_NUMBER")
+"""With one of these pytest's summary repeats whole messages."""
+
+
 @pytest.fixture
 def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> RunPytest:
     """As ``run_pytest``, but in this process, which has everything imported already."""
@@ -73,6 +77,8 @@ def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
             patched.chdir(folder)
             for name in [name for name in os.environ if name.startswith("PYTEST")]:
                 patched.delenv(name)
+            for name in _ON_CI:
+                patched.delenv(name, raising=False)
             for name, value in {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environ}.items():
                 patched.setenv(name, value)
             plugins = ("-p", "no:cacheprovider", "-p", "pgslate.testing.pytest_plugin")
